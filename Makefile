@@ -1,0 +1,43 @@
+# Two commands for a fresh clone: `make demo` (compiles nothing) and `make test` (compiles the extra `cluster` once).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -q -c constraints.txt
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/demo.ready
+	$(BIN)/vig-pyg demo
+
+test: $(VENV)/test.ready lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/test.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/base.ready: constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade pip wheel "setuptools>=77,<82"
+	$(PIP) torch torchvision
+	touch $@
+
+$(VENV)/demo.ready: $(VENV)/base.ready pyproject.toml
+	$(PIP) -e ".[train]"
+	touch $@
+
+# Both packages come as source and find torch in this environment; the two builds share the cores side by side.
+$(VENV)/cluster.ready: $(VENV)/base.ready
+	$(PIP) --no-build-isolation --no-deps torch_cluster & cluster=$$!; \
+	mkdir -p $(VENV)/scatter && $(BIN)/python -m pip wheel -q -c constraints.txt --no-build-isolation --no-deps \
+	    -w $(VENV)/scatter torch_scatter; scatter=$$?; \
+	wait $$cluster && test $$scatter -eq 0 && $(PIP) --no-deps $(VENV)/scatter/*.whl
+	touch $@
+
+$(VENV)/test.ready: $(VENV)/base.ready $(VENV)/cluster.ready pyproject.toml
+	$(PIP) -e ".[dev,cluster]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,27 @@
+"""vig_pyg: graph neural networks on images, natively on PyTorch Geometric.
+
+``import vig_pyg`` registers the models with timm: ``timm.create_model("vig_tiny", conv="edge")``.
+"""
+
+from vig_pyg.conv import EdgeConv, GINConv, MaxRelativeConv, SAGEConv, build_conv, list_convs, register_conv
+from vig_pyg.graph import NodeLayout, PatchGraph, image_data, knn_graph
+from vig_pyg.models import PyramidViG, ViG, load_checkpoint
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "EdgeConv",
+    "GINConv",
+    "MaxRelativeConv",
+    "NodeLayout",
+    "PatchGraph",
+    "PyramidViG",
+    "SAGEConv",
+    "ViG",
+    "build_conv",
+    "image_data",
+    "knn_graph",
+    "list_convs",
+    "load_checkpoint",
+    "register_conv",
+]

@@ -1,0 +1,22 @@
+"""What models are stacked from."""
+
+from vig_pyg.blocks.block import Block, Downsample
+from vig_pyg.blocks.drop_path import DropPath
+from vig_pyg.blocks.ffn import FFN
+from vig_pyg.blocks.grapher import Grapher
+from vig_pyg.blocks.head import Head, pool_nodes
+from vig_pyg.blocks.stem import ConvStem, GridConvNormAct, PatchStem, build_stem
+
+__all__ = [
+    "FFN",
+    "Block",
+    "ConvStem",
+    "Downsample",
+    "DropPath",
+    "Grapher",
+    "GridConvNormAct",
+    "Head",
+    "PatchStem",
+    "build_stem",
+    "pool_nodes",
+]

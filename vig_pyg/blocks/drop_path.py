@@ -1,0 +1,36 @@
+"""Stochastic depth on nodes."""
+
+from torch import Tensor, nn
+
+from vig_pyg.graph.layout import NodeLayout
+
+
+class DropPath(nn.Module):
+    """Stochastic depth (Huang et al., 2016): in training, drops a branch for whole images at random.
+
+    What is kept is divided by the probability of keeping it.
+
+    Args:
+        drop_prob: Probability that an image's branch is dropped.
+
+    Shapes:
+        - x: ``[N, C]`` and its layout; output ``[N, C]``
+    """
+
+    def __init__(self, drop_prob: float = 0.0) -> None:
+        super().__init__()
+        self.drop_prob = drop_prob
+
+    def forward(self, x: Tensor, layout: NodeLayout) -> Tensor:
+        """Return the branch, dropped for some images."""
+        if self.drop_prob == 0 or not self.training:
+            return x
+        keep = 1 - self.drop_prob
+        scale = x.new_empty(layout.num_graphs, 1).bernoulli_(keep)
+        if keep > 0:
+            scale = scale / keep
+        return x * scale[layout.batch(x.device)]
+
+    def extra_repr(self) -> str:
+        """Return what ``print(model)`` shows."""
+        return f"{self.drop_prob:g}"

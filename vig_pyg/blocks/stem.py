@@ -1,0 +1,145 @@
+"""Convolutions on nodes that lie in a grid: stems and downsampling."""
+
+import torch
+from torch import Tensor, nn
+
+from vig_pyg.conv.linear import Act, Norm, build_act, build_norm
+from vig_pyg.graph.layout import Grid, NodeLayout
+
+
+class GridConvNormAct(nn.Module):
+    """A 3×3 convolution over each image's grid of nodes, a norm and an activation.
+
+    A node matrix *is* a channels-last map, so nothing is copied on the way in or out, and the norm takes its
+    statistics over all nodes of a batch, whatever the sizes of its images.
+
+    Args:
+        in_channels: Width of the input.
+        out_channels: Width of the output.
+        stride: 1, or 2 to halve height and width (rounded up).
+        norm: As in :func:`~vig_pyg.conv.build_norm`.
+        act: As in :func:`~vig_pyg.conv.build_act`.
+
+    Shapes:
+        - input ``[N, in_channels]`` and its layout, output ``[N', out_channels]`` and its layout
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int = 1, norm: Norm = "batch", act: Act = None
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1)
+        nn.init.kaiming_normal_(self.conv.weight)
+        nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
+        self.norm = build_norm(norm, out_channels)
+        self.act = build_act(act)
+
+    def forward(self, x: Tensor, layout: NodeLayout) -> tuple[Tensor, NodeLayout]:
+        """Return the new nodes and their layout."""
+        maps = [self.conv(m.permute(0, 3, 1, 2)).permute(0, 2, 3, 1) for m in layout.maps(x)]
+        x, layout = NodeLayout.join(maps)
+        return self.act(self.norm(x)), layout
+
+
+class ConvStem(nn.Sequential):
+    """The published stem: 3×3 convolutions of stride 2 that double the width, then one of stride 1 (no activation).
+
+    Args:
+        in_channels: Channels of the image.
+        channels: Width ``D`` of the nodes, a multiple of ``stride / 2``.
+        stride: Side in pixels of what becomes one node, a power of two: 16 makes convolutions to D/8, D/4, D/2, D.
+        norm: As in :func:`~vig_pyg.conv.build_norm`.
+        act: As in :func:`~vig_pyg.conv.build_act`.
+
+    Shapes:
+        - pixels ``[N, in_channels]`` and their layout → nodes ``[N', channels]`` and theirs
+
+    Raises:
+        ValueError: ``stride`` is no power of two, or the width cannot be halved that often.
+    """
+
+    def __init__(
+        self, in_channels: int, channels: int, stride: int, norm: Norm = "batch", act: Act = "gelu"
+    ) -> None:
+        halvings = stride.bit_length() - 1
+        if stride != 1 << halvings or stride < 2:
+            raise ValueError(f"the stride of a stem must be a power of two, at least 2, got {stride}")
+        if channels % (stride // 2):
+            raise ValueError(f"a stem of stride {stride} needs a multiple of {stride // 2} channels, got {channels}")
+        widths = [in_channels] + [channels >> (halvings - 1 - i) for i in range(halvings)]
+        layers = [GridConvNormAct(a, b, 2, norm, act) for a, b in zip(widths, widths[1:], strict=False)]
+        super().__init__(*layers, GridConvNormAct(channels, channels, 1, norm))
+        self.stride = stride
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Return the grid of nodes that an image of this size becomes."""
+        return -(-height // self.stride), -(-width // self.stride)
+
+    def forward(self, x: Tensor, layout: NodeLayout) -> tuple[Tensor, NodeLayout]:
+        """Return the nodes and their layout."""
+        for layer in self:
+            x, layout = layer(x, layout)
+        return x, layout
+
+
+class PatchStem(nn.Module):
+    """Cuts images into patches and maps each to a node with one linear layer, a norm and nothing else.
+
+    Nodes that are patches already (of :class:`~vig_pyg.PatchGraph`) are only mapped.
+
+    Args:
+        in_channels: Channels of the image.
+        channels: Width of the nodes.
+        stride: Side of a patch in pixels.
+        norm: As in :func:`~vig_pyg.conv.build_norm`.
+
+    Shapes:
+        - pixels ``[N, in_channels]`` or patches ``[N', in_channels · stride²]``, and their layout →
+          nodes ``[N', channels]`` and theirs
+    """
+
+    def __init__(self, in_channels: int, channels: int, stride: int, norm: Norm = "batch") -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.patch_channels = in_channels * stride**2
+        self.stride = stride
+        self.conv = nn.Conv2d(in_channels, channels, stride, stride)
+        nn.init.kaiming_normal_(self.conv.weight)
+        nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
+        self.norm = build_norm(norm, channels)
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Return the grid of nodes that an image of this size becomes."""
+        return height // self.stride, width // self.stride
+
+    def forward(self, x: Tensor, layout: NodeLayout) -> tuple[Tensor, NodeLayout]:
+        """Return the nodes and their layout."""
+        if x.size(1) == self.in_channels:
+            x, layout = self._patches(x, layout)
+        return self.norm(nn.functional.linear(x, self.conv.weight.flatten(1), self.conv.bias)), layout
+
+    def _patches(self, x: Tensor, layout: NodeLayout) -> tuple[Tensor, NodeLayout]:
+        patches, grids = [], []
+        for m in layout.maps(x):
+            count, height, width, channels = m.shape
+            grid = Grid(count, *self.grid(height, width))
+            cut = m[:, : grid.height * self.stride, : grid.width * self.stride]
+            cut = cut.reshape(count, grid.height, self.stride, grid.width, self.stride, channels)
+            patches.append(cut.permute(0, 1, 3, 5, 2, 4).reshape(count * grid.nodes, -1))
+            grids.append(grid)
+        return torch.cat(patches), NodeLayout(tuple(grids))
+
+
+def build_stem(
+    stem: str, in_channels: int, channels: int, stride: int, norm: Norm, act: Act
+) -> ConvStem | PatchStem:
+    """Return the stem of that name, ``"conv"`` or ``"patch"``.
+
+    Raises:
+        ValueError: another name.
+    """
+    if stem == "conv":
+        return ConvStem(in_channels, channels, stride, norm, act)
+    if stem == "patch":
+        return PatchStem(in_channels, channels, stride, norm)
+    raise ValueError(f"stem must be 'conv' or 'patch', got {stem!r}")

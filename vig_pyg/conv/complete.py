@@ -1,0 +1,59 @@
+"""Makes any operator fit into a Grapher."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch_geometric import EdgeIndex
+from torch_geometric.typing import Adj, PairTensor
+
+from vig_pyg.conv.linear import Act, Norm, build_act, build_norm
+from vig_pyg.conv.registry import ConvFactory, build_conv, is_complete
+
+
+def build_layer(
+    conv: str | ConvFactory, in_channels: int, out_channels: int, *, norm: Norm, act: Act, **options: Any
+) -> nn.Module:
+    """Build an operator that normalises, activates and accepts a bipartite graph, completing it where needed."""
+    layer = build_conv(conv, in_channels, out_channels, norm=norm, act=act, **options)
+    return layer if is_complete(conv) else CompletedConv(layer, out_channels, norm, act)
+
+
+class CompletedConv(nn.Module):
+    r"""Any operator, followed by a norm and an activation (paper, Eq. 6), on a bipartite graph as well.
+
+    Operators that know one set of nodes only get sources and targets joined into one graph; what they compute for
+    the sources is left out.
+
+    Args:
+        conv: Called ``conv(x, edge_index)``.
+        out_channels: Width that it returns.
+        norm: As in :func:`~vig_pyg.conv.build_norm`.
+        act: As in :func:`~vig_pyg.conv.build_act`.
+
+    Shapes:
+        - x: ``[N, C]``, or ``([M, C], [N, C])``
+        - output: ``[N, out_channels]``
+    """
+
+    def __init__(self, conv: nn.Module, out_channels: int, norm: Norm, act: Act) -> None:
+        super().__init__()
+        self.conv = conv
+        self.out_channels = out_channels
+        self.norm = build_norm(norm, out_channels)
+        self.act = build_act(act)
+
+    def forward(self, x: Tensor | PairTensor, edge_index: Adj) -> Tensor:
+        """Return the new features of the targets."""
+        edges = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
+        if isinstance(x, Tensor):
+            out = self.conv(x, edges)
+        else:
+            sources, targets = x
+            edges = edges + edges.new_tensor([[targets.size(0)], [0]])
+            out = self.conv(torch.cat([targets, sources]), edges)[: targets.size(0)]
+        if out.size(1) != self.out_channels:
+            raise ValueError(
+                f"{type(self.conv).__name__} returned {out.size(1)} channels where {self.out_channels} were asked for"
+            )
+        return self.act(self.norm(out))

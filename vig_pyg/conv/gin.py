@@ -1,0 +1,68 @@
+"""The graph isomorphism operator."""
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.nn import MessagePassing
+from torch_geometric.typing import Adj, PairTensor
+
+from vig_pyg.conv.inputs import as_pair
+from vig_pyg.conv.linear import Act, LinearNormAct, Norm
+from vig_pyg.conv.registry import register_conv
+from vig_pyg.graph.edges import compressed
+from vig_pyg.kernels import neighbour_sum
+
+
+@register_conv("gin")
+class GINConv(MessagePassing):
+    r"""The graph isomorphism convolution (Xu et al., "How Powerful are Graph Neural Networks?", 2019) of ViG.
+
+    .. math::
+        \mathbf{x}^{\prime}_i = \sigma(\mathrm{norm}(((1 + \epsilon) \, \mathbf{x}_i +
+        \sum_{j \in \mathcal{N}(i)} \mathbf{x}_j) \, \mathbf{W}))
+
+    with a trainable :math:`\epsilon`, zero at the start, and :math:`\mathbf{W}` in heads.
+
+    Args:
+        in_channels: Width of the input.
+        out_channels: Width of the output.
+        heads: Heads ``h`` of the update; divides both widths.
+        norm: ``"batch"``, ``"layer"``, a factory or None.
+        act: A name of timm's, a factory or None.
+
+    Shapes:
+        - x: ``[N, in_channels]``, or ``([M, in_channels], [N, in_channels])`` of a bipartite graph
+        - edge_index: any PyG adjacency from sources to targets
+        - output: ``[N, out_channels]``
+    """
+
+    SUPPORTS_FUSED_EDGE_INDEX = True
+
+    def __init__(
+        self, in_channels: int, out_channels: int, heads: int = 1, norm: Norm = "batch", act: Act = "gelu"
+    ) -> None:
+        super().__init__(aggr="sum")
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.eps = nn.Parameter(torch.zeros(1))
+        self.nn = LinearNormAct(in_channels, out_channels, heads, norm, act)
+
+    def reset_parameters(self) -> None:
+        """Draw new weights."""
+        super().reset_parameters()
+        nn.init.zeros_(self.eps)
+        self.nn.reset_parameters()
+
+    def forward(self, x: Tensor | PairTensor, edge_index: Adj) -> Tensor:
+        """Return the new features of the targets."""
+        pair = as_pair(x, edge_index, self.in_channels)
+        total = self.propagate(edge_index, x=pair, size=(pair[0].size(0), pair[1].size(0)))
+        return self.nn((1 + self.eps) * pair[1] + total)
+
+    def message(self, x_j: Tensor) -> Tensor:
+        """Return the neighbours, ``[E, in_channels]``."""
+        return x_j
+
+    def message_and_aggregate(self, edge_index: Adj, x: PairTensor) -> Tensor:
+        """Return the sum of the neighbours, ``[N, in_channels]``."""
+        ptr, index, _ = compressed(edge_index)
+        return neighbour_sum(x[0], ptr, index)

@@ -1,0 +1,46 @@
+"""What every operator of ours accepts."""
+
+import torch
+from torch import Tensor
+from torch_geometric import EdgeIndex
+from torch_geometric.typing import Adj, PairTensor
+from torch_geometric.utils import is_sparse
+
+
+def as_pair(x: Tensor | PairTensor, edge_index: Adj, channels: int) -> PairTensor:
+    """Return ``(x_source, x_target)`` after checking that they and the edges fit.
+
+    Raises:
+        TypeError: the edges are not whole numbers.
+        ValueError: features of another rank or width, or an edge that points outside.
+    """
+    pair = (x, x) if isinstance(x, Tensor) else x
+    for features in pair:
+        if features.dim() != 2 or features.size(1) != channels:
+            raise ValueError(f"node features must have shape [nodes, {channels}], got {list(features.shape)}")
+    sizes = pair[0].size(0), pair[1].size(0)
+    if is_sparse(edge_index):
+        given = (edge_index.size(1), edge_index.size(0))
+        if given != sizes:
+            raise ValueError(f"the adjacency links {given[0]} to {given[1]} nodes, but x holds {sizes[0]} and {sizes[1]}")
+        return pair
+    if not isinstance(edge_index, EdgeIndex):
+        if edge_index.is_floating_point() or edge_index.dtype == torch.bool:
+            raise TypeError(f"edge_index must hold whole numbers, got {edge_index.dtype}")
+        if edge_index.dim() != 2 or edge_index.size(0) != 2:
+            raise ValueError(f"edge_index must have shape [2, edges], got {list(edge_index.shape)}")
+    elif edge_index.sparse_size() == sizes:
+        return pair  # it says itself that its edges stay inside
+    if not torch.compiler.is_compiling():
+        _check_range(edge_index, sizes)
+    return pair
+
+
+def _check_range(edge_index: Tensor, sizes: tuple[int, int]) -> None:
+    if edge_index.size(1) == 0:
+        return
+    for name, ends, size in zip(("source", "target"), edge_index, sizes, strict=True):
+        low, high = (int(end) for end in torch.aminmax(torch.as_tensor(ends)))
+        if low < 0 or high >= size:
+            wrong = low if low < 0 else high
+            raise ValueError(f"an edge has {name} {wrong}, but there are {size} {name} nodes, 0 to {size - 1}")

@@ -1,0 +1,125 @@
+"""The layer on nodes that everything is made of: a linear map in heads, a norm, an activation."""
+
+from collections.abc import Callable
+
+import torch
+from timm.layers import get_act_layer
+from torch import Tensor, nn
+
+Norm = str | Callable[[int], nn.Module] | None
+Act = str | Callable[[], nn.Module] | None
+
+NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+
+
+def build_norm(norm: Norm, channels: int) -> nn.Module:
+    """Return a norm for nodes ``[N, channels]``: ``"batch"``, ``"layer"``, a factory, or None for no norm.
+
+    Raises:
+        ValueError: no norm has that name.
+    """
+    if norm is None:
+        return nn.Identity()
+    if isinstance(norm, str):
+        if norm not in NORMS:
+            raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}")
+        norm = NORMS[norm]
+    return norm(channels)
+
+
+def build_act(act: Act) -> nn.Module:
+    """Return an activation: one of timm's names (``"gelu"``, ``"relu"``, ``"silu"``, …), a factory, or None.
+
+    Raises:
+        ValueError: timm knows no activation of that name.
+    """
+    if act is None:
+        return nn.Identity()
+    if isinstance(act, str):
+        try:
+            act = get_act_layer(act)
+        except KeyError:
+            raise ValueError(f"timm has no activation called {act!r}; try gelu, relu, silu or hard_swish") from None
+    return act()
+
+
+class HeadLinear(nn.Module):
+    r"""A linear map whose channels are split into heads with weights of their own (paper, Eq. 5).
+
+    .. math:: y = [x^1 W^1, x^2 W^2, \dots, x^h W^h] + b
+
+    The same as a 1×1 convolution in ``heads`` groups. Starts from Kaiming-normal weights and zero bias.
+
+    Args:
+        in_channels: Width of the input, a multiple of ``heads``.
+        out_channels: Width of the output, a multiple of ``heads``.
+        heads: Number of heads ``h``.
+
+    Shapes:
+        - input ``[N, in_channels]``, output ``[N, out_channels]``
+
+    Raises:
+        ValueError: ``heads`` does not divide the channels.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, heads: int = 1) -> None:
+        super().__init__()
+        if heads < 1 or in_channels % heads or out_channels % heads:
+            raise ValueError(f"heads={heads} must divide {in_channels} input and {out_channels} output channels")
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.heads = heads
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels // heads))
+        self.bias = nn.Parameter(torch.empty(out_channels))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new weights."""
+        nn.init.kaiming_normal_(self.weight)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the mapped nodes."""
+        if self.heads == 1:
+            return nn.functional.linear(x, self.weight, self.bias)
+        heads = x.view(len(x), self.heads, -1).transpose(0, 1)
+        weight = self.weight.view(self.heads, -1, self.weight.size(1)).transpose(1, 2)
+        out = torch.baddbmm(self.bias.view(self.heads, 1, -1), heads, weight)
+        return out.transpose(0, 1).reshape(len(x), self.out_channels)
+
+    def extra_repr(self) -> str:
+        """Return what ``print(model)`` shows."""
+        return f"{self.in_channels}, {self.out_channels}, heads={self.heads}"
+
+
+class LinearNormAct(nn.Module):
+    r"""A linear map in heads, a norm and an activation, on nodes: :math:`\sigma(\mathrm{norm}(x W + b))`.
+
+    Args:
+        in_channels: Width of the input.
+        out_channels: Width of the output.
+        heads: As in :class:`HeadLinear`.
+        norm: As in :func:`build_norm`.
+        act: As in :func:`build_act`.
+
+    Shapes:
+        - input ``[N, in_channels]``, output ``[N, out_channels]``
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, heads: int = 1, norm: Norm = "batch", act: Act = None
+    ) -> None:
+        super().__init__()
+        self.linear = HeadLinear(in_channels, out_channels, heads)
+        self.norm = build_norm(norm, out_channels)
+        self.act = build_act(act)
+
+    def reset_parameters(self) -> None:
+        """Draw new weights and forget the running statistics."""
+        self.linear.reset_parameters()
+        if hasattr(self.norm, "reset_parameters"):
+            self.norm.reset_parameters()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the mapped, normalised and activated nodes."""
+        return self.act(self.norm(self.linear(x)))

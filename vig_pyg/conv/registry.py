@@ -1,0 +1,111 @@
+"""Operators by name."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from torch import nn
+
+ConvFactory = Callable[..., nn.Module]
+Registered = TypeVar("Registered", bound=ConvFactory)
+
+_factories: dict[str, ConvFactory] = {}
+_aliases: dict[str, str] = {}
+
+
+def register_conv(name: str, *aliases: str) -> Callable[[Registered], Registered]:
+    """Register the decorated class or factory ``(in_channels, out_channels, **options)`` as ``conv=name``.
+
+    The options are ``heads``, ``norm`` and ``act``; a factory gets those that it names. One that names ``norm``
+    and ``act`` is taken to normalise and activate itself and to accept ``(x_source, x_target)``, as ours do. Every
+    other is completed where a model uses it: by a norm and an activation behind it, and in a bipartite graph by
+    joining both sets of nodes into one.
+
+    Example::
+
+        @register_conv("mean")
+        class MeanConv(MessagePassing):
+            def __init__(self, in_channels, out_channels):
+                super().__init__(aggr="mean")
+                self.linear = torch.nn.Linear(in_channels, out_channels)
+
+            def forward(self, x, edge_index):
+                return self.linear(self.propagate(edge_index, x=x))
+
+    Raises:
+        ValueError: the name is taken by something else.
+    """
+
+    def decorate(factory: Registered) -> Registered:
+        for word in (name, *aliases):
+            known = _factories.get(_aliases.get(word, word))
+            if known is not None and _identity(known) != _identity(factory):
+                raise ValueError(f"the name {word!r} is taken by {known!r}: choose another")
+        _factories[name] = factory
+        _aliases.update(dict.fromkeys(aliases, name))
+        return factory
+
+    return decorate
+
+
+def list_convs() -> list[str]:
+    """Return the names of all registered operators."""
+    return sorted(_factories)
+
+
+def get_conv(conv: str | ConvFactory) -> ConvFactory:
+    """Return the factory of a registered name, of ``"module:Name"`` in any importable module, or the factory given.
+
+    Raises:
+        ValueError: no operator has that name; the sentence lists the known ones and the nearest.
+    """
+    if not isinstance(conv, str):
+        return conv
+    if ":" in conv:
+        return _import_factory(conv)
+    name = _aliases.get(conv, conv)
+    if name not in _factories:
+        near = get_close_matches(conv, [*_factories, *_aliases], n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"no operator is called {conv!r}{hint} Known are: {', '.join(list_convs())}")
+    return _factories[name]
+
+
+def build_conv(conv: str | ConvFactory, in_channels: int, out_channels: int, **options: Any) -> nn.Module:
+    """Build an operator by its name, ``"module:Name"`` or factory; options that it does not name are left out.
+
+    Raises:
+        ValueError: no operator has that name.
+    """
+    factory = get_conv(conv)
+    return factory(in_channels, out_channels, **{n: v for n, v in options.items() if n in _options(factory)})
+
+
+def is_complete(conv: str | ConvFactory) -> bool:
+    """Return whether an operator normalises and activates itself: see :func:`register_conv`."""
+    return {"norm", "act"} <= _options(get_conv(conv))
+
+
+def _options(factory: ConvFactory) -> set[str]:
+    return set(inspect.signature(factory).parameters)
+
+
+def _identity(factory: ConvFactory) -> tuple[str, str]:
+    # A notebook cell run twice defines its operator anew under the same name: that is no clash.
+    return getattr(factory, "__module__", ""), getattr(factory, "__qualname__", repr(factory))
+
+
+def _import_factory(path: str) -> ConvFactory:
+    module_name, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module_name), name)
+    except ModuleNotFoundError as error:
+        if error.name and module_name.startswith(error.name):
+            raise ValueError(f"conv={path!r}: no module {module_name!r} can be imported from here") from None
+        raise
+    except AttributeError:
+        raise ValueError(f"conv={path!r}: the module {module_name!r} has no {name!r}") from None

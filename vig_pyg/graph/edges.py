@@ -1,0 +1,57 @@
+"""Edges sorted by target, in the two forms that the library uses."""
+
+import torch
+from torch import Tensor
+from torch_geometric import EdgeIndex
+from torch_geometric.typing import Adj
+from torch_geometric.utils import is_sparse
+
+
+def edges_from_neighbours(neighbours: Tensor, num_sources: int) -> EdgeIndex:
+    """Return edges ``j → i`` for every ``j`` in ``neighbours[i]``, in that order.
+
+    The :class:`~torch_geometric.EdgeIndex` is sorted by target with its pointers filled in, so that operators
+    reduce neighbourhoods directly; it also remembers the degree as ``max_degree``.
+
+    Shapes:
+        - neighbours: ``[N, k]``, values below ``num_sources``
+        - output: ``[2, N·k]``
+    """
+    num_targets, k = neighbours.shape
+    device = neighbours.device
+    target = torch.arange(num_targets, device=device).view(-1, 1).expand(-1, k)
+    edges = EdgeIndex(
+        torch.stack([neighbours.reshape(-1), target.reshape(-1)]),
+        sparse_size=(num_sources, num_targets),
+        sort_order="col",
+    )
+    edges._indptr = torch.arange(0, num_targets * k + 1, max(k, 1), device=device)
+    edges.max_degree = k
+    return edges
+
+
+def compressed(edge_index: Adj) -> tuple[Tensor, Tensor, int]:
+    """Return ``(ptr, index, max_degree)`` of edges that are sorted by target, or of a sparse ``adj_t``.
+
+    The neighbours of target ``i`` are ``index[ptr[i] : ptr[i + 1]]``.
+
+    Shapes:
+        - output: ``ptr [N + 1]``, ``index [E]``
+    """
+    if is_sparse(edge_index):
+        adj = edge_index if isinstance(edge_index, Tensor) else edge_index.to_torch_sparse_csr_tensor()
+        if adj.layout != torch.sparse_csr:
+            adj = adj.to_sparse_csr()
+        ptr, index = adj.crow_indices(), adj.col_indices()
+    else:
+        (ptr, index), _ = edge_index.get_csc()
+    max_degree = getattr(edge_index, "max_degree", None)
+    if max_degree is None:
+        max_degree = int(ptr.diff().max()) if ptr.numel() > 1 else 0
+    return ptr, index, max_degree
+
+
+def edges_from_list(edge_index: Tensor, num_nodes: int) -> EdgeIndex:
+    """Return an edge list ``[2, E]`` of one set of nodes, sorted by target."""
+    order = edge_index[1].argsort(stable=True)
+    return EdgeIndex(edge_index[:, order].contiguous(), sparse_size=(num_nodes, num_nodes), sort_order="col")

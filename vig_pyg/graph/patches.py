@@ -1,0 +1,121 @@
+"""Images as PyG ``Data``: a pixel graph without edges, or a graph of patches."""
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.transforms import BaseTransform
+
+from vig_pyg.graph.knn import Backend, knn_graph
+from vig_pyg.graph.layout import NodeLayout
+
+
+def image_data(image: Any, y: int | Tensor | None = None) -> Data:
+    """Return an image as ``Data`` whose nodes are its pixels, so that images of different sizes make one batch.
+
+    ``model(Batch.from_data_list([image_data(a), image_data(b)]))`` gives the logits of both.
+
+    Args:
+        image: A tensor ``[C, H, W]``, an array ``[H, W]`` or ``[H, W, C]``, or a PIL image.
+        y: Its label, if any.
+
+    Returns:
+        ``Data`` with ``x [H·W, C]`` and ``grid [[H, W]]``.
+
+    Raises:
+        TypeError: the image is none of these.
+        ValueError: its shape is none of these.
+    """
+    tensor = to_tensor(image)
+    data = Data(x=tensor.flatten(1).T.contiguous(), grid=torch.tensor([tensor.shape[1:]]))
+    if y is not None:
+        data.y = torch.as_tensor(y).view(1)
+    return data
+
+
+class PatchGraph(BaseTransform):
+    r"""Turns an image into a graph: its patches are nodes, each linked to its ``k`` nearest in feature space.
+
+    The features of a node are the pixel values of its patch, channel by channel; a ViG with ``stem="patch"`` of
+    the same patch size takes a batch of such graphs where it else takes images.
+
+    Args:
+        patch_size: Side of a patch in pixels. Rows and columns beyond the last whole patch are left out.
+        k: Neighbours of every node, itself among them.
+        dilation: As in :func:`~vig_pyg.graph.knn_graph`.
+        cosine: Compare directions only, as ViG does.
+        backend: As in :func:`~vig_pyg.graph.knn_graph`.
+
+    Called with a PIL image, an array ``[H, W]`` or ``[H, W, C]``, a tensor ``[C, H, W]``, or a pair
+    ``(image, label)`` as torchvision's datasets give it.
+
+    Returns:
+        ``Data`` with ``x [N, C·p²]``, ``pos [N, 2]`` (centre ``(x, y)`` in pixels), ``edge_index [2, N·k]``,
+        ``grid [[rows, columns]]`` and, given a label, ``y [1]``.
+
+    Raises:
+        ValueError: the image is smaller than a patch, or has fewer than ``k`` patches.
+        TypeError: the image is none of the above.
+    """
+
+    def __init__(
+        self, patch_size: int, k: int = 9, *, dilation: int = 1, cosine: bool = True, backend: Backend = "auto"
+    ) -> None:
+        if patch_size < 1:
+            raise ValueError(f"patch_size must be at least 1 pixel, got {patch_size}")
+        self.patch_size = patch_size
+        self.k = k
+        self.dilation = dilation
+        self.cosine = cosine
+        self.backend: Backend = backend
+
+    def forward(self, image: Any) -> Data:
+        """Return the graph of one image."""
+        image, label = image if isinstance(image, tuple) else (image, None)
+        tensor = to_tensor(image)
+        height, width = tensor.shape[1:]
+        rows, columns = height // self.patch_size, width // self.patch_size
+        if rows * columns == 0:
+            raise ValueError(f"an image of {height}×{width} pixels is smaller than a patch of {self.patch_size}")
+        inside = tensor[None, :, : rows * self.patch_size, : columns * self.patch_size]
+        x = F.unfold(inside, self.patch_size, stride=self.patch_size)[0].T.contiguous()
+        edge_index = knn_graph(
+            x, self.k, dilation=self.dilation, cosine=self.cosine, backend=self.backend
+        ).as_tensor()  # a plain tensor, as datasets are stored and collated
+        layout = NodeLayout.uniform(1, rows, columns)
+        pos = layout.pos() * self.patch_size
+        data = Data(x=x, pos=pos, edge_index=edge_index, grid=torch.tensor([[rows, columns]]))
+        if label is not None:
+            data.y = torch.as_tensor(label).view(1)
+        return data
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(patch_size={self.patch_size}, k={self.k})"
+
+
+def to_tensor(image: Any) -> Tensor:
+    """Return a PIL image, an array ``[H, W]`` or ``[H, W, C]`` or a tensor ``[C, H, W]`` as floats ``[C, H, W]``.
+
+    Whole numbers of 8 bits become 0 to 1, as torchvision's ``to_tensor`` has it.
+
+    Raises:
+        TypeError: it is none of these.
+        ValueError: its shape is none of these.
+    """
+    if isinstance(image, Tensor):
+        tensor = image
+    elif isinstance(image, np.ndarray) or hasattr(image, "getbands"):  # the latter marks a PIL image
+        array = np.asarray(image)
+        if array.ndim not in (2, 3):
+            raise ValueError(f"an image array must have shape [H, W] or [H, W, C], got {list(array.shape)}")
+        tensor = torch.from_numpy(np.ascontiguousarray(np.atleast_3d(array).transpose(2, 0, 1)))
+    else:
+        raise TypeError(f"an image must be a PIL image, an array or a tensor, got {type(image).__name__}")
+    if tensor.dim() != 3:
+        raise ValueError(f"an image tensor must have shape [C, H, W], got {list(tensor.shape)}")
+    if tensor.dtype == torch.uint8:
+        return tensor / 255
+    return tensor if tensor.is_floating_point() else tensor.float()

@@ -1,0 +1,110 @@
+r"""Relative position as an inner product of embeddings (paper, Section 3.2, "Positional encoding").
+
+For nodes ``i`` and ``j`` the term ``−2 ⟨e_i, e_j⟩ / D`` is added to the squared feature distance, with ``e`` the
+two-dimensional sine-cosine embedding of a node's place and ``D`` its width. An inner product needs no table of
+all pairs; the published table is an inner product as well, of embeddings whose keys were resized.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vig_pyg.graph.layout import Grid
+
+
+def sincos_embedding(pos: Tensor, channels: int) -> Tensor:
+    r"""Return the sine-cosine embedding of places.
+
+    The first half of the channels comes from ``x``, the second from ``y``, each half sines then cosines of
+    ``place · ω_i`` with ``ω_i = 10000^(−i / (channels / 4))``.
+
+    Args:
+        pos: Places ``(x, y)`` in units of the node spacing, the first node at ``(0, 0)``: ``[N, 2]``.
+        channels: Width ``D``, a multiple of 4.
+
+    Shapes:
+        - output: ``[N, D]``, every row of squared norm ``D / 2``
+
+    Raises:
+        ValueError: ``channels`` is no multiple of 4.
+    """
+    if channels % 4:
+        raise ValueError(f"a sine-cosine embedding needs a multiple of 4 channels, got {channels}")
+    quarter = channels // 4
+    omega = 10000.0 ** (-torch.arange(quarter, dtype=pos.dtype, device=pos.device) / quarter)
+    angles = pos.unsqueeze(-1) * omega
+    return torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(1)
+
+
+class RelativePosition(nn.Module):
+    r"""The relative position of a stage of Pyramid ViG, between all nodes and average-pooled ones.
+
+    On the grid that the model was made for, the published fixed table is reproduced: with ``E`` the embeddings of
+    that grid and ``R`` a bicubic resize along the *flattened* index of the keys, it is ``−2 E (R E)ᵀ / D``. On any
+    other grid, or where the windows do not divide it, the keys are embedded at the centres of their pooling windows and no table is made. Without
+    pooling the two agree.
+
+    Args:
+        channels: Width ``D`` of the stage.
+        grid: ``(height, width)`` in nodes that the model is made for.
+        pool: Side of the pooling window of the keys.
+    """
+
+    table: Tensor | None
+
+    def __init__(self, channels: int, grid: tuple[int, int], pool: int = 1) -> None:
+        super().__init__()
+        self.channels = channels
+        self.grid = grid
+        self.pool = pool
+        table = None
+        if grid[0] % pool == grid[1] % pool == 0:
+            embedding = sincos_embedding(grid_places(*grid), channels)
+            keys = resize_flat(embedding, len(embedding) // pool**2) if pool > 1 else embedding
+            table = (embedding @ keys.T / channels).to(torch.get_default_dtype())
+        self.register_buffer("table", table, persistent=False)
+
+    def bias(self, grid: Grid) -> Tensor | None:
+        """Return what to add to inner products of features, ``[N, M]``, on the model's own grid, else None."""
+        return self.table if (grid.height, grid.width) == self.grid else None
+
+    def embeddings(self, grid: Grid, like: Tensor) -> tuple[Tensor, Tensor]:
+        r"""Return embeddings of the nodes and of the pooled nodes whose inner product is ``⟨e_i, e_j⟩ / D``.
+
+        Shapes:
+            - output: ``[N, D]``, ``[M, D]``
+        """
+        places = grid_places(grid.height, grid.width).to(like.device)
+        pooled = average_pool(places.view(1, grid.height, grid.width, 2), self.pool).view(-1, 2)
+        scale = self.channels**-0.5
+        queries, keys = (sincos_embedding(p, self.channels).to(like.dtype) * scale for p in (places, pooled))
+        return queries, keys
+
+    def extra_repr(self) -> str:
+        """Return what ``print(model)`` shows."""
+        return f"{self.channels}, grid={self.grid}, pool={self.pool}"
+
+
+def grid_places(height: int, width: int) -> Tensor:
+    """Return ``(x, y)`` of the nodes of a grid, the first at ``(0, 0)``: float64 ``[height·width, 2]``."""
+    row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return torch.stack([column, row], dim=-1).view(-1, 2).double()
+
+
+def average_pool(maps: Tensor, size: int) -> Tensor:
+    """Average windows of ``size × size`` nodes; a window over the border averages the nodes it covers.
+
+    Shapes:
+        - maps: ``[B, H, W, C]``
+        - output: ``[B, ⌈H/size⌉, ⌈W/size⌉, C]``
+    """
+    if size == 1:
+        return maps
+    pooled = F.avg_pool2d(maps.permute(0, 3, 1, 2), size, ceil_mode=True, count_include_pad=False)
+    return pooled.permute(0, 2, 3, 1)
+
+
+def resize_flat(embedding: Tensor, length: int) -> Tensor:
+    """Resize ``[N, D]`` along the flattened index to ``[length, D]``: bicubic, corners not aligned."""
+    rows = embedding.T[None, None]
+    return F.interpolate(rows, size=(embedding.size(1), length), mode="bicubic")[0, 0].T

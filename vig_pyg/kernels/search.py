@@ -1,0 +1,87 @@
+"""Nearest neighbours of ``queries`` among ``keys``, for a batch of equally large point sets.
+
+Dense and blockwise search rank by the inner product, largest first. Squared distances are one: since
+``‖q − k‖² = ‖q‖² − 2 (⟨q, k⟩ − ‖k‖²/2)`` and ``‖q‖²`` ranks nothing, ``⟨[q, 1], [k, −‖k‖²/2]⟩`` orders keys from
+the nearest on, with no square root and no second norm; for keys of one length ``⟨q, k⟩`` already does.
+Ties are left to the library below.
+"""
+
+import torch
+from torch import Tensor
+
+# Scores that the blockwise search holds at once: 2²² of them are 16 MB in float32.
+BLOCK_SCORES = 1 << 22
+
+
+def nearest_dense(
+    queries: Tensor, keys: Tensor, k: int, *, bias: Tensor | None = None, loop: bool = True
+) -> Tensor:
+    r"""Search with one matrix of all scores :math:`\langle q, k \rangle + b`.
+
+    Args:
+        queries: ``[B, N, C]``.
+        keys: ``[B, M, C]``.
+        k: Keys to find for every query.
+        bias: Added to every image's scores, ``[N, M]``.
+        loop: Query ``i`` may find key ``i``.
+
+    Shapes:
+        - output: ``[B, N, k]``, best first
+    """
+    keys_t = keys.transpose(1, 2)
+    if bias is None:
+        scores = queries @ keys_t
+    else:
+        scores = torch.baddbmm(bias.expand(queries.size(0), -1, -1), queries, keys_t)
+    if not loop:
+        scores.diagonal(dim1=1, dim2=2).fill_(-torch.inf)
+    return scores.topk(k, dim=2).indices
+
+
+def nearest_blockwise(
+    queries: Tensor, keys: Tensor, k: int, *, loop: bool = True, block_scores: int = BLOCK_SCORES
+) -> Tensor:
+    """Search a block of one image's queries at a time, so that at most ``block_scores`` scores exist at once
+    (but those of one query at least). Arguments and shapes as :func:`nearest_dense`.
+    """
+    batch, num_queries, _ = queries.shape
+    rows = max(1, min(num_queries, block_scores // keys.size(1)))
+    out = torch.empty(batch, num_queries, k, dtype=torch.long, device=queries.device)
+    for image in range(batch):
+        for start in range(0, num_queries, rows):
+            scores = queries[image, start : start + rows] @ keys[image].T
+            if not loop:
+                row = torch.arange(scores.size(0), device=scores.device)
+                scores[row, row + start] = -torch.inf
+            out[image, start : start + rows] = scores.topk(k, dim=1).indices
+    return out
+
+
+def nearest_cluster(queries: Tensor, keys: Tensor, k: int, *, loop: bool = True) -> Tensor:
+    """Search by Euclidean distance with ``torch_cluster.knn``: trees on the CPU, best in few dimensions.
+
+    Arguments and shapes as :func:`nearest_dense`.
+
+    Raises:
+        ModuleNotFoundError: torch_cluster is not installed.
+    """
+    try:
+        from torch_cluster import knn
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "backend='torch_cluster' needs the package torch_cluster: "
+            "pip install --no-build-isolation torch_cluster"
+        ) from error
+    (batch, num_queries, channels), num_keys, device = queries.shape, keys.size(1), queries.device
+    key_batch = torch.arange(batch, device=device).repeat_interleave(num_keys)
+    query_batch = torch.arange(batch, device=device).repeat_interleave(num_queries)
+    wanted = k if loop else min(k + 1, num_keys)
+    found = knn(keys.reshape(-1, channels), queries.reshape(-1, channels), wanted, key_batch, query_batch)[1]
+    first_key = torch.arange(0, batch * num_keys, num_keys, device=device).view(-1, 1, 1)
+    neighbours = found.view(batch, num_queries, wanted) - first_key
+    if loop:
+        return neighbours
+    # The query itself leaves, wherever it stands; where equal points pushed it off the list, the last one does.
+    itself = neighbours == torch.arange(num_queries, device=device).view(1, -1, 1)
+    order = itself.long().sort(dim=2, stable=True).indices
+    return neighbours.gather(2, order[..., :k])

@@ -1,0 +1,7 @@
+"""The models, registered with timm."""
+
+from vig_pyg.models.checkpoint import checkpoint_filter_fn, load_checkpoint
+from vig_pyg.models.pyramid_vig import PyramidViG
+from vig_pyg.models.vig import ViG
+
+__all__ = ["PyramidViG", "ViG", "checkpoint_filter_fn", "load_checkpoint"]

@@ -1,0 +1,161 @@
+"""Weights from files: our own layout, the published one and mmpretrain's, told apart by their names."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+# Published names and ours. Convolutions and norms are numbered in the former: .0 the map, .1 the norm.
+PUBLISHED = [
+    (r"^stem\.convs\.(\d+)\.", lambda m: f"stem.{int(m[1]) // 3}.{'norm' if int(m[1]) % 3 else 'conv'}."),
+    (r"^backbone\.(\d+)\.conv\.0\.", r"blocks.\1.conv."),
+    (r"^backbone\.(\d+)\.conv\.1\.", r"blocks.\1.norm."),
+    (r"^backbone\.(\d+)\.0\.", r"blocks.\1.grapher."),
+    (r"^backbone\.(\d+)\.1\.", r"blocks.\1.ffn."),
+    (r"\.graph_conv\.gconv\.", ".conv."),
+    (r"\.(fc\d|nn\d?)\.0\.", r".\1.linear."),
+    (r"\.(fc\d|nn\d?)\.1\.", r".\1.norm."),
+    (r"^prediction\.0\.", "head.fc1.linear."),
+    (r"^prediction\.1\.", "head.fc1.norm."),
+    (r"^prediction\.4\.", "head.fc2."),
+]
+
+# mmpretrain's names and the published ones. Stages of a pyramid are numbered one by one there.
+MMPRETRAIN = [
+    (r"^backbone\.pos_embed$", "pos_embed"),
+    (r"^backbone\.stem\.(convs\.)?", "stem.convs."),
+    (r"^backbone\.blocks\.", "backbone."),
+    (r"^head\.fc1\.", "prediction.0."),
+    (r"^head\.bn\.", "prediction.1."),
+    (r"^head\.fc2\.", "prediction.4."),
+]
+
+
+def load_checkpoint(model: nn.Module, checkpoint: str | Path | Mapping[str, Any]) -> nn.Module:
+    """Load weights into a model of ours and return it.
+
+    Understood are our own layout, the published one and mmpretrain's, also under ``model`` or ``state_dict`` and
+    behind ``module.``, in ``.pth``, ``.pth.tar`` and ``.safetensors`` files. Fixed relative positions are left
+    out, absolute positions resized to the model's grid. With another number of classes the model's classifier
+    stays new, and a warning says so. Nothing is loaded unless everything fits.
+
+    Args:
+        model: A :class:`~vig_pyg.ViG` or :class:`~vig_pyg.PyramidViG`.
+        checkpoint: A file, or what it holds. Files are read with ``weights_only=True``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no checkpoint or cut off, or holds the weights of another model.
+    """
+    source = "the state dict" if isinstance(checkpoint, Mapping) else str(checkpoint)
+    content = checkpoint if isinstance(checkpoint, Mapping) else read_checkpoint(checkpoint)
+    weights = checkpoint_filter_fn(content, model)
+    own = model.state_dict()
+    classifier = [name for name in ("head.fc2.weight", "head.fc2.bias") if name in own]
+    if classifier and "head.fc2.weight" in weights:
+        theirs, ours = weights["head.fc2.weight"].shape[0], own["head.fc2.weight"].shape[0]
+        if theirs != ours:
+            warnings.warn(
+                f"{source} has {theirs} classes and the model {ours}: its classifier stays new", stacklevel=2
+            )
+            weights.update({name: own[name] for name in classifier})
+    elif not classifier:
+        weights = {name: w for name, w in weights.items() if not name.startswith("head.fc2.")}
+    missing = [name for name in own if name not in weights and not name.endswith("num_batches_tracked")]
+    unexpected = [name for name in weights if name not in own]
+    wrong = [name for name in own if name in weights and weights[name].shape != own[name].shape]
+    if missing or unexpected or wrong:
+        reasons = [
+            f"{len(names)} weights {what}, {names[0]!r} first"
+            for what, names in (("are missing", missing), ("are unknown", unexpected), ("have another shape", wrong))
+            if names
+        ]
+        raise ValueError(f"{source} is not of this {type(model).__name__}: {'; '.join(reasons)}")
+    model.load_state_dict(weights, strict=False)
+    return model
+
+
+def read_checkpoint(path: str | Path) -> Mapping[str, Any]:
+    """Return what a checkpoint file holds, read safely.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no checkpoint, or cut off.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint file {path}")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, BadZipFile, SafetensorError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{path} is no checkpoint, or is cut off: {reason}") from error
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{path} is no checkpoint: it holds a {type(content).__name__}, not named weights")
+    return content
+
+
+def checkpoint_filter_fn(content: Mapping[str, Any], model: nn.Module) -> dict[str, Tensor]:
+    """Return the weights of a checkpoint in our layout, fitted to the model's shapes where that loses nothing.
+
+    Raises:
+        ValueError: it holds no weights.
+    """
+    weights = _unwrap(content)
+    if any(name.startswith(("backbone.blocks.", "backbone.stages.", "backbone.stem.")) for name in weights):
+        weights = {_rename(_flat_stages(name, weights), MMPRETRAIN): w for name, w in weights.items()}
+    if any(name.startswith(("stem.convs.", "backbone.", "prediction.")) for name in weights):
+        weights = {_rename(name, PUBLISHED): w for name, w in weights.items()}
+    own = model.state_dict()
+    return {name: _fit(w, own.get(name)) for name, w in weights.items() if not name.endswith("relative_pos")}
+
+
+def _unwrap(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    for key in ("state_dict", "model"):
+        if isinstance(content.get(key), Mapping):
+            content = content[key]
+    weights = {name.removeprefix("module."): w for name, w in content.items() if isinstance(w, Tensor)}
+    if not weights:
+        raise ValueError(f"no weights found: the checkpoint holds {', '.join(map(str, content)) or 'nothing'}")
+    return weights
+
+
+def _rename(name: str, rules: list) -> str:
+    for pattern, replacement in rules:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _flat_stages(name: str, weights: Mapping[str, Tensor]) -> str:
+    """Number the blocks of mmpretrain's stages in one row."""
+    match = re.match(r"backbone\.stages\.(\d+)\.(\d+)\.(.*)", name)
+    if match is None:
+        return name
+    stage, place, rest = int(match[1]), int(match[2]), match[3]
+    known = {m.groups() for m in (re.match(r"backbone\.stages\.(\d+)\.(\d+)\.", n) for n in weights) if m}
+    before = sum(int(s) < stage for s, _ in known)
+    return f"backbone.{before + place}.{rest}"
+
+
+def _fit(weight: Tensor, own: Tensor | None) -> Tensor:
+    """Drop the empty axes of 1×1 convolutions, and resize positions to another grid."""
+    if own is None or weight.shape == own.shape:
+        return weight
+    if weight.dim() == 4 and own.dim() == 2 and weight.shape[2:] == (1, 1):
+        return weight.flatten(1)
+    if weight.dim() == own.dim() == 4 and weight.shape[:2] == own.shape[:2] and weight.size(0) == 1:
+        return F.interpolate(weight, size=own.shape[2:], mode="bicubic", antialias=True)
+    return weight

@@ -1,0 +1,187 @@
+"""Pyramid ViG: Vision GNN in stages of falling resolution (paper, Section 3.2 and Table 2)."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any, Literal
+
+from timm.layers import to_2tuple
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from torch import nn
+
+from vig_pyg.blocks import FFN, Block, Downsample, Grapher, Head, build_stem
+from vig_pyg.blocks.grapher import Graph, graph_builder
+from vig_pyg.conv.linear import Act, Norm
+from vig_pyg.conv.registry import ConvFactory
+from vig_pyg.graph.position import RelativePosition
+from vig_pyg.models.checkpoint import checkpoint_filter_fn
+from vig_pyg.models.schedule import growing_dilation, per_block
+from vig_pyg.models.vig import RELEASE, _cfg
+from vig_pyg.models.vision_gnn import Readout, VisionGNN
+
+
+class PyramidViG(VisionGNN):
+    r"""A Vision GNN whose stages halve height and width and widen the nodes.
+
+    Neighbours are ranked by feature distance plus relative position; in early stages they are looked for among
+    average-pooled nodes.
+
+    Args:
+        img_size: Size of the images it is made for; others work too, with positions interpolated.
+        in_chans: Channels of the images.
+        num_classes: Number of classes; 0 for features.
+        channels: Width ``D`` of every stage.
+        depths: Number of blocks of every stage.
+        pools: Side of the window that is averaged into one source, for every stage.
+        stride: Side in pixels of what becomes one node of the first stage.
+        relative: Add the relative position to the distance.
+        k: Neighbours: one number, or one per block.
+        dilation: One number, or one per block; None for ``min(l // 4 + 1, 49 // 9)`` in block ``l``.
+
+    The other arguments are those of :class:`~vig_pyg.ViG`; ``readout="accumulated"`` sums over the last stage, and
+    ``drop_path_rate`` rises over all blocks.
+
+    Raises:
+        ValueError: an option has no such value, or does not fit the others.
+    """
+
+    def __init__(
+        self,
+        img_size: int | tuple[int, int] = 224,
+        in_chans: int = 3,
+        num_classes: int = 1000,
+        *,
+        channels: Sequence[int] = (48, 96, 240, 384),
+        depths: Sequence[int] = (2, 2, 6, 2),
+        pools: Sequence[int] = (4, 2, 1, 1),
+        stride: int = 4,
+        relative: bool = True,
+        conv: str | ConvFactory = "max_relative",
+        k: int | Sequence[int] = 9,
+        dilation: int | Sequence[int] | None = None,
+        heads: int = 4,
+        graph: Literal["dynamic", "static"] | Graph = "dynamic",
+        grapher_fc: bool = True,
+        ffn: bool = True,
+        norm: Norm = "batch",
+        act: Act = "gelu",
+        stem: Literal["conv", "patch"] = "conv",
+        readout: Readout = "mean",
+        stochastic: bool = False,
+        epsilon: float = 0.2,
+        drop_rate: float = 0.0,
+        dropout: float = 0.0,
+        drop_path_rate: float = 0.0,
+        global_pool: str = "avg",
+    ) -> None:
+        if not len(channels) == len(depths) == len(pools):
+            raise ValueError(
+                f"channels, depths and pools must have one entry per stage, got {len(channels)}, {len(depths)}, "
+                f"{len(pools)}"
+            )
+        build_graph = graph_builder(graph)
+        depth = sum(depths)
+        ks = per_block("k", k, depth)
+        dilations = per_block("dilation", growing_dilation(depth, 49 // 9) if dilation is None else dilation, depth)
+        stem_module = build_stem(stem, in_chans, channels[0], stride, norm, act)
+        grid = first_grid = stem_module.grid(*to_2tuple(img_size))
+        layers: list[nn.Module] = []
+        index = 0
+        for stage, width in enumerate(channels):
+            if stage > 0:
+                layers.append(Downsample(channels[stage - 1], width, norm))
+                grid = -(-grid[0] // 2), -(-grid[1] // 2)
+            position = RelativePosition(width, grid, pools[stage]) if relative else None
+            for _ in range(depths[stage]):
+                drop_path = drop_path_rate * index / max(depth - 1, 1)
+                options = {"position": position, "stochastic": stochastic, "epsilon": epsilon}
+                grapher = Grapher(
+                    width,
+                    build_graph(ks[index], dilations[index], **options),
+                    conv,
+                    heads,
+                    pool=pools[stage],
+                    fc=grapher_fc,
+                    norm=norm,
+                    act=act,
+                    dropout=dropout,
+                    drop_path=drop_path,
+                )
+                layers.append(Block(grapher, FFN(width, 4, norm, act, dropout, drop_path) if ffn else None))
+                index += 1
+        super().__init__(
+            stem_module,
+            layers,
+            Head(channels[-1], num_classes, act=act, dropout=drop_rate),
+            grid=first_grid,
+            # a stage's last block stands before the downsampling into the next, of which there is one per stage
+            taps=[stage + blocks - 1 for stage, blocks in enumerate(accumulate(depths))],
+            in_chans=in_chans,
+            channels=(channels[0], channels[-1]),
+            readout=readout,
+            static=graph == "static",
+            global_pool=global_pool,
+        )
+
+
+def _pyramid_cfg(url: str = "", **kwargs: Any) -> dict[str, Any]:
+    return _cfg(url and f"{RELEASE}/pyramid-vig/{url}", pool_size=kwargs.pop("pool_size", (7, 7)), **kwargs)
+
+
+default_cfgs = generate_default_cfgs(
+    {
+        "pvig_tiny.in1k": _pyramid_cfg("pvig_ti_78.5.pth.tar"),
+        "pvig_small.in1k": _pyramid_cfg("pvig_s_82.1.pth.tar"),
+        "pvig_medium.in1k": _pyramid_cfg("pvig_m_83.1.pth.tar"),
+        "pvig_medium.in21k": _pyramid_cfg("pvig_m_im21k_90e.pth", num_classes=21841),
+        "pvig_base.in1k": _pyramid_cfg("pvig_b_83.66.pth.tar", crop_pct=0.95),
+        "pvig_micro.untrained": _pyramid_cfg(
+            num_classes=10, input_size=(3, 32, 32), pool_size=(4, 4), crop_pct=1.0
+        ),
+    }
+)
+
+
+def _create_pvig(variant: str, pretrained: bool, **kwargs: Any) -> PyramidViG:
+    return build_model_with_cfg(
+        PyramidViG,
+        variant,
+        pretrained,
+        pretrained_filter_fn=checkpoint_filter_fn,
+        feature_cfg={"out_indices": (0, 1, 2, 3), "feature_cls": "getter"},
+        **kwargs,
+    )
+
+
+@register_model
+def pvig_tiny(pretrained: bool = False, **kwargs: Any) -> PyramidViG:
+    """Pyramid ViG-Ti: 10.7 M parameters, 1.7 GMAC."""
+    numbers = {"channels": (48, 96, 240, 384), "depths": (2, 2, 6, 2)}
+    return _create_pvig("pvig_tiny", pretrained, **{**numbers, **kwargs})
+
+
+@register_model
+def pvig_small(pretrained: bool = False, **kwargs: Any) -> PyramidViG:
+    """Pyramid ViG-S: 27.3 M parameters, 4.5 GMAC."""
+    numbers = {"channels": (80, 160, 400, 640), "depths": (2, 2, 6, 2)}
+    return _create_pvig("pvig_small", pretrained, **{**numbers, **kwargs})
+
+
+@register_model
+def pvig_medium(pretrained: bool = False, **kwargs: Any) -> PyramidViG:
+    """Pyramid ViG-M: 49.5 M parameters, 8.8 GMAC."""
+    numbers = {"channels": (96, 192, 384, 768), "depths": (2, 2, 16, 2)}
+    return _create_pvig("pvig_medium", pretrained, **{**numbers, **kwargs})
+
+
+@register_model
+def pvig_base(pretrained: bool = False, **kwargs: Any) -> PyramidViG:
+    """Pyramid ViG-B: 93.0 M parameters, 16.8 GMAC."""
+    numbers = {"channels": (128, 256, 512, 1024), "depths": (2, 2, 18, 2)}
+    return _create_pvig("pvig_base", pretrained, **{**numbers, **kwargs})
+
+
+@register_model
+def pvig_micro(pretrained: bool = False, **kwargs: Any) -> PyramidViG:
+    """A small Pyramid ViG for images of 32×32 pixels: three stages of 16×16, 8×8 and 4×4 nodes."""
+    numbers = {"img_size": 32, "channels": (32, 64, 128), "depths": (1, 2, 1), "pools": (2, 1, 1), "stride": 2}
+    return _create_pvig("pvig_micro", pretrained, **{**numbers, **kwargs})

@@ -1,0 +1,178 @@
+"""ViG: isotropic Vision GNN (paper, Section 3.2 and Table 1)."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from timm.layers import to_2tuple
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+
+from vig_pyg.blocks import FFN, Block, Grapher, Head, build_stem
+from vig_pyg.blocks.grapher import Graph, graph_builder
+from vig_pyg.conv.linear import Act, Norm
+from vig_pyg.conv.registry import ConvFactory
+from vig_pyg.models.checkpoint import checkpoint_filter_fn
+from vig_pyg.models.schedule import growing_dilation, linear_steps, per_block
+from vig_pyg.models.vision_gnn import Readout, VisionGNN
+
+
+class ViG(VisionGNN):
+    r"""An isotropic Vision GNN: all blocks work on the same nodes at the same width.
+
+    Args:
+        img_size: Size of the images it is made for; others work too, with positions interpolated.
+        in_chans: Channels of the images.
+        num_classes: Number of classes; 0 for features.
+        channels: Width ``D`` of the nodes.
+        depth: Number of blocks.
+        stride: Side in pixels of what becomes one node.
+        conv: Operator: a registered name (:func:`vig_pyg.list_convs`), ``"module:Name"`` or a factory.
+        k: Neighbours: one number, or one per block; None for 9 to 18 rising with depth, as in the paper.
+        dilation: One number, or one per block; None for ``min(l // 4 + 1, 196 // 18)`` in block ``l``.
+        heads: Heads of the operator's update (paper, Eq. 5).
+        graph: ``"dynamic"`` rebuilds the graph in every block; ``"static"`` builds it once, or takes the edges of
+            the ``Batch``; or a callable ``graph(x, layout) -> edges``.
+        grapher_fc: Linear layers around the operator (paper, Table 7).
+        ffn: An FFN behind every Grapher (paper, Table 7).
+        norm: ``"batch"``, ``"layer"`` or a factory ``channels -> module``.
+        act: An activation of timm's by name, or a factory.
+        stem: ``"conv"``, or ``"patch"`` for patches and one linear layer.
+        readout: ``"mean"`` of the last nodes, or ``"accumulated"`` over stem and blocks.
+        stochastic: Draw random ones of the ``k·dilation`` neighbours in training, with probability ``epsilon``.
+        epsilon: That probability.
+        drop_rate: Dropout before the classifier.
+        dropout: Dropout behind every Grapher and FFN.
+        drop_path_rate: Stochastic depth of the last block; rises linearly from zero.
+        global_pool: ``"avg"``, or ``""`` to return the feature map.
+
+    Raises:
+        ValueError: an option has no such value, or does not fit the others.
+    """
+
+    def __init__(
+        self,
+        img_size: int | tuple[int, int] = 224,
+        in_chans: int = 3,
+        num_classes: int = 1000,
+        *,
+        channels: int = 192,
+        depth: int = 12,
+        stride: int = 16,
+        conv: str | ConvFactory = "max_relative",
+        k: int | Sequence[int] | None = None,
+        dilation: int | Sequence[int] | None = None,
+        heads: int = 4,
+        graph: Literal["dynamic", "static"] | Graph = "dynamic",
+        grapher_fc: bool = True,
+        ffn: bool = True,
+        norm: Norm = "batch",
+        act: Act = "gelu",
+        stem: Literal["conv", "patch"] = "conv",
+        readout: Readout = "mean",
+        stochastic: bool = False,
+        epsilon: float = 0.2,
+        drop_rate: float = 0.0,
+        dropout: float = 0.0,
+        drop_path_rate: float = 0.0,
+        global_pool: str = "avg",
+    ) -> None:
+        build_graph = graph_builder(graph)
+        ks = per_block("k", linear_steps(9, 18, depth) if k is None else k, depth)
+        dilations = per_block("dilation", growing_dilation(depth, 196 // 18) if dilation is None else dilation, depth)
+        drops = [drop_path_rate * i / max(depth - 1, 1) for i in range(depth)]
+        blocks = [
+            Block(
+                Grapher(
+                    channels,
+                    build_graph(ks[i], dilations[i], stochastic=stochastic, epsilon=epsilon),
+                    conv,
+                    heads,
+                    fc=grapher_fc,
+                    norm=norm,
+                    act=act,
+                    dropout=dropout,
+                    drop_path=drops[i],
+                ),
+                FFN(channels, 4, norm, act, dropout, drops[i]) if ffn else None,
+            )
+            for i in range(depth)
+        ]
+        stem_module = build_stem(stem, in_chans, channels, stride, norm, act)
+        super().__init__(
+            stem_module,
+            blocks,
+            Head(channels, num_classes, act=act, dropout=drop_rate),
+            grid=stem_module.grid(*to_2tuple(img_size)),
+            taps=range(depth),
+            in_chans=in_chans,
+            channels=(channels, channels),
+            readout=readout,
+            static=graph == "static",
+            global_pool=global_pool,
+        )
+
+
+def _cfg(url: str = "", **kwargs: Any) -> dict[str, Any]:
+    return {
+        "url": url,
+        "num_classes": 1000,
+        "input_size": (3, 224, 224),
+        "pool_size": (14, 14),
+        "crop_pct": 0.9,
+        "interpolation": "bicubic",
+        "mean": (0.5, 0.5, 0.5),
+        "std": (0.5, 0.5, 0.5),
+        "first_conv": "stem.0.conv",
+        "classifier": "head.fc2",
+        "license": "apache-2.0",
+        "paper_ids": "arXiv:2206.00272",
+        "paper_name": "Vision GNN: An Image is Worth Graph of Nodes",
+        **kwargs,
+    }
+
+
+RELEASE = "https://github.com/huawei-noah/Efficient-AI-Backbones/releases/download"
+
+default_cfgs = generate_default_cfgs(
+    {
+        "vig_tiny.in1k": _cfg(f"{RELEASE}/vig/vig_ti_74.5.pth"),
+        "vig_small.in1k": _cfg(f"{RELEASE}/vig/vig_s_80.6.pth"),
+        "vig_base.in1k": _cfg(f"{RELEASE}/vig/vig_b_82.6.pth"),
+        "vig_micro.untrained": _cfg(num_classes=10, input_size=(3, 32, 32), pool_size=(8, 8), crop_pct=1.0),
+    }
+)
+
+
+def _create_vig(variant: str, pretrained: bool, **kwargs: Any) -> ViG:
+    return build_model_with_cfg(
+        ViG,
+        variant,
+        pretrained,
+        pretrained_filter_fn=checkpoint_filter_fn,
+        feature_cfg={"out_indices": 4, "feature_cls": "getter"},
+        **kwargs,
+    )
+
+
+@register_model
+def vig_tiny(pretrained: bool = False, **kwargs: Any) -> ViG:
+    """ViG-Ti: 7.2 M parameters, 1.3 GMAC."""
+    return _create_vig("vig_tiny", pretrained, **{"channels": 192, "depth": 12, **kwargs})
+
+
+@register_model
+def vig_small(pretrained: bool = False, **kwargs: Any) -> ViG:
+    """ViG-S: 22.7 M parameters, 4.5 GMAC."""
+    return _create_vig("vig_small", pretrained, **{"channels": 320, "depth": 16, **kwargs})
+
+
+@register_model
+def vig_base(pretrained: bool = False, **kwargs: Any) -> ViG:
+    """ViG-B: 86.8 M parameters, 17.6 GMAC."""
+    return _create_vig("vig_base", pretrained, **{"channels": 640, "depth": 16, **kwargs})
+
+
+@register_model
+def vig_micro(pretrained: bool = False, **kwargs: Any) -> ViG:
+    """A small ViG for images of 32×32 pixels: 8×8 nodes, 4 blocks of width 48."""
+    numbers = {"img_size": 32, "channels": 48, "depth": 4, "stride": 4, "k": 9}
+    return _create_vig("vig_micro", pretrained, **{**numbers, **kwargs})

@@ -1,0 +1,277 @@
+"""What ViG and Pyramid ViG share: they differ only in how their blocks are set up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from timm.models import checkpoint
+from timm.models._features import feature_take_indices
+from torch import Tensor, nn
+from torch_geometric.data import Batch, Data
+from torch_geometric.typing import Adj
+
+from vig_pyg.blocks import Block, Downsample, Head, pool_nodes
+from vig_pyg.graph.edges import edges_from_list
+from vig_pyg.graph.image_graph import batch_graphs
+from vig_pyg.graph.layout import NodeLayout
+
+Readout = Literal["mean", "accumulated"]
+Inputs = Tensor | Data
+
+
+class VisionGNN(nn.Module):
+    """Stem, positions, blocks and head, called with images ``[B, C, H, W]`` or a PyG ``Batch``.
+
+    A ``Batch`` holds images of any sizes as pixels (:func:`vig_pyg.image_data`) or, with ``stem="patch"``, patch
+    graphs (:class:`vig_pyg.PatchGraph`). Nodes of all images are rows of one matrix; a
+    :class:`~vig_pyg.graph.NodeLayout` beside it says where each lies.
+
+    Args:
+        stem: Turns pixels into nodes; has ``stride``.
+        blocks: :class:`~vig_pyg.blocks.Block` and :class:`~vig_pyg.blocks.Downsample` in turn.
+        head: From an image's features to logits.
+        grid: ``(height, width)`` in nodes behind the stem, of the images that the model is made for.
+        taps: The blocks after which a feature map is offered (``features_only``).
+        in_chans: Channels of the images.
+        channels: Width behind the stem and behind the last block.
+        readout: Pool the last nodes, or the sum of the nodes behind the stem and behind every block.
+        static: Build the graph once, or take it from the ``Batch``, and use it in all blocks of one resolution.
+        global_pool: ``"avg"``, or ``""`` to return the feature map itself (without classifier).
+    """
+
+    def __init__(
+        self,
+        stem: nn.Module,
+        blocks: Sequence[nn.Module],
+        head: Head,
+        *,
+        grid: tuple[int, int],
+        taps: Sequence[int],
+        in_chans: int,
+        channels: tuple[int, int],
+        readout: Readout = "mean",
+        static: bool = False,
+        global_pool: str = "avg",
+    ) -> None:
+        super().__init__()
+        if readout not in ("mean", "accumulated"):
+            raise ValueError(f"readout must be 'mean' or 'accumulated', got {readout!r}")
+        self.in_chans = in_chans
+        self.stem = stem
+        self.pos_embed = nn.Parameter(torch.zeros(1, channels[0], *grid))
+        self.blocks = nn.ModuleList(blocks)
+        self.head = head
+        self.readout = readout
+        self.static = static
+        self.global_pool = global_pool
+        self.grad_checkpointing = False
+        self.taps = list(taps)
+        self.num_classes = getattr(head.fc2, "out_features", 0)
+        self.num_features = channels[1]
+        self.head_hidden_size = head.hidden
+        self.feature_info = self._feature_info()
+
+    # What a forward pass does ############################################################################
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Return the logits ``[B, num_classes]`` of images ``[B, C, H, W]`` or of a PyG ``Batch``.
+
+        Raises:
+            ValueError: the images have another rank or number of channels, or are too small.
+            TypeError: they are not floating point numbers.
+        """
+        x, layout = self._nodes(inputs)
+        if not self.global_pool:
+            return _as_map(x, layout)
+        return self.head(pool_nodes(x, layout))
+
+    def forward_features(self, inputs: Tensor) -> Tensor:
+        """Return the feature map ``[B, num_features, h, w]`` behind the last block."""
+        return _as_map(*self._nodes(inputs))
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Return the logits of a feature map, or with ``pre_logits`` what goes into the classifier."""
+        return self.head(x.mean((2, 3)), pre_logits) if self.global_pool else x
+
+    def forward_graphs(self, inputs: Inputs) -> tuple[Tensor, list[Batch]]:
+        """Return the logits and, for every block, its nodes and edges as a PyG ``Batch``.
+
+        Each has ``x`` (behind the block), ``pos`` (pixels), ``edge_index``, ``batch``; blocks whose sources are
+        pooled also have ``pos_source``, see :class:`~vig_pyg.graph.ImageGraph`.
+        """
+        pixels, layout = self._read(inputs)
+        scale = 1 if pixels.size(1) == self.in_chans else self.stem.stride
+        sizes = [(height * scale, width * scale) for height, width in layout.sizes]
+        graphs = []
+        total: Tensor | None = None
+        for layer, x, layout, edges in self._steps(pixels, layout, _given_edges(inputs)):
+            total = self._accumulate(total, x)
+            if isinstance(layer, Block):
+                sources = layer.grapher.source_layout(layout)
+                graphs.append(batch_graphs(x, layout, edges, sizes, None if sources is layout else sources))
+        assert total is not None
+        return self.head(pool_nodes(total, layout)), graphs
+
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | list[int] | None = None,
+        norm: bool = False,
+        stop_early: bool = False,
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,
+    ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
+        """Return feature maps from inside, as timm's models do.
+
+        Args:
+            x: Images.
+            indices: Which of ``feature_info`` to return: the last n, a list, or all.
+            norm: Accepted and ignored: there is no final norm.
+            stop_early: Skip the blocks behind the last wanted map.
+            output_fmt: ``"NCHW"`` only.
+            intermediates_only: Leave out the final feature map.
+
+        Raises:
+            ValueError: another ``output_fmt``.
+        """
+        if output_fmt != "NCHW":
+            raise ValueError(f"output_fmt must be 'NCHW', got {output_fmt!r}")
+        wanted, last = feature_take_indices(len(self.taps), indices)
+        wanted_blocks, last_block = {self.taps[i] for i in wanted}, self.taps[last]
+        maps = []
+        nodes, layout = self._read(x)
+        for step, (_, nodes, layout, _) in enumerate(self._steps(nodes, layout)):  # noqa: B020
+            if step - 1 in wanted_blocks:  # step 0 is the stem
+                maps.append(_as_map(nodes, layout))
+            if stop_early and step - 1 == last_block:
+                break
+        return maps if intermediates_only else (_as_map(nodes, layout), maps)
+
+    def _nodes(self, inputs: Inputs) -> tuple[Tensor, NodeLayout]:
+        pixels, layout = self._read(inputs)
+        total: Tensor | None = None
+        for _, x, layout, _ in self._steps(pixels, layout, _given_edges(inputs)):  # noqa: B007
+            total = self._accumulate(total, x)
+        assert total is not None
+        return total, layout
+
+    def _accumulate(self, total: Tensor | None, x: Tensor) -> Tensor:
+        # The mean is linear: to pool the sum is to sum what is pooled. A new width starts anew.
+        if self.readout == "mean" or total is None or total.shape != x.shape:
+            return x
+        return total + x
+
+    def _steps(
+        self, x: Tensor, layout: NodeLayout, edges: Adj | None = None
+    ) -> Iterator[tuple[nn.Module, Tensor, NodeLayout, Adj | None]]:
+        """Yield every layer with what it returned, beginning with the stem."""
+        x, layout = self.stem(x, layout)
+        x = x + self._positions(layout)
+        yield self.stem, x, layout, None
+        for layer in self.blocks:
+            given = edges if self.static else None
+            if self.grad_checkpointing and torch.is_grad_enabled():
+                x, layout, edges = checkpoint(layer, x, layout, given)
+            else:
+                x, layout, edges = layer(x, layout, given)
+            yield layer, x, layout, edges
+
+    def _positions(self, layout: NodeLayout) -> Tensor:
+        positions = []
+        for grid in layout.grids:
+            table = self.pos_embed
+            if table.shape[2:] != (grid.height, grid.width):
+                size = (grid.height, grid.width)
+                table = F.interpolate(table, size=size, mode="bicubic", antialias=True)
+            nodes = table.permute(0, 2, 3, 1).reshape(grid.nodes, -1)
+            positions.append(nodes.repeat(grid.count, 1))
+        return positions[0] if len(positions) == 1 else torch.cat(positions)
+
+    def _read(self, inputs: Inputs) -> tuple[Tensor, NodeLayout]:
+        """Return pixels or patches as nodes, and their layout."""
+        if isinstance(inputs, Tensor):
+            if inputs.dim() != 4 or inputs.size(1) != self.in_chans:
+                raise ValueError(f"images must have shape [B, {self.in_chans}, H, W], got {list(inputs.shape)}")
+            x, layout = NodeLayout.join([inputs.permute(0, 2, 3, 1)])
+        else:
+            if inputs.x is None or "grid" not in inputs:
+                raise ValueError("a batch needs x and grid: make its graphs with image_data or PatchGraph")
+            x, layout = inputs.x, NodeLayout.from_sizes(inputs.grid.tolist())
+            if layout.num_nodes != len(x):
+                raise ValueError(f"the grids of the batch hold {layout.num_nodes} nodes, but x has {len(x)} rows")
+        if not x.is_floating_point():
+            raise TypeError(f"images must hold floating point numbers, got {x.dtype}: divide bytes by 255 first")
+        if x.size(1) != self.in_chans:
+            if x.size(1) != getattr(self.stem, "patch_channels", None):
+                raise ValueError(
+                    f"nodes of a batch must have {self.in_chans} channels (pixels) or be patches for stem='patch' "
+                    f"of the same patch size, got {x.size(1)}"
+                )
+            return x, layout
+        stride = self.stem.stride
+        for grid in layout.grids:
+            if min(grid.height, grid.width) < stride:
+                raise ValueError(
+                    f"an image of {grid.height}×{grid.width} pixels is smaller than the stride of the stem, {stride}"
+                )
+        return x, layout
+
+    # What timm expects ###################################################################################
+
+    def _feature_info(self) -> list[dict]:
+        info, reduction, channels = [], self.stem.stride, self.pos_embed.size(1)
+        for index, layer in enumerate(self.blocks):
+            if isinstance(layer, Downsample):
+                reduction, channels = 2 * reduction, layer.conv.out_channels
+            if index in self.taps:
+                info.append({"num_chs": channels, "reduction": reduction, "module": f"blocks.{index}"})
+        return info
+
+    def prune_intermediate_layers(
+        self, indices: int | list[int] = 1, prune_norm: bool = False, prune_head: bool = True
+    ) -> list[int]:
+        """Drop what the wanted feature maps do not need; return their indices."""
+        wanted, last = feature_take_indices(len(self.taps), indices)
+        self.blocks = self.blocks[: self.taps[last] + 1]
+        if prune_head:
+            self.reset_classifier(0, "")
+            self.head = nn.Identity()  # type: ignore[assignment]
+        return wanted
+
+    def get_classifier(self) -> nn.Module:
+        """Return the last linear layer."""
+        return self.head.fc2
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replace the last linear layer; 0 classes leave the features that went into it."""
+        self.num_classes = num_classes
+        if global_pool is not None:
+            self.global_pool = global_pool
+        self.head.reset(num_classes)
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Recompute blocks in the backward pass instead of keeping what is inside them."""
+        self.grad_checkpointing = enable
+
+    def no_weight_decay(self) -> set[str]:
+        """Return the names of parameters that take no weight decay."""
+        return {"pos_embed"}
+
+    def group_matcher(self, coarse: bool = False) -> dict:
+        """Return patterns that sort parameters by depth (layer-wise learning rates)."""
+        return {"stem": r"^stem|pos_embed", "blocks": [(r"^blocks\.(\d+)", None)]}
+
+
+def _as_map(x: Tensor, layout: NodeLayout) -> Tensor:
+    if len(layout.grids) != 1:
+        raise ValueError("images of different sizes have no common feature map: call the model, or forward_graphs")
+    return layout.maps(x)[0].permute(0, 3, 1, 2)
+
+
+def _given_edges(inputs: Inputs) -> Adj | None:
+    if isinstance(inputs, Tensor) or inputs.edge_index is None:
+        return None
+    return edges_from_list(inputs.edge_index, inputs.num_nodes)
