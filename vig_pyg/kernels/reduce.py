@@ -96,7 +96,8 @@ def _extremum_scatter(x: Tensor, ptr: Tensor, index: Tensor, largest: bool) -> t
     out = x.new_zeros(num_targets, x.size(1))
     out.scatter_reduce_(0, target, values, "amax" if largest else "amin", include_self=False)
     edge = torch.arange(num_edges, device=x.device).unsqueeze(1).expand_as(values)
-    edge = torch.where(values == out.gather(0, target), edge, num_edges)
+    won = (values == out.gather(0, target)) | values.isnan()
+    edge = torch.where(won, edge, num_edges)
     winner = torch.full_like(out, num_edges, dtype=torch.long).scatter_reduce_(0, target, edge, "amin")
     return out, winner
 

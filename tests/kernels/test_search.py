@@ -1,0 +1,94 @@
+import pytest
+import torch
+import torch_cluster
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vig_pyg.kernels import nearest_blockwise, nearest_cluster, nearest_dense
+
+drawn = settings(max_examples=25, deadline=None, derandomize=True)
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, dtype=torch.double, generator=torch.Generator().manual_seed(seed))
+
+
+def unit(x):
+    return x / x.norm(dim=-1, keepdim=True)
+
+
+def best_by_sorting(scores, k):
+    return scores.sort(dim=2, descending=True).indices[..., :k]
+
+
+@drawn
+@given(st.integers(1, 3), st.integers(1, 6), st.integers(1, 8), st.integers(0, 99), st.data())
+def test_dense_search_takes_the_largest_inner_products_in_order(batch, n, m, seed, data):
+    k = data.draw(st.integers(1, m))
+    queries, keys = normal(batch, n, 4, seed=seed), normal(batch, m, 4, seed=seed + 1)
+    scores = torch.einsum("bnc,bmc->bnm", queries, keys)
+    assert torch.equal(nearest_dense(queries, keys, k), best_by_sorting(scores, k))
+
+
+def test_dense_search_adds_the_bias_to_the_scores_of_every_image():
+    queries, keys, bias = normal(2, 5, 4), normal(2, 7, 4, seed=1), 3 * normal(5, 7, seed=2)
+    scores = torch.einsum("bnc,bmc->bnm", queries, keys) + bias
+    assert torch.equal(nearest_dense(queries, keys, 3, bias=bias), best_by_sorting(scores, 3))
+
+
+@pytest.mark.parametrize("search", [nearest_dense, nearest_blockwise, nearest_cluster])
+def test_without_loops_no_node_finds_itself(search):
+    points = unit(normal(2, 9, 4))
+    scores = points @ points.transpose(1, 2)
+    scores.diagonal(dim1=1, dim2=2).fill_(-torch.inf)
+    assert torch.equal(search(points, points, 4, loop=False), best_by_sorting(scores, 4))
+
+
+@pytest.mark.parametrize("block_scores", [1, 6, 7, 20, 41, 10_000])
+@pytest.mark.parametrize("loop", [True, False])
+def test_blockwise_search_equals_dense_search_at_any_block_size(block_scores, loop):
+    queries = normal(3, 7, 4)
+    keys = queries if not loop else normal(3, 6, 4, seed=1)
+    found = nearest_blockwise(queries, keys, 4, loop=loop, block_scores=block_scores)
+    assert torch.equal(found, nearest_dense(queries, keys, 4, loop=loop))
+
+
+def test_blockwise_search_holds_no_more_scores_than_it_may(monkeypatch):
+    seen = []
+    matmul = torch.Tensor.__matmul__
+
+    def spy(a, b):
+        seen.append(matmul(a, b).numel())
+        return matmul(a, b)
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", spy)
+    nearest_blockwise(normal(2, 50, 3), normal(2, 20, 3, seed=1), 4, block_scores=100)
+    assert max(seen) <= 100
+    assert sum(seen) == 2 * 50 * 20
+
+
+def test_cluster_search_equals_torch_cluster_on_one_image():
+    keys, queries = normal(1, 30, 3), normal(1, 11, 3, seed=1)
+    target, source = torch_cluster.knn(keys[0], queries[0], 5)
+    assert torch.equal(target.view(11, 5), torch.arange(11).view(-1, 1).expand(-1, 5))
+    assert torch.equal(nearest_cluster(queries, keys, 5)[0], source.view(11, 5))
+
+
+def test_cluster_search_keeps_images_apart():
+    keys, queries = normal(3, 8, 3), normal(3, 5, 3, seed=1)
+    together = nearest_cluster(queries, keys, 4)
+    for image in range(3):
+        assert torch.equal(together[image], nearest_cluster(queries[image, None], keys[image, None], 4)[0])
+
+
+def test_cluster_search_without_loops_leaves_the_node_out_among_equal_points():
+    points = torch.zeros(1, 6, 2)
+    found = nearest_cluster(points, points, 3, loop=False)[0]
+    assert not (found == torch.arange(6).view(-1, 1)).any()
+    assert all(len(set(row)) == 3 for row in found.tolist())
+
+
+def test_cluster_search_finds_all_others_where_the_node_alone_is_left_out():
+    points = normal(1, 4, 2)
+    found = nearest_cluster(points, points, 3, loop=False)[0]
+    assert [sorted(row) for row in found.tolist()] == [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]]
