@@ -1,13 +1,24 @@
 """The edge convolution of DGCNN."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 from torch_geometric.typing import Adj, PairTensor
 
-from vig_pyg.conv.inputs import as_pair
-from vig_pyg.conv.linear import Act, LinearNormAct, Norm
+from vig_pyg.conv.edge_statistics import (
+    degrees,
+    falls_then_rises,
+    is_affine,
+    scale_and_shift,
+    statistics_of_sources,
+    statistics_of_sums,
+    uses_batch_statistics,
+)
+from vig_pyg.conv.inputs import check_inputs
+from vig_pyg.conv.linear import Act, LinearNormAct, Norm, head_linear
 from vig_pyg.conv.registry import register_conv
+from vig_pyg.graph.edges import compressed
+from vig_pyg.kernels import neighbour_max, neighbour_min
 
 
 @register_conv("edge")
@@ -20,6 +31,11 @@ class EdgeConv(MessagePassing):
 
     with :math:`\mathbf{W}` in heads: a head sees consecutive channels of the concatenation. The norm takes its
     statistics over edges. A node without neighbours gets zeros.
+
+    Nothing of this needs a tensor with a row per edge. The map is linear, so an edge's value is a sum
+    :math:`u_i + v_j` of two values per node. An activation that falls and then rises, behind a scale and a shift per
+    channel, takes its largest value where :math:`v_j` is largest or smallest, so two neighbour reductions give the
+    maximum, exactly. Other norms and activations are computed edge by edge.
 
     Args:
         in_channels: Width of the input.
@@ -34,12 +50,15 @@ class EdgeConv(MessagePassing):
         - output: ``[N, out_channels]``
     """
 
+    SUPPORTS_FUSED_EDGE_INDEX = True
+
     def __init__(
         self, in_channels: int, out_channels: int, heads: int = 1, norm: Norm = "batch", act: Act = "gelu"
     ) -> None:
         super().__init__(aggr="max")
         self.in_channels = in_channels
         self.out_channels = out_channels
+        self.heads = heads
         self.nn = LinearNormAct(2 * in_channels, out_channels, heads, norm, act)
 
     def reset_parameters(self) -> None:
@@ -49,9 +68,52 @@ class EdgeConv(MessagePassing):
 
     def forward(self, x: Tensor | PairTensor, edge_index: Adj) -> Tensor:
         """Return the new features of the targets."""
-        pair = as_pair(x, edge_index, self.in_channels)
+        pair, edge_index = check_inputs(x, edge_index, self.in_channels)
         return self.propagate(edge_index, x=pair, size=(pair[0].size(0), pair[1].size(0)))
 
     def message(self, x_i: Tensor, x_j: Tensor) -> Tensor:
         """Return the mapped pairs, ``[E, out_channels]``."""
         return self.nn(torch.cat([x_i, x_j - x_i], dim=1))
+
+    def message_and_aggregate(self, edge_index: Adj, x: PairTensor) -> Tensor:
+        """Return the maximum over edges, ``[N, out_channels]``, from values per node."""
+        ptr, index, max_degree = compressed(edge_index)
+        if not self._is_separable():
+            target = torch.arange(len(ptr) - 1, device=ptr.device).repeat_interleave(ptr.diff())
+            return self.aggregate(self.message(x[1][target], x[0][index]), target, ptr, x[1].size(0))
+        u, v = self._per_node(*x)
+        alone = u.size(1) - v.size(1)  # so many channels depend on the target only
+        if not isinstance(self.nn.norm, nn.Identity):
+            scale, shift = self._norm_over_edges(u, v, ptr, index)
+            u, v = u * scale + shift, v * scale[alone:]
+        largest = u[:, alone:] + neighbour_max(v, ptr, index, max_degree)
+        smallest = u[:, alone:] + neighbour_min(v, ptr, index, max_degree)
+        out = torch.maximum(self.nn.act(largest), self.nn.act(smallest))
+        if alone:
+            out = torch.cat([self.nn.act(u[:, :alone]), out], dim=1)
+        return out.masked_fill((ptr.diff() == 0).unsqueeze(1), 0)
+
+    def _is_separable(self) -> bool:
+        # With an odd number of heads, one would see a part of x_i and a part of x_j - x_i.
+        return is_affine(self.nn.norm) and falls_then_rises(self.nn.act) and (self.heads == 1 or self.heads % 2 == 0)
+
+    def _per_node(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``u [N, out]`` and ``v [M, out or out / 2]``: an edge's last channels are ``u_i + v_j``."""
+        weight, bias = self.nn.linear.weight, self.nn.linear.bias
+        if self.heads == 1:
+            own, relative = weight.chunk(2, dim=1)
+            return nn.functional.linear(target, own - relative, bias), nn.functional.linear(source, relative)
+        own, relative = weight.chunk(2)  # the first half of the heads sees x_i, the second x_j - x_i
+        v = head_linear(source, relative, None, self.heads // 2)
+        v_target = v if source is target else head_linear(target, relative, None, self.heads // 2)
+        return torch.cat([head_linear(target, own, None, self.heads // 2), -v_target], dim=1) + bias, v
+
+    def _norm_over_edges(self, u: Tensor, v: Tensor, ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        norm, alone, num_edges = self.nn.norm, u.size(1) - v.size(1), index.numel()
+        if not uses_batch_statistics(norm) or num_edges == 0:
+            return scale_and_shift(norm, None, num_edges)
+        of_target, of_source = degrees(ptr, index, v.size(0), v)
+        of_u = statistics_of_sources(u[:, :alone], of_target, num_edges)
+        of_sum = statistics_of_sums(u[:, alone:], v, ptr, index, of_target, of_source)
+        mean, variance = (torch.cat(parts) for parts in zip(of_u, of_sum, strict=True))
+        return scale_and_shift(norm, (mean, variance), num_edges)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 from torch_geometric.typing import Adj, PairTensor
 
-from vig_pyg.conv.inputs import as_pair
+from vig_pyg.conv.inputs import check_inputs
 from vig_pyg.conv.linear import Act, LinearNormAct, Norm
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
@@ -54,7 +54,7 @@ class GINConv(MessagePassing):
 
     def forward(self, x: Tensor | PairTensor, edge_index: Adj) -> Tensor:
         """Return the new features of the targets."""
-        pair = as_pair(x, edge_index, self.in_channels)
+        pair, edge_index = check_inputs(x, edge_index, self.in_channels)
         total = self.propagate(edge_index, x=pair, size=(pair[0].size(0), pair[1].size(0)))
         return self.nn((1 + self.eps) * pair[1] + total)
 

@@ -7,33 +7,48 @@ from torch_geometric.typing import Adj, PairTensor
 from torch_geometric.utils import is_sparse
 
 
-def as_pair(x: Tensor | PairTensor, edge_index: Adj, channels: int) -> PairTensor:
-    """Return ``(x_source, x_target)`` after checking that they and the edges fit.
+def check_inputs(x: Tensor | PairTensor, edge_index: Adj, channels: int) -> tuple[PairTensor, Adj]:
+    """Return ``(x_source, x_target)`` and the edges after checking that they fit.
+
+    Every sparse tensor comes back in CSR form, but COO, which may hold an edge twice, as an edge list; an
+    ``EdgeIndex`` that says no size, or another, as one of the right size.
 
     Raises:
-        TypeError: the edges are not whole numbers.
+        TypeError: the features are not floating point, or the edges not whole numbers.
         ValueError: features of another rank or width, or an edge that points outside.
     """
     pair = (x, x) if isinstance(x, Tensor) else x
     for features in pair:
         if features.dim() != 2 or features.size(1) != channels:
             raise ValueError(f"node features must have shape [nodes, {channels}], got {list(features.shape)}")
+        if not features.is_floating_point():
+            raise TypeError(f"node features must hold floating point numbers, got {features.dtype}")
     sizes = pair[0].size(0), pair[1].size(0)
     if is_sparse(edge_index):
         given = (edge_index.size(1), edge_index.size(0))
         if given != sizes:
-            raise ValueError(f"the adjacency links {given[0]} to {given[1]} nodes, but x holds {sizes[0]} and {sizes[1]}")
-        return pair
+            raise ValueError(
+                f"the adjacency links {given[0]} to {given[1]} nodes, but x holds {sizes[0]} and {sizes[1]}"
+            )
+        return pair, _without_layout(edge_index)
     if not isinstance(edge_index, EdgeIndex):
         if edge_index.is_floating_point() or edge_index.dtype == torch.bool:
             raise TypeError(f"edge_index must hold whole numbers, got {edge_index.dtype}")
         if edge_index.dim() != 2 or edge_index.size(0) != 2:
             raise ValueError(f"edge_index must have shape [2, edges], got {list(edge_index.shape)}")
     elif edge_index.sparse_size() == sizes:
-        return pair  # it says itself that its edges stay inside
+        return pair, edge_index  # it says itself that its edges stay inside
     if not torch.compiler.is_compiling():
         _check_range(edge_index, sizes)
-    return pair
+    if isinstance(edge_index, EdgeIndex):
+        edge_index = EdgeIndex(edge_index.as_tensor(), sparse_size=sizes, sort_order=edge_index.sort_order)
+    return pair, edge_index
+
+
+def _without_layout(adj: Adj) -> Adj:
+    if not isinstance(adj, Tensor) or adj.layout == torch.sparse_csr:
+        return adj
+    return adj._indices().flip(0) if adj.layout == torch.sparse_coo else adj.to_sparse_csr()
 
 
 def _check_range(edge_index: Tensor, sizes: tuple[int, int]) -> None:

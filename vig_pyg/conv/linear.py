@@ -82,7 +82,7 @@ class HeadLinear(nn.Module):
         """Return the mapped nodes."""
         if self.heads == 1:
             return nn.functional.linear(x, self.weight, self.bias)
-        heads = x.view(len(x), self.heads, -1).transpose(0, 1)
+        heads = x.view(len(x), self.heads, self.weight.size(1)).transpose(0, 1)
         weight = self.weight.view(self.heads, -1, self.weight.size(1)).transpose(1, 2)
         out = torch.baddbmm(self.bias.view(self.heads, 1, -1), heads, weight)
         return out.transpose(0, 1).reshape(len(x), self.out_channels)
@@ -90,6 +90,19 @@ class HeadLinear(nn.Module):
     def extra_repr(self) -> str:
         """Return what ``print(model)`` shows."""
         return f"{self.in_channels}, {self.out_channels}, heads={self.heads}"
+
+
+def head_linear(x: Tensor, weight: Tensor, bias: Tensor | None, heads: int) -> Tensor:
+    """Map nodes ``[N, heads · c]`` head by head with ``weight [out, c]``: see :class:`HeadLinear`."""
+    if heads == 1:
+        return nn.functional.linear(x, weight, bias)
+    split = x.unflatten(1, (heads, -1)).transpose(0, 1)
+    per_head = weight.unflatten(0, (heads, -1)).transpose(1, 2)
+    if bias is None:
+        out = torch.bmm(split, per_head)
+    else:
+        out = torch.baddbmm(bias.view(heads, 1, -1), split, per_head)
+    return out.transpose(0, 1).flatten(1)
 
 
 class LinearNormAct(nn.Module):

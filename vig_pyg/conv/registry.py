@@ -70,8 +70,8 @@ def get_conv(conv: str | ConvFactory) -> ConvFactory:
     name = _aliases.get(conv, conv)
     if name not in _factories:
         near = get_close_matches(conv, [*_factories, *_aliases], n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"no operator is called {conv!r}{hint} Known are: {', '.join(list_convs())}")
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ValueError(f"no operator is called {conv!r}{hint}; known are {', '.join(list_convs())}")
     return _factories[name]
 
 

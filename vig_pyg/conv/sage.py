@@ -1,13 +1,22 @@
 """The GraphSAGE operator with max pooling."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 from torch_geometric.typing import Adj, PairTensor
 
-from vig_pyg.conv.inputs import as_pair
+from vig_pyg.conv.edge_statistics import (
+    degrees,
+    is_affine,
+    scale_and_shift,
+    statistics_of_sources,
+    uses_batch_statistics,
+)
+from vig_pyg.conv.inputs import check_inputs
 from vig_pyg.conv.linear import Act, LinearNormAct, Norm
 from vig_pyg.conv.registry import register_conv
+from vig_pyg.graph.edges import compressed
+from vig_pyg.kernels import neighbour_max
 
 
 @register_conv("sage")
@@ -19,7 +28,8 @@ class SAGEConv(MessagePassing):
         \mathbf{x}^{\prime}_i = \sigma(\mathrm{norm}([\mathbf{x}_i \, \Vert \, \mathbf{m}_i] \, \mathbf{W}_2))
 
     with both maps in heads. The first norm takes its statistics over edges: a node that is a neighbour more often
-    counts more. A node without neighbours has :math:`\mathbf{m}_i = 0`.
+    counts more. A node without neighbours has :math:`\mathbf{m}_i = 0`. What a neighbour sends does not depend on
+    who receives it, so it is computed once per node.
 
     Args:
         in_channels: Width of the input.
@@ -33,6 +43,8 @@ class SAGEConv(MessagePassing):
         - edge_index: any PyG adjacency from sources to targets
         - output: ``[N, out_channels]``
     """
+
+    SUPPORTS_FUSED_EDGE_INDEX = True
 
     def __init__(
         self, in_channels: int, out_channels: int, heads: int = 1, norm: Norm = "batch", act: Act = "gelu"
@@ -51,10 +63,25 @@ class SAGEConv(MessagePassing):
 
     def forward(self, x: Tensor | PairTensor, edge_index: Adj) -> Tensor:
         """Return the new features of the targets."""
-        pair = as_pair(x, edge_index, self.in_channels)
+        pair, edge_index = check_inputs(x, edge_index, self.in_channels)
         pooled = self.propagate(edge_index, x=pair, size=(pair[0].size(0), pair[1].size(0)))
         return self.nn2(torch.cat([pair[1], pooled], dim=1))
 
     def message(self, x_j: Tensor) -> Tensor:
         """Return the mapped neighbours, ``[E, in_channels]``."""
         return self.nn1(x_j)
+
+    def message_and_aggregate(self, edge_index: Adj, x: PairTensor) -> Tensor:
+        """Return the maximum of the mapped neighbours, ``[N, in_channels]``, each node mapped once."""
+        ptr, index, max_degree = compressed(edge_index)
+        norm = self.nn1.norm
+        if isinstance(norm, nn.LayerNorm) or (is_affine(norm) and not uses_batch_statistics(norm)):
+            return neighbour_max(self.nn1(x[0]), ptr, index, max_degree)
+        if not is_affine(norm) or index.numel() == 0:
+            target = torch.arange(len(ptr) - 1, device=ptr.device).repeat_interleave(ptr.diff())
+            return self.aggregate(self.message(x[0][index]), target, ptr, x[1].size(0))
+        z = self.nn1.linear(x[0])
+        _, of_source = degrees(ptr, index, z.size(0), z)
+        batch = statistics_of_sources(z, of_source, index.numel())
+        scale, shift = scale_and_shift(norm, batch, index.numel())
+        return neighbour_max(self.nn1.act(z * scale + shift), ptr, index, max_degree)
