@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -61,6 +58,8 @@ def load_checkpoint(model: nn.Module, checkpoint: str | Path | Mapping[str, Any]
     source = "the state dict" if isinstance(checkpoint, Mapping) else str(checkpoint)
     content = checkpoint if isinstance(checkpoint, Mapping) else read_checkpoint(checkpoint)
     weights = checkpoint_filter_fn(content, model)
+    if not weights:
+        raise ValueError(f"{source} is no checkpoint: it holds no weights under names")
     own = model.state_dict()
     classifier = [name for name in ("head.fc2.weight", "head.fc2.bias") if name in own]
     if classifier and "head.fc2.weight" in weights:
@@ -78,7 +77,11 @@ def load_checkpoint(model: nn.Module, checkpoint: str | Path | Mapping[str, Any]
     if missing or unexpected or wrong:
         reasons = [
             f"{len(names)} weights {what}, {names[0]!r} first"
-            for what, names in (("are missing", missing), ("are unknown", unexpected), ("have another shape", wrong))
+            for what, names in (
+                ("are missing", missing),
+                ("are unknown", unexpected),
+                ("have another shape", wrong),
+            )
             if names
         ]
         raise ValueError(f"{source} is not of this {type(model).__name__}: {'; '.join(reasons)}")
@@ -91,7 +94,7 @@ def read_checkpoint(path: str | Path) -> Mapping[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no checkpoint, or cut off.
+        ValueError: it is no checkpoint, is cut off, or holds objects that are not safe to load.
     """
     path = Path(path)
     if not path.is_file():
@@ -100,20 +103,18 @@ def read_checkpoint(path: str | Path) -> Mapping[str, Any]:
         if path.suffix == ".safetensors":
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, BadZipFile, SafetensorError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{path} is no checkpoint, or is cut off: {reason}") from error
+    except Exception as error:  # a damaged file can make the readers raise anything
+        kind = type(error).__name__
+        raise ValueError(
+            f"{path} is no checkpoint, is cut off, or holds more than weights ({kind})"
+        ) from error
     if not isinstance(content, Mapping):
         raise ValueError(f"{path} is no checkpoint: it holds a {type(content).__name__}, not named weights")
     return content
 
 
 def checkpoint_filter_fn(content: Mapping[str, Any], model: nn.Module) -> dict[str, Tensor]:
-    """Return the weights of a checkpoint in our layout, fitted to the model's shapes where that loses nothing.
-
-    Raises:
-        ValueError: it holds no weights.
-    """
+    """Return the weights of a checkpoint in our layout, fitted to the model's shapes where that loses nothing."""
     weights = _unwrap(content)
     if any(name.startswith(("backbone.blocks.", "backbone.stages.", "backbone.stem.")) for name in weights):
         weights = {_rename(_flat_stages(name, weights), MMPRETRAIN): w for name, w in weights.items()}
@@ -127,10 +128,8 @@ def _unwrap(content: Mapping[str, Any]) -> dict[str, Tensor]:
     for key in ("state_dict", "model"):
         if isinstance(content.get(key), Mapping):
             content = content[key]
-    weights = {name.removeprefix("module."): w for name, w in content.items() if isinstance(w, Tensor)}
-    if not weights:
-        raise ValueError(f"no weights found: the checkpoint holds {', '.join(map(str, content)) or 'nothing'}")
-    return weights
+    named = {str(name).removeprefix("module."): w for name, w in content.items()}
+    return {name: w for name, w in named.items() if isinstance(w, Tensor)}
 
 
 def _rename(name: str, rules: list) -> str:
@@ -140,13 +139,15 @@ def _rename(name: str, rules: list) -> str:
 
 
 def _flat_stages(name: str, weights: Mapping[str, Tensor]) -> str:
-    """Number the blocks of mmpretrain's stages in one row."""
+    """Number the blocks of mmpretrain's stages in one row; what opens a later stage is a downsampling."""
     match = re.match(r"backbone\.stages\.(\d+)\.(\d+)\.(.*)", name)
     if match is None:
         return name
     stage, place, rest = int(match[1]), int(match[2]), match[3]
     known = {m.groups() for m in (re.match(r"backbone\.stages\.(\d+)\.(\d+)\.", n) for n in weights) if m}
     before = sum(int(s) < stage for s, _ in known)
+    if stage > 0 and place == 0:
+        rest = f"conv.{rest.removeprefix('conv.')}"
     return f"backbone.{before + place}.{rest}"
 
 
