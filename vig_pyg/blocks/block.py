@@ -6,6 +6,7 @@ from torch_geometric.typing import Adj
 from vig_pyg.blocks.ffn import FFN
 from vig_pyg.blocks.grapher import Grapher
 from vig_pyg.blocks.stem import GridConvNormAct
+from vig_pyg.conv.linear import Norm
 from vig_pyg.graph.layout import NodeLayout
 
 
@@ -35,7 +36,7 @@ class Downsample(GridConvNormAct):
     Shapes: as :class:`Block`; there are no edges behind it.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, norm: str = "batch") -> None:
+    def __init__(self, in_channels: int, out_channels: int, norm: Norm = "batch") -> None:
         super().__init__(in_channels, out_channels, 2, norm)
 
     def forward(  # type: ignore[override]

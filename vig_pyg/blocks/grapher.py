@@ -10,7 +10,7 @@ from vig_pyg.conv.complete import build_layer
 from vig_pyg.conv.linear import Act, LinearNormAct, Norm
 from vig_pyg.conv.registry import ConvFactory
 from vig_pyg.graph.knn import KNNGraph
-from vig_pyg.graph.layout import NodeLayout
+from vig_pyg.graph.layout import Grid, NodeLayout
 from vig_pyg.graph.position import average_pool
 
 Graph = Callable[..., Adj]
@@ -95,5 +95,5 @@ class Grapher(nn.Module):
         """Return the layout of the nodes that neighbours are looked for among."""
         if self.pool == 1:
             return layout
-        grids = (g._replace(height=-(-g.height // self.pool), width=-(-g.width // self.pool)) for g in layout.grids)
+        grids = [Grid(g.count, -(-g.height // self.pool), -(-g.width // self.pool)) for g in layout.grids]
         return NodeLayout(tuple(grids))

@@ -1,5 +1,7 @@
 """Convolutions on nodes that lie in a grid: stems and downsampling."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -58,16 +60,14 @@ class ConvStem(nn.Sequential):
         ValueError: ``stride`` is no power of two, or the width cannot be halved that often.
     """
 
-    def __init__(
-        self, in_channels: int, channels: int, stride: int, norm: Norm = "batch", act: Act = "gelu"
-    ) -> None:
+    def __init__(self, in_channels: int, channels: int, stride: int, norm: Norm = "batch", act: Act = "gelu") -> None:
         halvings = stride.bit_length() - 1
         if stride != 1 << halvings or stride < 2:
             raise ValueError(f"the stride of a stem must be a power of two, at least 2, got {stride}")
         if channels % (stride // 2):
             raise ValueError(f"a stem of stride {stride} needs a multiple of {stride // 2} channels, got {channels}")
         widths = [in_channels] + [channels >> (halvings - 1 - i) for i in range(halvings)]
-        layers = [GridConvNormAct(a, b, 2, norm, act) for a, b in zip(widths, widths[1:], strict=False)]
+        layers = [GridConvNormAct(a, b, 2, norm, act) for a, b in pairwise(widths)]
         super().__init__(*layers, GridConvNormAct(channels, channels, 1, norm))
         self.stride = stride
 
@@ -75,7 +75,9 @@ class ConvStem(nn.Sequential):
         """Return the grid of nodes that an image of this size becomes."""
         return -(-height // self.stride), -(-width // self.stride)
 
-    def forward(self, x: Tensor, layout: NodeLayout) -> tuple[Tensor, NodeLayout]:
+    def forward(  # type: ignore[override]
+        self, x: Tensor, layout: NodeLayout
+    ) -> tuple[Tensor, NodeLayout]:
         """Return the nodes and their layout."""
         for layer in self:
             x, layout = layer(x, layout)
@@ -130,9 +132,7 @@ class PatchStem(nn.Module):
         return torch.cat(patches), NodeLayout(tuple(grids))
 
 
-def build_stem(
-    stem: str, in_channels: int, channels: int, stride: int, norm: Norm, act: Act
-) -> ConvStem | PatchStem:
+def build_stem(stem: str, in_channels: int, channels: int, stride: int, norm: Norm, act: Act) -> ConvStem | PatchStem:
     """Return the stem of that name, ``"conv"`` or ``"patch"``.
 
     Raises:

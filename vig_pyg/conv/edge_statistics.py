@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from vig_pyg.kernels import neighbour_sum
 
-
 # Activations that fall and then rise, or only rise.
 FALLS_THEN_RISES = (
     nn.GELU,

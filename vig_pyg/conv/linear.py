@@ -1,13 +1,14 @@
 """The layer on nodes that everything is made of: a linear map in heads, a norm, an activation."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import torch
 from timm.layers import get_act_layer
 from torch import Tensor, nn
 
-Norm = str | Callable[[int], nn.Module] | None
-Act = str | Callable[[], nn.Module] | None
+Norm: TypeAlias = str | Callable[[int], nn.Module] | None
+Act: TypeAlias = str | Callable[[], nn.Module] | None
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 
@@ -35,12 +36,12 @@ def build_act(act: Act) -> nn.Module:
     """
     if act is None:
         return nn.Identity()
-    if isinstance(act, str):
-        try:
-            act = get_act_layer(act)
-        except KeyError:
-            raise ValueError(f"timm has no activation called {act!r}; try gelu, relu, silu or hard_swish") from None
-    return act()
+    if not isinstance(act, str):
+        return act()
+    try:
+        return get_act_layer(act)()
+    except KeyError:
+        raise ValueError(f"timm has no activation called {act!r}; try gelu, relu, silu or hard_swish") from None
 
 
 class HeadLinear(nn.Module):
@@ -98,10 +99,7 @@ def head_linear(x: Tensor, weight: Tensor, bias: Tensor | None, heads: int) -> T
         return nn.functional.linear(x, weight, bias)
     split = x.unflatten(1, (heads, -1)).transpose(0, 1)
     per_head = weight.unflatten(0, (heads, -1)).transpose(1, 2)
-    if bias is None:
-        out = torch.bmm(split, per_head)
-    else:
-        out = torch.baddbmm(bias.view(heads, 1, -1), split, per_head)
+    out = torch.bmm(split, per_head) if bias is None else torch.baddbmm(bias.view(heads, 1, -1), split, per_head)
     return out.transpose(0, 1).flatten(1)
 
 
@@ -130,7 +128,7 @@ class LinearNormAct(nn.Module):
     def reset_parameters(self) -> None:
         """Draw new weights and forget the running statistics."""
         self.linear.reset_parameters()
-        if hasattr(self.norm, "reset_parameters"):
+        if isinstance(self.norm, nn.BatchNorm1d | nn.LayerNorm):
             self.norm.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -55,9 +55,7 @@ def pna(in_channels: int, out_channels: int) -> pyg.PNAConv:
     Its degree scalers are constants on a graph in which every node has ``k`` neighbours, so only ``identity``
     is taken.
     """
-    return pyg.PNAConv(
-        in_channels, out_channels, ["mean", "min", "max", "std"], ["identity"], deg=torch.tensor([0, 1])
-    )
+    return pyg.PNAConv(in_channels, out_channels, ["mean", "min", "max", "std"], ["identity"], deg=torch.tensor([0, 1]))
 
 
 @register_conv("resgated")

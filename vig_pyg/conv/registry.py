@@ -101,6 +101,8 @@ def _identity(factory: ConvFactory) -> tuple[str, str]:
 
 def _import_factory(path: str) -> ConvFactory:
     module_name, _, name = path.partition(":")
+    if not (module_name and name):
+        raise ValueError(f"conv={path!r} must name a module and what is in it, as 'module:Name'")
     try:
         return getattr(importlib.import_module(module_name), name)
     except ModuleNotFoundError as error:

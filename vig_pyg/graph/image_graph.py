@@ -37,11 +37,12 @@ def batch_graphs(
     Args:
         x: Node features ``[N, C]``.
         layout: Where they lie.
-        edge_index: Edges sorted by target.
+        edge_index: Edges ``[2, E]`` in any order.
         image_sizes: ``(height, width)`` of every image in pixels, for ``pos``.
         source_layout: Where the sources lie, in a bipartite graph.
     """
     edges = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
+    edges = edges[:, edges[1].argsort(stable=True)]
     targets = layout.ptr(x.device)
     sources = targets if source_layout is None else source_layout.ptr(x.device)
     cuts = torch.searchsorted(edges[1].contiguous(), targets)
@@ -51,7 +52,8 @@ def batch_graphs(
     for i, (grid, size) in enumerate(zip(layout.sizes, image_sizes, strict=True)):
         rows = slice(int(targets[i]), int(targets[i + 1]))
         own = edges[:, int(cuts[i]) : int(cuts[i + 1])] - torch.stack([sources[i], targets[i]]).view(2, 1)
-        graph = ImageGraph(x=x[rows], edge_index=own, pos=pos[rows] * _spacing(size, grid).to(pos), grid=torch.tensor([grid]))
+        spacing = _spacing(size, grid).to(pos)
+        graph = ImageGraph(x=x[rows], edge_index=own, pos=pos[rows] * spacing, grid=torch.tensor([grid]))
         if source_layout is not None and pos_source is not None:
             spacing = _spacing(size, source_layout.sizes[i]).to(pos)
             graph.pos_source = pos_source[int(sources[i]) : int(sources[i + 1])] * spacing

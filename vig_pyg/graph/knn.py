@@ -67,7 +67,7 @@ def knn_graph(
         ValueError: a rank, size or value does not fit; the sentence says which and what would be right.
         TypeError: features are not floating point, or a batch vector is not integer.
     """
-    _check_search(k, dilation, epsilon, backend)
+    check_search(k, dilation, backend, epsilon)
     _check_features("x", x, position)
     sizes = _graph_sizes("batch", batch, len(x))
     if y is None:
@@ -143,7 +143,7 @@ class KNNGraph(nn.Module):
         backend: Backend = "auto",
     ) -> None:
         super().__init__()
-        _check_search(k, dilation, epsilon, backend)
+        check_search(k, dilation, backend, epsilon)
         self.k = k
         self.dilation = dilation
         self.position = position
@@ -231,11 +231,14 @@ def nearest(
     ``shuffle`` draws ``k`` of the ``k·dilation`` nearest at random.
     """
     dilation = min(dilation, (keys.size(1) - (not loop)) // k)
+    positions = bias is not None or keys.size(2) > channels
     if backend == "auto":
         backend = choose_backend(queries.size(1), keys.size(1), keys.size(2), keys.device)
+        if positions and backend == "torch_cluster":
+            backend = "blockwise"
         log.debug("auto: %s for %d × %d nodes", backend, queries.size(1), keys.size(1))
     if backend == "torch_cluster":
-        if bias is not None or keys.size(2) > channels:
+        if positions:
             raise ValueError("backend='torch_cluster' cannot add positions: use 'dense' or 'blockwise'")
         found = nearest_cluster(queries, keys, k * dilation, loop=loop)
     else:
@@ -271,7 +274,8 @@ def _number_nodes(neighbours: Tensor, start: int, size: int) -> Tensor:
     return (neighbours + first.view(-1, 1, 1)).flatten(0, 1)
 
 
-def _check_search(k: int, dilation: int, epsilon: float, backend: str) -> None:
+def check_search(k: int, dilation: int, backend: str, epsilon: float = 0.0) -> None:
+    """Raise a ``ValueError`` where these are no parameters of a search."""
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
     if dilation < 1:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 
-class Grid(NamedTuple):
+@dataclass(frozen=True)
+class Grid:
     """``count`` consecutive images, each a grid of ``height × width`` nodes."""
 
     count: int
     height: int
     width: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(count, height, width)``."""
+        return self.count, self.height, self.width
 
     @property
     def nodes(self) -> int:
@@ -43,8 +48,8 @@ class NodeLayout:
         """Return the layout of images of the given ``(height, width)``; equal neighbours share a grid."""
         grids: list[Grid] = []
         for height, width in sizes:
-            if grids and grids[-1][1:] == (height, width):
-                grids[-1] = grids[-1]._replace(count=grids[-1].count + 1)
+            if grids and (grids[-1].height, grids[-1].width) == (height, width):
+                grids[-1] = Grid(grids[-1].count + 1, height, width)
             else:
                 grids.append(Grid(1, height, width))
         return NodeLayout(tuple(grids))
@@ -74,9 +79,9 @@ class NodeLayout:
     def maps(self, x: Tensor) -> list[Tensor]:
         """Return ``x`` as one map ``[count, height, width, C]`` per grid, without copying."""
         if len(self.grids) == 1:
-            return [x.view(*self.grids[0], x.size(-1))]
+            return [x.view(*self.grids[0].shape, -1)]
         parts = x.split([grid.count * grid.nodes for grid in self.grids])
-        return [part.view(*grid, -1) for part, grid in zip(parts, self.grids, strict=True)]
+        return [part.view(*grid.shape, -1) for part, grid in zip(parts, self.grids, strict=True)]
 
     def ptr(self, device: torch.device | str | None = None) -> Tensor:
         """Return the first node of every image, and the end: ``[num_graphs + 1]``."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
-from vig_pyg.graph.knn import Backend, knn_graph
+from vig_pyg.graph.knn import Backend, check_search, knn_graph
 from vig_pyg.graph.layout import NodeLayout
 
 
@@ -57,15 +57,22 @@ class PatchGraph(BaseTransform):
         ``grid [[rows, columns]]`` and, given a label, ``y [1]``.
 
     Raises:
-        ValueError: the image is smaller than a patch, or has fewer than ``k`` patches.
+        ValueError: a parameter is out of range; the image is smaller than a patch, or has fewer than ``k`` patches.
         TypeError: the image is none of the above.
     """
 
     def __init__(
-        self, patch_size: int, k: int = 9, *, dilation: int = 1, cosine: bool = True, backend: Backend = "auto"
+        self,
+        patch_size: int,
+        k: int = 9,
+        *,
+        dilation: int = 1,
+        cosine: bool = True,
+        backend: Backend = "auto",
     ) -> None:
         if patch_size < 1:
             raise ValueError(f"patch_size must be at least 1 pixel, got {patch_size}")
+        check_search(k, dilation, backend)
         self.patch_size = patch_size
         self.k = k
         self.dilation = dilation
@@ -111,7 +118,7 @@ def to_tensor(image: Any) -> Tensor:
         array = np.asarray(image)
         if array.ndim not in (2, 3):
             raise ValueError(f"an image array must have shape [H, W] or [H, W, C], got {list(array.shape)}")
-        tensor = torch.from_numpy(np.ascontiguousarray(np.atleast_3d(array).transpose(2, 0, 1)))
+        tensor = torch.from_numpy(np.atleast_3d(array).transpose(2, 0, 1).copy())
     else:
         raise TypeError(f"an image must be a PIL image, an array or a tensor, got {type(image).__name__}")
     if tensor.dim() != 3:

@@ -79,9 +79,7 @@ def _slot_dtype(max_degree: int) -> torch.dtype:
     return torch.uint8 if max_degree <= BYTE_DEGREE else torch.long
 
 
-def _extremum_csr(
-    x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with_winner: bool
-) -> tuple[Tensor, Tensor]:
+def _extremum_csr(x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with_winner: bool) -> tuple[Tensor, Tensor]:
     with torch.set_grad_enabled(with_winner):  # torch computes the winners only where a gradient is wanted
         out, winner = torch.ops.aten._sparse_mm_reduce_impl(
             _csr(ptr, index, x), x.detach().requires_grad_(with_winner), "amax" if largest else "amin"
@@ -103,17 +101,13 @@ def _extremum_scatter(x: Tensor, ptr: Tensor, index: Tensor, largest: bool) -> t
 
 
 @_neighbour_extremum.register_fake
-def _(
-    x: Tensor, ptr: Tensor, index: Tensor, max_degree: int, largest: bool, with_slot: bool
-) -> tuple[Tensor, Tensor]:
+def _(x: Tensor, ptr: Tensor, index: Tensor, max_degree: int, largest: bool, with_slot: bool) -> tuple[Tensor, Tensor]:
     out = x.new_empty(ptr.size(0) - 1, x.size(1))
     return out, out.new_empty(out.shape if with_slot else (0,), dtype=_slot_dtype(max_degree))
 
 
 @torch.library.custom_op("vig_pyg::neighbour_extremum_backward", mutates_args=())
-def _neighbour_extremum_backward(
-    grad: Tensor, slot: Tensor, ptr: Tensor, index: Tensor, num_sources: int
-) -> Tensor:
+def _neighbour_extremum_backward(grad: Tensor, slot: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
     nothing = slot == (BYTE_DEGREE + 1 if slot.dtype == torch.uint8 else -1)
     edge = slot.long().add_(ptr[:-1].unsqueeze(1)).masked_fill_(nothing, 0)
     grad_x = grad.new_zeros(num_sources, grad.size(1))

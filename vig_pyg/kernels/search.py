@@ -13,9 +13,7 @@ from torch import Tensor
 BLOCK_SCORES = 1 << 22
 
 
-def nearest_dense(
-    queries: Tensor, keys: Tensor, k: int, *, bias: Tensor | None = None, loop: bool = True
-) -> Tensor:
+def nearest_dense(queries: Tensor, keys: Tensor, k: int, *, bias: Tensor | None = None, loop: bool = True) -> Tensor:
     r"""Search with one matrix of all scores :math:`\langle q, k \rangle + b`.
 
     Args:
@@ -29,10 +27,7 @@ def nearest_dense(
         - output: ``[B, N, k]``, best first
     """
     keys_t = keys.transpose(1, 2)
-    if bias is None:
-        scores = queries @ keys_t
-    else:
-        scores = torch.baddbmm(bias.expand(queries.size(0), -1, -1), queries, keys_t)
+    scores = queries @ keys_t if bias is None else torch.baddbmm(bias.expand(len(queries), -1, -1), queries, keys_t)
     if not loop:
         scores.diagonal(dim1=1, dim2=2).fill_(-torch.inf)
     return scores.topk(k, dim=2).indices
@@ -69,8 +64,7 @@ def nearest_cluster(queries: Tensor, keys: Tensor, k: int, *, loop: bool = True)
         from torch_cluster import knn
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "backend='torch_cluster' needs the package torch_cluster: "
-            "pip install --no-build-isolation torch_cluster"
+            "backend='torch_cluster' needs the package torch_cluster: pip install --no-build-isolation torch_cluster"
         ) from error
     (batch, num_queries, channels), num_keys, device = queries.shape, keys.size(1), queries.device
     key_batch = torch.arange(batch, device=device).repeat_interleave(num_keys)

@@ -65,9 +65,7 @@ def load_checkpoint(model: nn.Module, checkpoint: str | Path | Mapping[str, Any]
     if classifier and "head.fc2.weight" in weights:
         theirs, ours = weights["head.fc2.weight"].shape[0], own["head.fc2.weight"].shape[0]
         if theirs != ours:
-            warnings.warn(
-                f"{source} has {theirs} classes and the model {ours}: its classifier stays new", stacklevel=2
-            )
+            warnings.warn(f"{source} has {theirs} classes and the model {ours}: its classifier stays new", stacklevel=2)
             weights.update({name: own[name] for name in classifier})
     elif not classifier:
         weights = {name: w for name, w in weights.items() if not name.startswith("head.fc2.")}
@@ -105,9 +103,7 @@ def read_checkpoint(path: str | Path) -> Mapping[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can make the readers raise anything
         kind = type(error).__name__
-        raise ValueError(
-            f"{path} is no checkpoint, is cut off, or holds more than weights ({kind})"
-        ) from error
+        raise ValueError(f"{path} is no checkpoint, is cut off, or holds more than weights ({kind})") from error
     if not isinstance(content, Mapping):
         raise ValueError(f"{path} is no checkpoint: it holds a {type(content).__name__}, not named weights")
     return content

@@ -134,9 +134,7 @@ default_cfgs = generate_default_cfgs(
         "pvig_medium.in1k": _pyramid_cfg("pvig_m_83.1.pth.tar"),
         "pvig_medium.in21k": _pyramid_cfg("pvig_m_im21k_90e.pth", num_classes=21841),
         "pvig_base.in1k": _pyramid_cfg("pvig_b_83.66.pth.tar", crop_pct=0.95),
-        "pvig_micro.untrained": _pyramid_cfg(
-            num_classes=10, input_size=(3, 32, 32), pool_size=(4, 4), crop_pct=1.0
-        ),
+        "pvig_micro.untrained": _pyramid_cfg(num_classes=10, input_size=(3, 32, 32), pool_size=(4, 4), crop_pct=1.0),
     }
 )
 
@@ -183,5 +181,11 @@ def pvig_base(pretrained: bool = False, **kwargs: Any) -> PyramidViG:
 @register_model
 def pvig_micro(pretrained: bool = False, **kwargs: Any) -> PyramidViG:
     """A small Pyramid ViG for images of 32×32 pixels: three stages of 16×16, 8×8 and 4×4 nodes."""
-    numbers = {"img_size": 32, "channels": (32, 64, 128), "depths": (1, 2, 1), "pools": (2, 1, 1), "stride": 2}
+    numbers = {
+        "img_size": 32,
+        "channels": (32, 64, 128),
+        "depths": (1, 2, 1),
+        "pools": (2, 1, 1),
+        "stride": 2,
+    }
     return _create_pvig("pvig_micro", pretrained, **{**numbers, **kwargs})

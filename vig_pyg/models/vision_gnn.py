@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 from torch_geometric.typing import Adj
 
-from vig_pyg.blocks import Block, Downsample, Head, pool_nodes
+from vig_pyg.blocks import Block, ConvStem, Downsample, Head, PatchStem, pool_nodes
 from vig_pyg.graph.edges import edges_from_list
 from vig_pyg.graph.image_graph import batch_graphs
 from vig_pyg.graph.layout import NodeLayout
 
-Readout = Literal["mean", "accumulated"]
-Inputs = Tensor | Data
+Readout: TypeAlias = Literal["mean", "accumulated"]
+Inputs: TypeAlias = Tensor | Data
 
 
 class VisionGNN(nn.Module):
@@ -42,9 +42,11 @@ class VisionGNN(nn.Module):
         global_pool: ``"avg"``, or ``""`` to return the feature map itself (without classifier).
     """
 
+    stem: ConvStem | PatchStem
+
     def __init__(
         self,
-        stem: nn.Module,
+        stem: ConvStem | PatchStem,
         blocks: Sequence[nn.Module],
         head: Head,
         *,
@@ -103,11 +105,12 @@ class VisionGNN(nn.Module):
         pooled also have ``pos_source``, see :class:`~vig_pyg.graph.ImageGraph`.
         """
         pixels, layout = self._read(inputs)
+        steps = self._steps(pixels, layout, _given_edges(inputs))
         scale = 1 if pixels.size(1) == self.in_chans else self.stem.stride
         sizes = [(height * scale, width * scale) for height, width in layout.sizes]
         graphs = []
         total: Tensor | None = None
-        for layer, x, layout, edges in self._steps(pixels, layout, _given_edges(inputs)):
+        for layer, x, layout, edges in steps:
             total = self._accumulate(total, x)
             if isinstance(layer, Block):
                 sources = layer.grapher.source_layout(layout)
@@ -142,8 +145,7 @@ class VisionGNN(nn.Module):
         wanted, last = feature_take_indices(len(self.taps), indices)
         wanted_blocks, last_block = {self.taps[i] for i in wanted}, self.taps[last]
         maps = []
-        nodes, layout = self._read(x)
-        for step, (_, nodes, layout, _) in enumerate(self._steps(nodes, layout)):  # noqa: B020
+        for step, (_, nodes, layout, _) in enumerate(self._steps(*self._read(x))):
             if step - 1 in wanted_blocks:  # step 0 is the stem
                 maps.append(_as_map(nodes, layout))
             if stop_early and step - 1 == last_block:
@@ -151,9 +153,9 @@ class VisionGNN(nn.Module):
         return maps if intermediates_only else (_as_map(nodes, layout), maps)
 
     def _nodes(self, inputs: Inputs) -> tuple[Tensor, NodeLayout]:
-        pixels, layout = self._read(inputs)
+        steps = self._steps(*self._read(inputs), _given_edges(inputs))
         total: Tensor | None = None
-        for _, x, layout, _ in self._steps(pixels, layout, _given_edges(inputs)):  # noqa: B007
+        for _, x, layout, _ in steps:  # noqa: B007
             total = self._accumulate(total, x)
         assert total is not None
         return total, layout
@@ -182,7 +184,7 @@ class VisionGNN(nn.Module):
     def _positions(self, layout: NodeLayout) -> Tensor:
         positions = []
         for grid in layout.grids:
-            table = self.pos_embed
+            table: Tensor = self.pos_embed
             if table.shape[2:] != (grid.height, grid.width):
                 size = (grid.height, grid.width)
                 table = F.interpolate(table, size=size, mode="bicubic", antialias=True)

@@ -1,0 +1,143 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from vig_pyg.commands import app
+from vig_pyg.study import demo
+
+OUTPUTS = {"report.html", "curves.png", "photograph.png", "digit.png", "results.json"}
+ARGUMENTS = ["demo", "--epochs", "1", "--seeds", "1", "--conv", "max_relative"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory):
+    out = tmp_path_factory.mktemp("runs") / "demo"
+    return out, CliRunner().invoke(app, [*ARGUMENTS, "--conv", "gcn", "--out", str(out)])
+
+
+def test_the_demo_prints_a_table_and_writes_its_files(finished) -> None:
+    out, result = finished
+    assert result.exit_code == 0
+    assert "max_relative" in result.output and "gcn" in result.output
+    assert {path.name for path in out.iterdir()} == OUTPUTS
+
+
+def test_the_numbers_in_the_table_are_those_of_the_runs(finished) -> None:
+    content = json.loads((finished[0] / "results.json").read_text())
+    assert [row["conv"] for row in content["table"]] == ["max_relative", "gcn"]
+    for row, run in zip(content["table"], content["runs"], strict=True):
+        assert row["accuracy"] == run["epochs"][-1]["accuracy"] and row["ms_per_image"] > 0
+    assert content["table"][0]["parameters"] == 213_002
+    assert f"{100 * content['table'][0]['accuracy']:.2f} %" in finished[1].output
+
+
+def test_the_report_needs_no_other_file_and_no_network(finished) -> None:
+    page = (finished[0] / "report.html").read_text()
+    assert page.count('src="data:image/png;base64,') == 3
+    assert not re.findall(r'(?:src|href)="(?!data:)', page) and "http" not in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--epochs", "0"], "epochs and seeds must be at least 1, got 0"),
+        (["--seeds", "-1"], "epochs and seeds must be at least 1, got 12 and -1"),
+        (["--conv", "max_relativ"], "did you mean 'max_relative'?"),
+        (["--conv", "nowhere:MyConv"], "no module 'nowhere'"),
+        (["--device", "abacus"], "device 'abacus' cannot be used here"),
+    ],
+)
+def test_bad_options_give_one_sentence_and_status_2(arguments: list[str], sentence: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["demo", *arguments, "--out", str(tmp_path / "out")])
+    assert result.exit_code == 2
+    assert sentence in " ".join(result.output.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    result = CliRunner().invoke(app, [*ARGUMENTS, "--out", str(tmp_path / "file" / "demo")])
+    assert result.exit_code == 2 and "file" in result.output
+
+
+def test_an_operator_from_a_file_in_this_folder(tmp_path: Path) -> None:
+    (tmp_path / "mymodule.py").write_text(
+        "import torch\n"
+        "from torch_geometric.nn import MessagePassing\n\n"
+        "class MyConv(MessagePassing):\n"
+        "    def __init__(self, in_channels, out_channels):\n"
+        "        super().__init__(aggr='mean')\n"
+        "        self.linear = torch.nn.Linear(in_channels, out_channels)\n\n"
+        "    def forward(self, x, edge_index):\n"
+        "        return self.linear(self.propagate(edge_index, x=x))\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "vig_pyg",
+        "demo",
+        "--epochs",
+        "1",
+        "--seeds",
+        "1",
+        "--conv",
+        "mymodule:MyConv",
+    ]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert {path.name for path in (tmp_path / "runs" / "demo").iterdir()} == OUTPUTS
+
+
+def test_ctrl_c_leaves_what_is_finished_readable(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "vig_pyg",
+        "demo",
+        "--epochs",
+        "1",
+        "--seeds",
+        "500",
+        "--conv",
+        "max_relative",
+    ]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    results = tmp_path / "runs" / "demo" / "results.json"
+    deadline = time.monotonic() + 120
+    while not results.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, output
+    content = json.loads(results.read_text())
+    assert content["interrupted"] and content["table"][0]["seeds"] == len(content["runs"]) >= 1
+    assert {path.name for path in results.parent.iterdir()} == OUTPUTS
+    assert "interrupted" in (results.parent / "report.html").read_text()
+
+
+def test_numbers_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "results.json"
+    path.write_text("the last good one")
+    monkeypatch.setattr(demo.os, "replace", _full_disk)
+    with pytest.raises(OSError, match="no space"):
+        demo.write_results(path, [], [], {})
+    assert path.read_text() == "the last good one"
+
+
+def _full_disk(*_: object) -> None:
+    raise OSError("no space left")

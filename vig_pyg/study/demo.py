@@ -1,0 +1,196 @@
+"""The main job: train and compare operators on real images, and show a graph."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import timm
+import torch
+import torch_geometric
+
+import vig_pyg
+from vig_pyg.graph import PatchGraph
+from vig_pyg.models.vision_gnn import VisionGNN
+from vig_pyg.study.cost import count_macs, count_parameters, milliseconds_per_image
+from vig_pyg.study.pictures import draw_curves, draw_neighbours
+from vig_pyg.study.report import write_report
+from vig_pyg.train import Epoch, Split, fit, load_digits
+
+OPERATORS = ("max_relative", "edge", "gin", "sage")
+PHOTOGRAPH = "china.jpg"
+PATCH = 20
+CENTRES = ((4, 5), (13, 16))  # a patch of sky and one of the temple, as (row, column)
+
+
+class Run(NamedTuple):
+    """One training run."""
+
+    conv: str
+    seed: int
+    seconds: float
+    epochs: list[Epoch]
+
+
+class Row(NamedTuple):
+    """One line of the table; accuracies are shares of the held-out images."""
+
+    conv: str
+    parameters: int
+    macs: int
+    ms_per_image: float
+    accuracy: float
+    spread: float
+    seeds: int
+
+
+def build(conv: str, device: torch.device) -> VisionGNN:
+    """Return the untrained model of the demo with an operator."""
+    return cast(VisionGNN, timm.create_model("vig_micro", conv=conv, in_chans=1, num_classes=10).to(device))
+
+
+def run_demo(
+    out: Path,
+    convs: Sequence[str] = OPERATORS,
+    epochs: int = 12,
+    seeds: int = 3,
+    device: torch.device | str = "cpu",
+    on_epoch: Callable[[str, int, Epoch], None] = lambda *_: None,
+) -> list[Row]:
+    """Train ``vig_micro`` with every operator from every seed, compare, draw, and write everything to ``out``.
+
+    ``results.json`` is written anew behind every run. An interruption (``KeyboardInterrupt``) ends the training;
+    what is finished is compared and drawn all the same.
+
+    Args:
+        out: Folder for ``results.json``, ``curves.png``, ``photograph.png``, ``digit.png`` and ``report.html``.
+        convs: Operators by name.
+        epochs: Passes over the training images.
+        seeds: Runs per operator, from seeds 0, 1, 2, …
+        device: Where to train.
+        on_epoch: Called with operator, seed and result behind every epoch.
+
+    Returns:
+        The table; without a finished run, no rows.
+
+    Raises:
+        ValueError: ``epochs`` or ``seeds`` is below 1, or an operator is unknown.
+    """
+    if epochs < 1 or seeds < 1:
+        raise ValueError(f"epochs and seeds must be at least 1, got {epochs} and {seeds}")
+    device = torch.device(device)
+    for conv in convs:
+        build(conv, torch.device("cpu"))
+    out.mkdir(parents=True, exist_ok=True)
+    data, setting = load_digits(), describe(epochs, seeds, device)
+    runs: list[Run] = []
+    trained: VisionGNN | None = None
+    try:
+        for seed in range(seeds):
+            for conv in convs:
+                torch.manual_seed(seed)
+                model, start = build(conv, device), time.perf_counter()
+                history = fit(model, data, epochs=epochs, on_epoch=partial(on_epoch, conv, seed))
+                runs.append(Run(conv, seed, time.perf_counter() - start, history))
+                trained = trained or model
+                write_results(out / "results.json", runs, [], setting)
+    except KeyboardInterrupt:
+        setting["interrupted"] = True
+    if trained is None:
+        return []
+    rows = tabulate(runs, data, device)
+    write_results(out / "results.json", runs, rows, setting)
+    draw_pictures(out, runs, trained, data)
+    write_report(out, rows, setting)
+    return rows
+
+
+def draw_pictures(out: Path, runs: Sequence[Run], trained: VisionGNN, data: Split) -> None:
+    """Draw the learning curves, the graph of a photograph, and graphs inside a trained model."""
+    from matplotlib.figure import Figure
+    from sklearn.datasets import load_sample_image
+
+    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes, field in ((left, "accuracy"), (right, "loss")):
+        curves: dict[str, list] = {}
+        for run in runs:
+            curves.setdefault(run.conv, []).append([getattr(epoch, field) for epoch in run.epochs])
+        draw_curves(axes, curves, "held-out accuracy" if field == "accuracy" else "training loss")
+    left.set_ylim(0.9, 1.0)
+    figure.savefig(out / "curves.png", dpi=110)
+
+    photograph = load_sample_image(PHOTOGRAPH).copy()
+    graph = PatchGraph(PATCH, k=18, cosine=False)(photograph)
+    image = torch.from_numpy(photograph).permute(2, 0, 1) / 255
+    figure = Figure(figsize=(11, 3.9), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    columns = int(graph.grid[0, 1])
+    draw_neighbours(left, image, graph, [], PATCH, f"{graph.num_nodes} patches of {PATCH}×{PATCH} pixels")
+    centres = [row * columns + column for row, column in CENTRES]
+    draw_neighbours(right, image, graph, centres, PATCH, "two patches and their 18 nearest in feature space")
+    figure.savefig(out / "photograph.png", dpi=110)
+
+    digit = data.test_images[:1].to(next(trained.parameters()).device)
+    with torch.no_grad():
+        _, graphs = trained.eval().forward_graphs(digit)
+    figure = Figure(figsize=(11, 3.2), layout="constrained")
+    for block, (axes, batch) in enumerate(zip(figure.subplots(1, len(graphs)), graphs, strict=True), start=1):
+        draw_neighbours(axes, digit[0] / 2 + 0.5, batch.cpu()[0], [27, 36], 4, f"block {block}")
+    figure.savefig(out / "digit.png", dpi=110)
+
+
+def tabulate(runs: Sequence[Run], data: Split, device: torch.device) -> list[Row]:
+    """Return one row per operator that finished a run, with speeds measured in turn."""
+    convs = list(dict.fromkeys(run.conv for run in runs))
+    models = {conv: build(conv, device) for conv in convs}
+    images = data.test_images[:64].to(device)
+    speed = milliseconds_per_image(models, images)
+    rows = []
+    for conv in convs:
+        final = [run.epochs[-1].accuracy for run in runs if run.conv == conv]
+        spread = statistics.stdev(final) if len(final) > 1 else 0.0
+        model = models[conv]
+        cost = count_parameters(model), count_macs(model, images[:1]), speed[conv]
+        rows.append(Row(conv, *cost, statistics.mean(final), spread, len(final)))
+    return rows
+
+
+def write_results(path: Path, runs: Sequence[Run], rows: Sequence[Row], setting: dict[str, Any]) -> None:
+    """Write the raw numbers as JSON; the file is whole or not there."""
+    content = {
+        **setting,
+        "table": [row._asdict() for row in rows],
+        "runs": [{**run._asdict(), "epochs": [epoch._asdict() for epoch in run.epochs]} for run in runs],
+    }
+    unfinished = path.with_suffix(".partial")
+    unfinished.write_text(json.dumps(content, indent=1))
+    os.replace(unfinished, path)
+
+
+def describe(epochs: int, seeds: int, device: torch.device) -> dict[str, Any]:
+    """Return what is needed to repeat the demo."""
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "data": "scikit-learn digits, 1438 training and 359 held-out images",
+        "model": "vig_micro",
+        "epochs": epochs,
+        "seeds": seeds,
+        "device": str(device),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torch_geometric": torch_geometric.__version__,
+            "timm": timm.__version__,
+            "vig_pyg": vig_pyg.__version__,
+        },
+    }
