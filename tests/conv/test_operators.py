@@ -13,6 +13,7 @@ from vig_pyg.conv import EdgeConv, GINConv, MaxRelativeConv, SAGEConv
 
 OPERATORS = [MaxRelativeConv, EdgeConv, GINConv, SAGEConv]
 IN, OUT = 8, 12
+EMPTY = torch.empty(2, 0, dtype=torch.long)
 
 every_operator = pytest.mark.parametrize("operator", OPERATORS)
 drawn = settings(max_examples=25, deadline=None, derandomize=True)
@@ -156,9 +157,10 @@ def test_in_training_the_statistics_are_those_of_the_rows_that_are_normalised(op
 def test_a_graph_without_edges_keeps_the_running_statistics_and_the_output_finite(operator, heads, training):
     conv = build(operator, heads, training)
     x = normal(5, IN)
-    out = conv(x, torch.empty(2, 0, dtype=torch.long))
+    out = conv(x, EMPTY)
     assert out.shape == (5, OUT)
     assert out.isfinite().all()
+    torch.testing.assert_close(build(operator, heads, training)(x, forms_of(EMPTY, (5, 5))["sorted"]), out)
     assert all(buffer.isfinite().all() for buffer in conv.buffers())
 
 
@@ -206,6 +208,32 @@ def test_every_form_of_the_adjacency_gives_equal_results_and_gradients(operator,
         torch.testing.assert_close(result_and_gradient(form), expected, msg=lambda m, n=name: f"{n}: {m}")
 
 
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("act", ["relu", "silu", "hard_swish", "tanh", torch.nn.ELU, lambda: torch.sin])
+@pytest.mark.parametrize("norm", ["batch", "layer", torch.nn.RMSNorm, None])
+@pytest.mark.parametrize("heads", [1, 2, 4])
+@every_operator
+def test_sorted_edges_give_what_a_list_gives_with_any_norm_and_activation(operator, heads, norm, act, training):
+    by_list, by_target = (build(operator, heads, training, norm=norm, act=act) for _ in range(2))
+    x = (normal(6, IN), normal(5, IN, seed=1))
+    edges = as_list([(0, 1), (2, 1), (5, 1), (1, 0), (1, 0), (4, 3), (2, 3), (0, 2)])
+    sorted_edges = forms_of(edges, (6, 5))["sorted"]
+    torch.testing.assert_close(by_target(x, sorted_edges), by_list(x, edges))
+    torch.testing.assert_close(by_target.state_dict(), by_list.state_dict())
+
+
+def test_an_edge_convolution_with_an_odd_number_of_heads_equals_its_definition():
+    conv = EdgeConv(6, 12, heads=3).double().eval()
+    x, edges = normal(5, 6), as_list([(0, 1), (2, 1), (3, 1), (1, 0), (4, 3)])
+    expected = []
+    for i in range(5):
+        pairs = [torch.cat([x[i], x[j] - x[i]]) for j, target in edges.T.tolist() if target == i]
+        messages = linear_norm_act(conv.nn, pairs, False)
+        expected.append(torch.stack(messages).max(0).values if messages else x.new_zeros(12))
+    for form in (edges, forms_of(edges, (5, 5))["sorted"]):
+        torch.testing.assert_close(conv(x, form), torch.stack(expected))
+
+
 @every_operator
 def test_a_coalesced_sparse_tensor_gives_what_its_edges_give(operator):
     conv, x = build(operator), normal(4, IN)
@@ -221,9 +249,7 @@ def test_the_order_of_the_edges_does_not_matter(operator, graph, seed):
     conv = build(operator, 4)
     x_source, x_target, edges = graph
     order = torch.randperm(edges.size(1), generator=torch.Generator().manual_seed(seed))
-    torch.testing.assert_close(
-        call(conv, x_source, x_target, edges[:, order]), call(conv, x_source, x_target, edges)
-    )
+    torch.testing.assert_close(call(conv, x_source, x_target, edges[:, order]), call(conv, x_source, x_target, edges))
 
 
 @every_operator

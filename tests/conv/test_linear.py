@@ -1,0 +1,94 @@
+import pytest
+import torch
+from torch import nn
+
+from vig_pyg.conv import HeadLinear, LinearNormAct, build_act, build_norm
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4])
+def test_a_linear_map_in_heads_is_a_convolution_in_groups(heads):
+    layer, x = HeadLinear(8, 12, heads), normal(5, 8)
+    nn.init.normal_(layer.bias)
+    grouped = nn.functional.conv2d(x.view(5, 8, 1, 1), layer.weight.view(12, -1, 1, 1), layer.bias, groups=heads)
+    torch.testing.assert_close(layer(x), grouped.view(5, 12))
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4])
+def test_a_linear_map_of_no_nodes_is_empty(heads):
+    assert HeadLinear(8, 12, heads)(torch.empty(0, 8)).shape == (0, 12)
+
+
+@pytest.mark.parametrize("heads", [1, 4])
+def test_a_linear_map_takes_nodes_that_are_a_transposed_view(heads):
+    layer, x = HeadLinear(8, 12, heads), normal(8, 5).T
+    torch.testing.assert_close(layer(x), layer(x.contiguous()))
+
+
+@pytest.mark.parametrize("heads", [0, -1, 3, 8, 12])
+def test_heads_that_do_not_divide_the_channels_are_refused(heads):
+    with pytest.raises(ValueError, match=f"^heads={heads} must divide 8 input and 12 output channels$"):
+        HeadLinear(8, 12, heads)
+
+
+def test_weights_start_kaiming_normal_and_biases_at_zero():
+    torch.manual_seed(0)
+    layer = HeadLinear(256, 512, 4)
+    assert layer.weight.std().item() == pytest.approx((2 / 64) ** 0.5, rel=0.02)
+    assert not layer.bias.any()
+
+
+@pytest.mark.parametrize(
+    ("norm", "kind"),
+    [("batch", nn.BatchNorm1d), ("layer", nn.LayerNorm), (None, nn.Identity), (nn.RMSNorm, nn.RMSNorm)],
+)
+def test_a_norm_is_a_name_a_factory_or_nothing(norm, kind):
+    module = build_norm(norm, 6)
+    assert isinstance(module, kind)
+    assert module(normal(4, 6)).shape == (4, 6)
+
+
+@pytest.mark.parametrize(
+    ("act", "function"),
+    [
+        ("gelu", nn.functional.gelu),
+        ("relu", torch.relu),
+        ("silu", nn.functional.silu),
+        (None, lambda x: x),
+        (nn.Tanh, torch.tanh),
+    ],
+)
+def test_an_activation_is_a_name_a_factory_or_nothing(act, function):
+    x = normal(4, 6)
+    torch.testing.assert_close(build_act(act)(x), function(x))
+
+
+def test_an_unknown_norm_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"^norm must be one of batch, layer, got 'instance'$"):
+        build_norm("instance", 4)
+
+
+def test_an_unknown_activation_is_refused_with_some_that_exist():
+    with pytest.raises(ValueError, match=r"called 'gello'; try gelu, relu, silu or hard_swish$"):
+        build_act("gello")
+
+
+def test_a_linear_norm_act_is_the_three_in_turn():
+    layer, x = LinearNormAct(8, 12, 2, "batch", "relu"), normal(5, 8)
+    mapped = layer.linear(x)
+    normed = (mapped - mapped.mean(0)) / (mapped.var(0, unbiased=False) + 1e-5).sqrt()
+    torch.testing.assert_close(layer(x), normed.relu())
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer", None])
+def test_reset_parameters_draws_new_weights(norm):
+    layer = LinearNormAct(8, 12, 2, norm)
+    layer(normal(5, 8))
+    before = layer.linear.weight.clone()
+    layer.reset_parameters()
+    assert not torch.equal(layer.linear.weight, before)
+    if norm == "batch":
+        assert not layer.norm.running_mean.any()
