@@ -1,0 +1,162 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch_geometric.data import Batch
+from torch_geometric.loader import DataLoader
+from torch_geometric.nn import GCN, GraphSAGE, global_mean_pool
+
+from vig_pyg.graph import PatchGraph, image_data, knn_graph
+
+
+def random_bytes(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def patches_by_definition(tensor, size):
+    channels, height, width = tensor.shape
+    rows = []
+    for top in range(0, height - size + 1, size):
+        for left in range(0, width - size + 1, size):
+            patch = tensor[:, top : top + size, left : left + size]
+            rows.append(torch.cat([patch[channel].reshape(-1) for channel in range(channels)]))
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (8, 12), (11, 14)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_nodes_are_patches_row_by_row_and_channel_by_channel(height, width, channels):
+    image = torch.rand(channels, height, width)
+    data = PatchGraph(4, k=2)(image)
+    assert torch.equal(data.x, patches_by_definition(image, 4))
+    assert data.grid.tolist() == [[height // 4, width // 4]]
+    assert data.pos[0].tolist() == [2, 2]
+    assert data.pos[-1].tolist() == [width // 4 * 4 - 2, height // 4 * 4 - 2]
+    assert torch.equal(data.edge_index, knn_graph(data.x, 2, cosine=True).as_tensor())
+    assert data.y is None
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_a_pil_image_an_array_and_a_tensor_give_the_same_graph(mode):
+    shape = {"L": (12, 16), "RGB": (12, 16, 3), "RGBA": (12, 16, 4)}[mode]
+    array = random_bytes(*shape)
+    tensor = torch.from_numpy(np.atleast_3d(array).transpose(2, 0, 1).copy())
+    graphs = [PatchGraph(4, k=3)(i) for i in (Image.fromarray(array), array, tensor, tensor / 255)]
+    for data in graphs:
+        assert torch.equal(data.x, patches_by_definition(tensor / 255, 4))
+        assert torch.equal(data.edge_index, graphs[0].edge_index)
+
+
+@pytest.mark.parametrize("label", [3, torch.tensor(3), torch.tensor([3]), np.int64(3)])
+def test_the_label_of_a_pair_becomes_y(label):
+    data = PatchGraph(4, k=2)((Image.fromarray(random_bytes(8, 8)), label))
+    assert data.y.tolist() == [3]
+
+
+@pytest.mark.parametrize("array", [random_bytes(8, 8), random_bytes(8, 8, 3)])
+def test_an_array_that_is_a_flipped_view_is_read_as_it_looks(array):
+    flipped = array[::-1, ::-1]
+    assert torch.equal(PatchGraph(4, k=2)(flipped).x, PatchGraph(4, k=2)(flipped.copy()).x)
+
+
+def test_arrays_of_floats_are_not_scaled_and_not_shared():
+    array = np.full((4, 4), 7.0, dtype=np.float32)
+    data = image_data(array)
+    array[:] = 0
+    assert data.x.unique().tolist() == [7]
+
+
+def test_dilation_and_distance_are_handed_on():
+    image = torch.rand(3, 16, 16)
+    data = PatchGraph(4, k=3, dilation=2, cosine=False)(image)
+    assert torch.equal(data.edge_index, knn_graph(data.x, 3, dilation=2).as_tensor())
+
+
+def test_image_data_holds_one_node_a_pixel():
+    image = torch.rand(3, 2, 5)
+    data = image_data(image, y=4)
+    assert torch.equal(data.x, image.flatten(1).T)
+    assert data.grid.tolist() == [[2, 5]]
+    assert data.y.tolist() == [4]
+    batch = Batch.from_data_list([data, image_data(torch.rand(3, 4, 4), y=1)])
+    assert batch.grid.tolist() == [[2, 5], [4, 4]]
+    assert batch.y.tolist() == [4, 1]
+
+
+def test_a_loader_batches_graphs_of_images_of_different_sizes():
+    transform = PatchGraph(4, k=3)
+    graphs = [transform((random_bytes(height, 16, 3, seed=height), height)) for height in (8, 12, 20)]
+    (batch,) = DataLoader(graphs, batch_size=3)
+    assert batch.num_graphs == 3
+    assert batch.y.tolist() == [8, 12, 20]
+    assert batch.grid.tolist() == [[2, 4], [3, 4], [5, 4]]
+    assert torch.equal(batch.batch[batch.edge_index[0]], batch.batch[batch.edge_index[1]])
+    for graph, original in zip(batch.to_data_list(), graphs, strict=True):
+        assert torch.equal(graph.edge_index, original.edge_index)
+        assert torch.equal(graph.pos, original.pos)
+
+
+@pytest.mark.parametrize("architecture", [GCN, GraphSAGE])
+def test_a_stock_pyg_model_trains_on_patch_graphs(architecture):
+    torch.manual_seed(0)
+    transform = PatchGraph(4, k=4)
+    images = torch.rand(16, 1, 16, 16) * 0.5
+    labels = [i % 2 for i in range(16)]
+    images[1::2, :, :8] += 0.5
+    loader = DataLoader([transform((i, y)) for i, y in zip(images, labels, strict=True)], batch_size=8)
+    model = architecture(16, 32, num_layers=2, out_channels=2)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+
+    def total_loss():
+        losses = []
+        for batch in loader:
+            logits = global_mean_pool(model(batch.x, batch.edge_index), batch.batch)
+            losses.append(F.cross_entropy(logits, batch.y))
+            optimizer.zero_grad()
+            losses[-1].backward()
+            optimizer.step()
+        return sum(loss.item() for loss in losses)
+
+    losses = [total_loss() for _ in range(20)]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize(
+    ("image", "kind", "message"),
+    [
+        (torch.rand(3, 3, 9), ValueError, "3×9 pixels is smaller than a patch of 4"),
+        (torch.rand(8, 8), ValueError, r"shape \[C, H, W\], got \[8, 8\]"),
+        (torch.rand(2, 3, 8, 8), ValueError, r"got \[2, 3, 8, 8\]"),
+        (np.zeros(8), ValueError, r"shape \[H, W\] or \[H, W, C\], got \[8\]"),
+        (np.zeros((2, 8, 8, 3)), ValueError, r"got \[2, 8, 8, 3\]"),
+        ("image.png", TypeError, "got str"),
+        (None, TypeError, "got NoneType"),
+        (torch.full((1, 8, 8), torch.nan), ValueError, "row 0 holds NaN"),
+        (torch.rand(1, 8, 8), ValueError, "k=9 neighbours need at least 9 nodes, but graph 0 has 4"),
+    ],
+)
+def test_an_image_that_cannot_be_a_graph_is_refused(image, kind, message):
+    with pytest.raises(kind, match=message) as error:
+        PatchGraph(4)(image)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("size", [0, -4])
+def test_a_patch_without_pixels_is_refused(size):
+    with pytest.raises(ValueError, match=f"patch_size must be at least 1 pixel, got {size}"):
+        PatchGraph(size)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"k": 0}, "k must be at least 1, got 0"),
+        ({"dilation": -1}, "dilation must be at least 1, got -1"),
+        ({"backend": "fast"}, "backend must be one of .*, got 'fast'"),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused_before_the_first_image(options, message):
+    with pytest.raises(ValueError, match=message):
+        PatchGraph(4, **options)

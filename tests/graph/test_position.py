@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from vig_pyg.graph import Grid, RelativePosition, sincos_embedding
+from vig_pyg.graph.position import average_pool, grid_places
+
+
+def embedding_by_definition(height, width, channels):
+    quarter = channels // 4
+    rows = []
+    for row in range(height):
+        for column in range(width):
+            halves = []
+            for place in (column, row):
+                angles = np.array([place / 10000 ** (i / quarter) for i in range(quarter)])
+                halves += [np.sin(angles), np.cos(angles)]
+            rows.append(np.concatenate(halves))
+    return np.stack(rows)
+
+
+@pytest.mark.parametrize(("height", "width", "channels"), [(4, 4, 8), (3, 5, 16), (1, 1, 4)])
+def test_the_embedding_equals_its_formula(height, width, channels):
+    ours = sincos_embedding(grid_places(height, width), channels)
+    np.testing.assert_allclose(ours.numpy(), embedding_by_definition(height, width, channels), atol=1e-12)
+
+
+def test_every_embedding_has_squared_norm_half_its_width():
+    embedding = sincos_embedding(grid_places(7, 9), 24)
+    torch.testing.assert_close(embedding.square().sum(1), torch.full((63,), 12.0, dtype=torch.double))
+
+
+@pytest.mark.parametrize("channels", [6, 9, 2])
+def test_a_width_that_is_no_multiple_of_four_is_refused(channels):
+    with pytest.raises(ValueError, match=f"multiple of 4 channels, got {channels}$"):
+        sincos_embedding(torch.zeros(3, 2), channels)
+
+
+@pytest.mark.parametrize(("side", "pool", "channels"), [(8, 1, 16), (8, 2, 16), (8, 4, 48), (14, 2, 80), (6, 3, 8)])
+def test_the_table_is_the_published_one_resized_along_the_flattened_keys(side, pool, channels):
+    nodes = side * side
+    embedding = embedding_by_definition(side, side, channels)
+    full = torch.from_numpy(-2 * embedding @ embedding.T / channels)
+    size = (nodes, nodes // pool**2)
+    published = F.interpolate(full[None, None], size=size, mode="bicubic", align_corners=False)[0, 0]
+    ours = RelativePosition(channels, (side, side), pool).bias(Grid(2, side, side))
+    torch.testing.assert_close(-2 * ours, published.float(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("grid", [(8, 8), (3, 5)])
+def test_without_pooling_inner_products_of_embeddings_are_the_table(grid):
+    position = RelativePosition(16, grid)
+    queries, keys = position.embeddings(Grid(1, *grid), torch.empty(0, dtype=torch.double))
+    torch.testing.assert_close((queries @ keys.T).float(), position.bias(Grid(1, *grid)))
+    assert torch.equal(queries, keys)
+
+
+def test_with_pooling_keys_are_embedded_at_the_centres_of_their_windows():
+    queries, keys = RelativePosition(16, (8, 8), 2).embeddings(Grid(1, 4, 6), torch.empty(0, dtype=torch.double))
+    centres = torch.tensor([[2 * x + 0.5, 2 * y + 0.5] for y in range(2) for x in range(3)], dtype=torch.double)
+    torch.testing.assert_close(keys, sincos_embedding(centres, 16) / 4)
+    torch.testing.assert_close(queries, sincos_embedding(grid_places(4, 6), 16) / 4)
+
+
+@pytest.mark.parametrize("grid", [(7, 8), (8, 16), (4, 4)])
+def test_another_grid_than_the_models_own_has_no_table(grid):
+    assert RelativePosition(16, (8, 8), 2).bias(Grid(1, *grid)) is None
+
+
+def test_windows_that_do_not_divide_the_grid_have_no_table():
+    assert RelativePosition(16, (7, 8), 2).bias(Grid(1, 7, 8)) is None
+
+
+def test_the_table_is_not_saved_with_the_weights():
+    assert not RelativePosition(16, (8, 8)).state_dict()
+
+
+def test_a_window_over_the_border_averages_the_nodes_that_it_covers():
+    maps = torch.arange(15, dtype=torch.double).view(1, 3, 5, 1)
+    expected = [[3.0, 5.0, 6.5], [10.5, 12.5, 14.0]]
+    assert average_pool(maps, 2).squeeze().tolist() == expected
+
+
+def test_pooling_by_one_changes_nothing():
+    maps = torch.randn(2, 3, 5, 4)
+    assert average_pool(maps, 1) is maps
