@@ -40,7 +40,7 @@ def test_maps_are_views_and_join_is_their_inverse(sizes):
     layout = NodeLayout.from_sizes(sizes)
     x = torch.randn(layout.num_nodes, 4)
     maps = layout.maps(x)
-    assert [tuple(m.shape) for m in maps] == [(*grid, 4) for grid in layout.grids]
+    assert [tuple(m.shape) for m in maps] == [(g.count, g.height, g.width, 4) for g in layout.grids]
     assert all(m.untyped_storage().data_ptr() == x.untyped_storage().data_ptr() for m in maps)
     joined, again = NodeLayout.join(maps)
     assert torch.equal(joined, x)

@@ -264,7 +264,7 @@ def _centred(x: Tensor, y: Tensor, sizes: list[int], sizes_y: list[int]) -> tupl
     x, y = x.detach(), y.detach()
     ptr = torch.tensor([0, *sizes], device=x.device).cumsum(0)
     mean = torch.segment_reduce(x, "mean", offsets=ptr, initial=0.0)
-    of_x, of_y = (torch.tensor(s, device=x.device) for s in (sizes, sizes_y))
+    of_x, of_y = (torch.tensor(s, dtype=torch.long, device=x.device) for s in (sizes, sizes_y))
     return x - mean.repeat_interleave(of_x, dim=0), y - mean.repeat_interleave(of_y, dim=0)
 
 
