@@ -15,10 +15,15 @@ class DropPath(nn.Module):
 
     Shapes:
         - x: ``[N, C]`` and its layout; output ``[N, C]``
+
+    Raises:
+        ValueError: ``drop_prob`` is no probability.
     """
 
     def __init__(self, drop_prob: float = 0.0) -> None:
         super().__init__()
+        if not 0 <= drop_prob <= 1:
+            raise ValueError(f"drop_prob is a probability between 0 and 1, got {drop_prob}")
         self.drop_prob = drop_prob
 
     def forward(self, x: Tensor, layout: NodeLayout) -> Tensor:

@@ -62,7 +62,7 @@ class ConvStem(nn.Sequential):
 
     def __init__(self, in_channels: int, channels: int, stride: int, norm: Norm = "batch", act: Act = "gelu") -> None:
         halvings = stride.bit_length() - 1
-        if stride != 1 << halvings or stride < 2:
+        if stride < 2 or stride != 1 << halvings:
             raise ValueError(f"the stride of a stem must be a power of two, at least 2, got {stride}")
         if channels % (stride // 2):
             raise ValueError(f"a stem of stride {stride} needs a multiple of {stride // 2} channels, got {channels}")
