@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 RECORDINGS = {
-    path.stem: json.loads(path.read_text())
-    for path in (Path(__file__).parents[1] / "data/published").glob("*")
+    path.stem: json.loads(path.read_text()) for path in (Path(__file__).parents[1] / "data/published").glob("*")
 }
 RECORDED_MODELS = {"vig_ti": "vig_tiny", "pvig_ti": "pvig_tiny"}
 
@@ -39,9 +38,7 @@ def published_name(name):
 def published_state(model):
     """Our weights as the published implementation saves them: its names, and 1×1 convolutions."""
     own = model.state_dict()
-    return {
-        published_name(n): w[:, :, None, None].clone() if w.dim() == 2 else w.clone() for n, w in own.items()
-    }
+    return {published_name(n): w[:, :, None, None].clone() if w.dim() == 2 else w.clone() for n, w in own.items()}
 
 
 def mmpretrain_state(model):

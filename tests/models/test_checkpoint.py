@@ -18,9 +18,7 @@ WRAPPINGS = {
     "under model": lambda state: {"model": state, "epoch": 3},
     "under state_dict": lambda state: {"state_dict": state, "epoch": 3},
     "behind module.": lambda state: {f"module.{n}": w for n, w in state.items()},
-    "under state_dict behind module.": lambda state: {
-        "state_dict": {f"module.{n}": w for n, w in state.items()}
-    },
+    "under state_dict behind module.": lambda state: {"state_dict": {f"module.{n}": w for n, w in state.items()}},
 }
 
 
@@ -263,9 +261,7 @@ def test_a_missing_file_is_named(name, tmp_path):
 
 
 def test_the_sentence_on_another_model_says_what_differs():
-    with pytest.raises(
-        ValueError, match=r"the state dict is not of this ViG: .*another shape, 'pos_embed' first"
-    ):
+    with pytest.raises(ValueError, match=r"the state dict is not of this ViG: .*another shape, 'pos_embed' first"):
         vig_pyg.load_checkpoint(fresh("vig_micro"), trained("vig_micro", channels=64).state_dict())
 
 

@@ -37,9 +37,7 @@ COSTS = {
 
 
 def build(recording, **options):
-    return timm.create_model(
-        RECORDED_MODELS[recording["model"]], conv=recording["conv"], num_classes=10, **options
-    )
+    return timm.create_model(RECORDED_MODELS[recording["model"]], conv=recording["conv"], num_classes=10, **options)
 
 
 def test_every_recording_is_there():

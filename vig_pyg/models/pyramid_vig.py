@@ -145,7 +145,7 @@ def _create_pvig(variant: str, pretrained: bool, **kwargs: Any) -> PyramidViG:
         variant,
         pretrained,
         pretrained_filter_fn=checkpoint_filter_fn,
-        feature_cfg={"out_indices": (0, 1, 2, 3), "feature_cls": "getter"},
+        feature_cfg={"out_indices": tuple(range(len(kwargs["depths"]))), "feature_cls": "getter"},
         **kwargs,
     )
 

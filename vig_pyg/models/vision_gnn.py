@@ -61,6 +61,8 @@ class VisionGNN(nn.Module):
         super().__init__()
         if readout not in ("mean", "accumulated"):
             raise ValueError(f"readout must be 'mean' or 'accumulated', got {readout!r}")
+        if min(grid) < 1:
+            raise ValueError(f"img_size must be at least the stride of the stem, {stem.stride}")
         self.in_chans = in_chans
         self.stem = stem
         self.pos_embed = nn.Parameter(torch.zeros(1, channels[0], *grid))
@@ -68,7 +70,7 @@ class VisionGNN(nn.Module):
         self.head = head
         self.readout = readout
         self.static = static
-        self.global_pool = global_pool
+        self.global_pool = _known_pool(global_pool)
         self.grad_checkpointing = False
         self.taps = list(taps)
         self.num_classes = getattr(head.fc2, "out_features", 0)
@@ -105,9 +107,8 @@ class VisionGNN(nn.Module):
         pooled also have ``pos_source``, see :class:`~vig_pyg.graph.ImageGraph`.
         """
         pixels, layout = self._read(inputs)
-        steps = self._steps(pixels, layout, _given_edges(inputs))
-        scale = 1 if pixels.size(1) == self.in_chans else self.stem.stride
-        sizes = [(height * scale, width * scale) for height, width in layout.sizes]
+        steps = self._steps(pixels, layout, self._given_edges(inputs))
+        sizes = [self._covered(*size, patches=pixels.size(1) != self.in_chans) for size in layout.sizes]
         graphs = []
         total: Tensor | None = None
         for layer, x, layout, edges in steps:
@@ -145,20 +146,39 @@ class VisionGNN(nn.Module):
         wanted, last = feature_take_indices(len(self.taps), indices)
         wanted_blocks, last_block = {self.taps[i] for i in wanted}, self.taps[last]
         maps = []
+        total: Tensor | None = None
         for step, (_, nodes, layout, _) in enumerate(self._steps(*self._read(x))):
+            total = self._accumulate(total, nodes)
             if step - 1 in wanted_blocks:  # step 0 is the stem
                 maps.append(_as_map(nodes, layout))
             if stop_early and step - 1 == last_block:
                 break
-        return maps if intermediates_only else (_as_map(nodes, layout), maps)
+        assert total is not None
+        return maps if intermediates_only else (_as_map(total, layout), maps)
 
     def _nodes(self, inputs: Inputs) -> tuple[Tensor, NodeLayout]:
-        steps = self._steps(*self._read(inputs), _given_edges(inputs))
+        steps = self._steps(*self._read(inputs), self._given_edges(inputs))
         total: Tensor | None = None
         for _, x, layout, _ in steps:  # noqa: B007
             total = self._accumulate(total, x)
         assert total is not None
         return total, layout
+
+    def _given_edges(self, inputs: Inputs) -> Adj | None:
+        """Return the edges of a batch where they are wanted; pooled sources are other nodes than theirs."""
+        if not self.static or isinstance(inputs, Tensor) or inputs.edge_index is None:
+            return None
+        first = self.blocks[0]
+        pooled = isinstance(first, Block) and first.grapher.pool > 1
+        return None if pooled else edges_from_list(inputs.edge_index, inputs.num_nodes)
+
+    def _covered(self, height: int, width: int, patches: bool) -> tuple[int, int]:
+        """Return how many pixels the nodes of an image cover: patches leave out what is left at the border."""
+        stride = self.stem.stride
+        if patches:
+            return height * stride, width * stride
+        rows, columns = self.stem.grid(height, width)
+        return min(height, rows * stride), min(width, columns * stride)
 
     def _accumulate(self, total: Tensor | None, x: Tensor) -> Tensor:
         # The mean is linear: to pool the sum is to sum what is pooled. A new width starts anew.
@@ -248,10 +268,14 @@ class VisionGNN(nn.Module):
         return self.head.fc2
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the last linear layer; 0 classes leave the features that went into it."""
-        self.num_classes = num_classes
+        """Replace the last linear layer; 0 classes leave the features that went into it.
+
+        Raises:
+            ValueError: no pooling has that name.
+        """
         if global_pool is not None:
-            self.global_pool = global_pool
+            self.global_pool = _known_pool(global_pool)
+        self.num_classes = num_classes
         self.head.reset(num_classes)
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
@@ -267,13 +291,13 @@ class VisionGNN(nn.Module):
         return {"stem": r"^stem|pos_embed", "blocks": [(r"^blocks\.(\d+)", None)]}
 
 
+def _known_pool(global_pool: str) -> str:
+    if global_pool not in ("avg", ""):
+        raise ValueError(f"global_pool must be 'avg' or '', got {global_pool!r}")
+    return global_pool
+
+
 def _as_map(x: Tensor, layout: NodeLayout) -> Tensor:
     if len(layout.grids) != 1:
         raise ValueError("images of different sizes have no common feature map: call the model, or forward_graphs")
     return layout.maps(x)[0].permute(0, 3, 1, 2)
-
-
-def _given_edges(inputs: Inputs) -> Adj | None:
-    if isinstance(inputs, Tensor) or inputs.edge_index is None:
-        return None
-    return edges_from_list(inputs.edge_index, inputs.num_nodes)
