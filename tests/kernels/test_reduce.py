@@ -108,7 +108,7 @@ def test_features_that_are_a_transposed_view_are_reduced_alike(name):
 def test_the_form_for_other_devices_finds_the_same_values_and_winners(largest, lists, seed):
     x = distinct_values(seed)
     ptr, index = compress(lists)
-    out, winner = _extremum_scatter(x, ptr, index, largest)
+    out, winner = _extremum_scatter(x, ptr, index, largest, True)
     assert torch.equal(out, by_definition("max" if largest else "min", x, lists))
     for target, neighbours in enumerate(lists):
         if neighbours:
@@ -118,7 +118,7 @@ def test_the_form_for_other_devices_finds_the_same_values_and_winners(largest, l
 def test_the_form_for_other_devices_lets_not_a_number_win_inside_its_own_list():
     x = torch.tensor([[0.0], [torch.nan], [2.0]])
     ptr, index = compress([[0, 2], [2, 1, 0], []])
-    out, winner = _extremum_scatter(x, ptr, index, True)
+    out, winner = _extremum_scatter(x, ptr, index, True, True)
     assert out[1].isnan()
     assert winner[1].item() == 3
 
@@ -130,5 +130,18 @@ def test_the_operations_pass_the_checks_of_torch_library(name):
     if name == "sum":
         torch.library.opcheck(torch.ops.vig_pyg.neighbour_sum.default, (x, ptr, index))
     else:
-        arguments = (x, ptr, index, 3, name == "max", True)
-        torch.library.opcheck(torch.ops.vig_pyg.neighbour_extremum.default, arguments)
+        for centre in (None, distinct_values(3, rows=3).requires_grad_()):
+            arguments = (x, centre, ptr, index, 3, name == "max", True)
+            torch.library.opcheck(torch.ops.vig_pyg.neighbour_extremum.default, arguments)
+
+
+@drawn
+@given(lists=neighbour_lists, seed=st.integers(0, 99))
+def test_a_centre_is_subtracted_where_there_are_neighbours(lists, seed):
+    x = distinct_values(seed).requires_grad_()
+    centre = torch.randn(len(lists), x.size(1), dtype=x.dtype, requires_grad=True)
+    ptr, index = compress(lists)
+    expected = by_definition("max", x, lists)
+    expected = torch.stack([e - c if n else e for e, c, n in zip(expected, centre, lists, strict=True)])
+    assert torch.equal(neighbour_max(x, ptr, index, 6, centre), expected)
+    assert torch.autograd.gradcheck(lambda a, b: neighbour_max(a, ptr, index, 6, b), (x, centre))

@@ -65,5 +65,4 @@ class MaxRelativeConv(MessagePassing):
     def message_and_aggregate(self, edge_index: Adj, x: PairTensor) -> Tensor:
         """Return the maximum of the differences, ``[N, in_channels]``, without computing them."""
         ptr, index, max_degree = compressed(edge_index)
-        isolated = (ptr.diff() == 0).unsqueeze(1)
-        return (neighbour_max(x[0], ptr, index, max_degree) - x[1]).masked_fill(isolated, 0)
+        return neighbour_max(x[0], ptr, index, max_degree, centre=x[1])
