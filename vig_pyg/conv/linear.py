@@ -103,6 +103,18 @@ def head_linear(x: Tensor, weight: Tensor, bias: Tensor | None, heads: int) -> T
     return out.transpose(0, 1).flatten(1)
 
 
+def paired_head_linear(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor, heads: int) -> Tensor:
+    """Return :func:`head_linear` of the interleaved channels ``(x⁰, y⁰, x¹, y¹, …)``, which are never laid out.
+
+    Shapes:
+        - x, y ``[N, C]``, weight ``[out, 2 C / heads]``, output ``[N, out]``
+    """
+    of_x, of_y = (part.unflatten(0, (heads, -1)).transpose(1, 2) for part in weight.unflatten(1, (-1, 2)).unbind(2))
+    out = torch.baddbmm(bias.view(heads, 1, -1), x.view(len(x), heads, x.size(1) // heads).transpose(0, 1), of_x)
+    out = torch.baddbmm(out, y.view(len(y), heads, y.size(1) // heads).transpose(0, 1), of_y)
+    return out.transpose(0, 1).reshape(len(x), len(bias))
+
+
 class LinearNormAct(nn.Module):
     r"""A linear map in heads, a norm and an activation, on nodes: :math:`\sigma(\mathrm{norm}(x W + b))`.
 
@@ -134,3 +146,8 @@ class LinearNormAct(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the mapped, normalised and activated nodes."""
         return self.act(self.norm(self.linear(x)))
+
+    def forward_pair(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the same for the interleaved channels ``(x⁰, y⁰, x¹, y¹, …)`` of two node matrices."""
+        linear = self.linear
+        return self.act(self.norm(paired_head_linear(x, y, linear.weight, linear.bias, linear.heads)))

@@ -1,6 +1,5 @@
 """The max-relative operator, ViG's own choice."""
 
-import torch
 from torch import Tensor
 from torch_geometric.nn import MessagePassing
 from torch_geometric.typing import Adj, PairTensor
@@ -56,7 +55,7 @@ class MaxRelativeConv(MessagePassing):
         """Return the new features of the targets."""
         pair, edge_index = check_inputs(x, edge_index, self.in_channels)
         relative = self.propagate(edge_index, x=pair, size=(pair[0].size(0), pair[1].size(0)))
-        return self.nn(torch.stack([pair[1], relative], dim=2).flatten(1))
+        return self.nn.forward_pair(pair[1], relative)
 
     def message(self, x_i: Tensor, x_j: Tensor) -> Tensor:
         """Return the differences, ``[E, in_channels]``."""

@@ -15,9 +15,6 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-# A slot is a neighbour's place in its target's list. One byte holds lists of up to 254; 255 says "no neighbour".
-BYTE_DEGREE = 254
-
 
 def neighbour_max(x: Tensor, ptr: Tensor, index: Tensor, max_degree: int, centre: Tensor | None = None) -> Tensor:
     r"""Return ``max_{j ∈ N(i)} x_j`` per channel, or ``max_{j ∈ N(i)} (x_j − c_i)`` where ``centre`` is given.
@@ -46,8 +43,8 @@ def neighbour_sum(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
 
 
 def _extremum(x: Tensor, centre: Tensor | None, ptr: Tensor, index: Tensor, max_degree: int, largest: bool) -> Tensor:
-    with_slot = torch.is_grad_enabled() and (x.requires_grad or (centre is not None and centre.requires_grad))
-    return torch.ops.vig_pyg.neighbour_extremum(x, centre, ptr, index, max_degree, largest, with_slot)[0]
+    with_winner = torch.is_grad_enabled() and x.requires_grad
+    return torch.ops.vig_pyg.neighbour_extremum(x, centre, ptr, index, max_degree, largest, with_winner)[0]
 
 
 @functools.cache
@@ -70,6 +67,11 @@ def _targets(ptr: Tensor, num_edges: int) -> Tensor:
 
 # Maximum and minimum ####################################################################################
 
+# Beside the extremum, training needs to know who won: on CUDA a slot, the winner's place in its target's list, one
+# byte; elsewhere the winner's row of ``x``.
+NO_SLOT = 255
+NO_ROW = -1
+
 
 @torch.library.custom_op("vig_pyg::neighbour_extremum", mutates_args=())
 def _neighbour_extremum(
@@ -79,38 +81,44 @@ def _neighbour_extremum(
     index: Tensor,
     max_degree: int,
     largest: bool,
-    with_slot: bool,
+    with_winner: bool,
 ) -> tuple[Tensor, Tensor]:
-    if x.is_cuda and max_degree <= BYTE_DEGREE and (kernels := _triton()) is not None:
-        return kernels.extremum(x, centre, ptr, index, largest, with_slot)
+    if x.is_cuda and max_degree < NO_SLOT and (kernels := _triton()) is not None:
+        return kernels.extremum(x, centre, ptr, index, largest, with_winner)
     reduce = _extremum_csr if x.device.type == "cpu" else _extremum_scatter
-    out, winner = reduce(x, ptr, index, largest, with_slot)
-    empty = (ptr.diff() == 0).unsqueeze(1)
+    out, winner = reduce(x, ptr, index, largest, with_winner)
     if centre is not None:
-        out.sub_(centre).masked_fill_(empty, 0)
-    if not with_slot:
-        return out, x.new_empty(0, dtype=_slot_dtype(max_degree))
-    slot = winner.sub_(ptr[:-1].unsqueeze(1)).masked_fill_(empty, _no_slot(_slot_dtype(max_degree)))
-    return out, slot.to(_slot_dtype(max_degree))
-
-
-def _no_slot(dtype: torch.dtype) -> int:
-    return BYTE_DEGREE + 1 if dtype == torch.uint8 else -1
-
-
-def _slot_dtype(max_degree: int) -> torch.dtype:
-    return torch.uint8 if max_degree <= BYTE_DEGREE else torch.long
+        out.sub_(centre)
+    empty = ptr.diff() == 0
+    if x.device.type != "cpu" or bool(empty.any()):  # only the CPU need not wait for the answer
+        out.masked_fill_(empty.unsqueeze(1), 0)
+        winner = winner.masked_fill(empty.unsqueeze(1), NO_ROW) if with_winner else winner
+    return out, winner
 
 
 def _extremum_csr(x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with_winner: bool) -> tuple[Tensor, Tensor]:
+    kind = "amax" if largest else "amin"
+    nobody = torch.empty(0, dtype=torch.int32)
     if index.numel() == 0:
         out = x.new_zeros(ptr.numel() - 1, x.size(1))
-        return out, torch.zeros_like(out, dtype=torch.long)
-    with torch.set_grad_enabled(with_winner):  # torch computes the winners only where a gradient is wanted
-        out, winner = torch.ops.aten._sparse_mm_reduce_impl(
-            _csr(ptr, index, x), x.detach().requires_grad_(with_winner), "amax" if largest else "amin"
-        )
-    return out.detach(), winner
+        return out, out.int() if with_winner else nobody
+    if not with_winner:
+        return torch.ops.aten._sparse_mm_reduce_impl(_csr(ptr, index, x), x, kind)[0], nobody
+    if x.dtype != torch.float64 and bool(x.isfinite().all()):
+        # torch finds winners ten times slower than maxima. A float64 has 29 bits that a float32 in it leaves empty:
+        # with the row number there, the largest value says whose it is.
+        rows = torch.arange(len(x)).unsqueeze(1)
+        packed = x.double().view(torch.long).bitwise_or_(rows).view(torch.double)
+        best = torch.ops.aten._sparse_mm_reduce_impl(_csr(ptr, index, packed), packed, kind)[0].view(torch.long)
+        winner = best.bitwise_and(ROW_BITS).int()
+        return best.bitwise_and_(~ROW_BITS).view(torch.double).to(x.dtype), winner
+    with torch.enable_grad():  # asks for the winners
+        leaf = x.detach().requires_grad_()
+        out, winner = torch.ops.aten._sparse_mm_reduce_impl(_csr(ptr, index, x), leaf, kind)
+    return out.detach(), index[winner.clamp_(max=index.numel() - 1)].int()
+
+
+ROW_BITS = (1 << 29) - 1
 
 
 def _extremum_scatter(x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with_winner: bool) -> tuple[Tensor, Tensor]:
@@ -120,12 +128,10 @@ def _extremum_scatter(x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with
     out = x.new_zeros(num_targets, x.size(1))
     out.scatter_reduce_(0, target, values, "amax" if largest else "amin", include_self=False)
     if not with_winner:
-        return out, x.new_empty(0, dtype=torch.long)
-    edge = torch.arange(num_edges, device=x.device).unsqueeze(1).expand_as(values)
+        return out, x.new_empty(0, dtype=torch.int32)
     won = (values == out.gather(0, target)) | values.isnan()
-    edge = torch.where(won, edge, num_edges)
-    winner = torch.full_like(out, num_edges, dtype=torch.long).scatter_reduce_(0, target, edge, "amin")
-    return out, winner
+    row = torch.where(won, index.unsqueeze(1), len(x)).int()
+    return out, torch.zeros_like(out, dtype=torch.int32).scatter_reduce_(0, target, row, "amin", include_self=False)
 
 
 @_neighbour_extremum.register_fake
@@ -136,30 +142,29 @@ def _(
     index: Tensor,
     max_degree: int,
     largest: bool,
-    with_slot: bool,
+    with_winner: bool,
 ) -> tuple[Tensor, Tensor]:
     out = x.new_empty(ptr.size(0) - 1, x.size(1))
-    return out, out.new_empty(out.shape if with_slot else (0,), dtype=_slot_dtype(max_degree))
+    slots = x.is_cuda and max_degree < NO_SLOT and _triton() is not None
+    winner = out.new_empty(out.shape if with_winner else (0,), dtype=torch.uint8 if slots else torch.int32)
+    return out, winner
 
 
 @torch.library.custom_op("vig_pyg::neighbour_extremum_backward", mutates_args=())
-def _neighbour_extremum_backward(grad: Tensor, slot: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
-    if grad.is_cuda and slot.dtype == torch.uint8 and (kernels := _triton()) is not None:
-        return kernels.extremum_backward(grad, slot, ptr, index, num_sources)
-    nothing = slot == _no_slot(slot.dtype)
-    edge = slot.long().add_(ptr[:-1].unsqueeze(1)).masked_fill_(nothing, 0)
-    grad_x = grad.new_zeros(num_sources, grad.size(1))
-    if index.numel() == 0:
-        return grad_x
-    return grad_x.scatter_add_(0, index[edge], grad.masked_fill(nothing, 0))
+def _neighbour_extremum_backward(grad: Tensor, winner: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
+    if winner.dtype == torch.uint8 and (kernels := _triton()) is not None:
+        return kernels.extremum_backward(grad, winner, ptr, index, num_sources)
+    # Targets without neighbours send theirs to a row of its own, which is cut off.
+    grad_x = grad.new_zeros(num_sources + 1, grad.size(1))
+    return grad_x.scatter_add_(0, winner.long().remainder_(num_sources + 1), grad)[:num_sources].contiguous()
 
 
 @_neighbour_extremum_backward.register_fake
-def _(grad: Tensor, slot: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
+def _(grad: Tensor, winner: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
     return grad.new_empty(num_sources, grad.size(1))
 
 
-def _save_slots(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+def _save_winners(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     x, centre, ptr, index, *_ = inputs
     ctx.save_for_backward(output[1], ptr, index)
     ctx.num_sources, ctx.relative = x.size(0), centre is not None
@@ -167,16 +172,16 @@ def _save_slots(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
 
 
 def _extremum_gradient(ctx, grad, _):  # type: ignore[no-untyped-def]
-    slot, ptr, index = ctx.saved_tensors
+    winner, ptr, index = ctx.saved_tensors
     grad_x = grad_centre = None
     if ctx.needs_input_grad[0]:
-        grad_x = torch.ops.vig_pyg.neighbour_extremum_backward(grad, slot, ptr, index, ctx.num_sources)
+        grad_x = torch.ops.vig_pyg.neighbour_extremum_backward(grad, winner, ptr, index, ctx.num_sources)
     if ctx.relative and ctx.needs_input_grad[1]:
-        grad_centre = -grad.masked_fill((ptr.diff() == 0).unsqueeze(1), 0)
+        grad_centre = grad.mul(-(ptr.diff() > 0).to(grad.dtype).unsqueeze(1))
     return grad_x, grad_centre, None, None, None, None, None
 
 
-_neighbour_extremum.register_autograd(_extremum_gradient, setup_context=_save_slots)
+_neighbour_extremum.register_autograd(_extremum_gradient, setup_context=_save_winners)
 
 
 # Sum ####################################################################################################
