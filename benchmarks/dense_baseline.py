@@ -5,6 +5,8 @@ subtracted and reduced, as the library that Algorithm 1 imports does. Names foll
 ``vig_pyg.load_checkpoint(ours, baseline.state_dict())`` copies the weights.
 """
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -128,7 +130,7 @@ class Stem(nn.Module):
     def __init__(self, widths: list[int]) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(widths, widths[1:], strict=False):
+        for inputs, outputs in pairwise(widths):
             layers += [nn.Conv2d(inputs, outputs, 3, 2, 1), nn.BatchNorm2d(outputs), nn.GELU()]
         last = widths[-1]
         self.convs = nn.Sequential(*layers, nn.Conv2d(last, last, 3, 1, 1), nn.BatchNorm2d(last))

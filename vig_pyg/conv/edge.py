@@ -19,6 +19,7 @@ from vig_pyg.conv.linear import Act, LinearNormAct, Norm, head_linear
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
 from vig_pyg.kernels import neighbour_max, neighbour_min
+from vig_pyg.kernels.reduce import may_be_isolated
 
 
 @register_conv("edge")
@@ -91,7 +92,7 @@ class EdgeConv(MessagePassing):
         out = torch.maximum(self.nn.act(largest), self.nn.act(smallest))
         if alone:
             out = torch.cat([self.nn.act(u[:, :alone]), out], dim=1)
-        return out.masked_fill((ptr.diff() == 0).unsqueeze(1), 0)
+        return out.masked_fill((ptr.diff() == 0).unsqueeze(1), 0) if may_be_isolated(ptr, index, max_degree) else out
 
     def _is_separable(self) -> bool:
         # With an odd number of heads, one would see a part of x_i and a part of x_j - x_i.

@@ -236,7 +236,8 @@ def nearest(
         backend = choose_backend(queries.size(1), keys.size(1), keys.size(2), keys.device)
         if positions and backend == "torch_cluster":
             backend = "blockwise"
-        log.debug("auto: %s for %d × %d nodes", backend, queries.size(1), keys.size(1))
+        if not torch.compiler.is_compiling():
+            log.debug("auto: %s for %d × %d nodes", backend, queries.size(1), keys.size(1))
     if backend == "torch_cluster":
         if positions:
             raise ValueError("backend='torch_cluster' cannot add positions: use 'dense' or 'blockwise'")

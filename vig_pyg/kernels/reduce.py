@@ -42,6 +42,11 @@ def neighbour_sum(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
     return torch.ops.vig_pyg.neighbour_sum(x, ptr, index)
 
 
+def may_be_isolated(ptr: Tensor, index: Tensor, max_degree: int) -> bool:
+    """Return whether a target may have no neighbours; counts edges, and does not wait for the device."""
+    return max_degree == 0 or index.numel() < max_degree * (ptr.numel() - 1)
+
+
 def _extremum(x: Tensor, centre: Tensor | None, ptr: Tensor, index: Tensor, max_degree: int, largest: bool) -> Tensor:
     with_winner = torch.is_grad_enabled() and x.requires_grad
     return torch.ops.vig_pyg.neighbour_extremum(x, centre, ptr, index, max_degree, largest, with_winner)[0]
@@ -89,10 +94,10 @@ def _neighbour_extremum(
     out, winner = reduce(x, ptr, index, largest, with_winner)
     if centre is not None:
         out.sub_(centre)
-    empty = ptr.diff() == 0
-    if x.device.type != "cpu" or bool(empty.any()):  # only the CPU need not wait for the answer
-        out.masked_fill_(empty.unsqueeze(1), 0)
-        winner = winner.masked_fill(empty.unsqueeze(1), NO_ROW) if with_winner else winner
+    if may_be_isolated(ptr, index, max_degree):
+        empty = (ptr.diff() == 0).unsqueeze(1)
+        out.masked_fill_(empty, 0)
+        winner = winner.masked_fill(empty, NO_ROW) if with_winner else winner
     return out, winner
 
 
@@ -151,23 +156,28 @@ def _(
 
 
 @torch.library.custom_op("vig_pyg::neighbour_extremum_backward", mutates_args=())
-def _neighbour_extremum_backward(grad: Tensor, winner: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
+def _neighbour_extremum_backward(
+    grad: Tensor, winner: Tensor, ptr: Tensor, index: Tensor, num_sources: int, isolated: bool
+) -> Tensor:
     if winner.dtype == torch.uint8 and (kernels := _triton()) is not None:
         return kernels.extremum_backward(grad, winner, ptr, index, num_sources)
-    # Targets without neighbours send theirs to a row of its own, which is cut off.
-    grad_x = grad.new_zeros(num_sources + 1, grad.size(1))
-    return grad_x.scatter_add_(0, winner.long().remainder_(num_sources + 1), grad)[:num_sources].contiguous()
+    row = winner.long()
+    if isolated:  # what targets without neighbours got goes nowhere
+        grad = grad.masked_fill(row == NO_ROW, 0)
+        row.clamp_(min=0)
+    return grad.new_zeros(num_sources, grad.size(1)).scatter_add_(0, row, grad)
 
 
 @_neighbour_extremum_backward.register_fake
-def _(grad: Tensor, winner: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
+def _(grad: Tensor, winner: Tensor, ptr: Tensor, index: Tensor, num_sources: int, isolated: bool) -> Tensor:
     return grad.new_empty(num_sources, grad.size(1))
 
 
 def _save_winners(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    x, centre, ptr, index, *_ = inputs
+    x, centre, ptr, index, max_degree, *_ = inputs
     ctx.save_for_backward(output[1], ptr, index)
     ctx.num_sources, ctx.relative = x.size(0), centre is not None
+    ctx.isolated = may_be_isolated(ptr, index, max_degree)
     ctx.mark_non_differentiable(output[1])
 
 
@@ -175,9 +185,9 @@ def _extremum_gradient(ctx, grad, _):  # type: ignore[no-untyped-def]
     winner, ptr, index = ctx.saved_tensors
     grad_x = grad_centre = None
     if ctx.needs_input_grad[0]:
-        grad_x = torch.ops.vig_pyg.neighbour_extremum_backward(grad, winner, ptr, index, ctx.num_sources)
+        grad_x = torch.ops.vig_pyg.neighbour_extremum_backward(grad, winner, ptr, index, ctx.num_sources, ctx.isolated)
     if ctx.relative and ctx.needs_input_grad[1]:
-        grad_centre = grad.mul(-(ptr.diff() > 0).to(grad.dtype).unsqueeze(1))
+        grad_centre = -grad.masked_fill((ptr.diff() == 0).unsqueeze(1), 0) if ctx.isolated else -grad
     return grad_x, grad_centre, None, None, None, None, None
 
 
@@ -205,8 +215,12 @@ def _(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
 def _neighbour_sum_backward(grad: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
     if grad.is_cuda and (kernels := _triton()) is not None:
         return kernels.neighbour_sum_backward(grad, ptr, index, num_sources)
-    grad_x = grad.new_zeros(num_sources, grad.size(1))
-    return grad_x.index_add_(0, index, grad[_targets(ptr, index.numel())])
+    target = _targets(ptr, index.numel())
+    if grad.device.type != "cpu":
+        return grad.new_zeros(num_sources, grad.size(1)).index_add_(0, index, grad[target])
+    back = index.new_zeros(num_sources + 1)  # the edges turned round, sorted by source
+    back[1:] = index.bincount(minlength=num_sources).cumsum(0)
+    return _csr(back, target[index.argsort()], grad) @ grad
 
 
 @_neighbour_sum_backward.register_fake

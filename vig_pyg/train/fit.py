@@ -51,8 +51,8 @@ def fit(
     decayed = [p for p in model.parameters() if p.dim() > 1 and p.size(0) > 1]
     others = [p for p in model.parameters() if not (p.dim() > 1 and p.size(0) > 1)]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=epochs * steps)
+    optimizer = torch.optim.AdamW(groups, lr=learning_rate, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=epochs * steps, pct_start=0.15)
     history = []
     for _ in range(epochs):
         model.train()
