@@ -5,7 +5,7 @@
 
 from vig_pyg.conv import EdgeConv, GINConv, MaxRelativeConv, SAGEConv, build_conv, list_convs, register_conv
 from vig_pyg.graph import NodeLayout, PatchGraph, image_data, knn_graph
-from vig_pyg.models import PyramidViG, ViG, load_checkpoint
+from vig_pyg.models import PyramidViG, ViG, fuse_for_inference, load_checkpoint
 
 __version__ = "0.1.0"
 
@@ -19,6 +19,7 @@ __all__ = [
     "SAGEConv",
     "ViG",
     "build_conv",
+    "fuse_for_inference",
     "image_data",
     "knn_graph",
     "list_convs",

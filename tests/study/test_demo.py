@@ -1,5 +1,4 @@
 import json
-import os
 import re
 import signal
 import subprocess
@@ -110,19 +109,17 @@ def test_ctrl_c_leaves_what_is_finished_readable(tmp_path: Path) -> None:
         "max_relative",
     ]
     process = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=_heed_ctrl_c
     )
     results = tmp_path / "runs" / "demo" / "results.json"
     deadline = time.monotonic() + 120
     while not results.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=120)
+    process.send_signal(signal.SIGINT)
+    try:
+        output, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == 130, output
     content = json.loads(results.read_text())
     assert content["interrupted"] and content["table"][0]["seeds"] == len(content["runs"]) >= 1
@@ -137,6 +134,10 @@ def test_numbers_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: py
     with pytest.raises(OSError, match="no space"):
         demo.write_results(path, [], [], {})
     assert path.read_text() == "the last good one"
+
+
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # jobs in the background inherit that it is ignored
 
 
 def _full_disk(*_: object) -> None:
