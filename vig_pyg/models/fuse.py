@@ -4,10 +4,12 @@ import copy
 from typing import TypeVar
 
 import torch
+import torch.nn.functional as F
+from timm.layers.activations import GELU
 from torch import Tensor, nn
 
-from vig_pyg.blocks import GridConvNormAct, PatchStem
-from vig_pyg.conv import LinearNormAct
+from vig_pyg.blocks import FFN, GridConvNormAct, Head, PatchStem
+from vig_pyg.conv import HeadLinear, LinearNormAct
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -21,7 +23,7 @@ def fuse_for_inference(model: Model) -> Model:
         \qquad a = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}}
 
     Outputs are equal but for rounding. Norms that stand behind something else (an operator of PyG's, say) stay. The
-    copy takes no gradients.
+    copy takes no gradients. On the CPU, GELU is computed by oneDNN together with the map before it.
 
     Args:
         model: Any module that holds layers of ours.
@@ -32,7 +34,52 @@ def fuse_for_inference(model: Model) -> Model:
             _fold(layer, layer.linear.weight, layer.linear.bias)
         elif isinstance(layer, GridConvNormAct | PatchStem):
             _fold(layer, layer.conv.weight, layer.conv.bias)
+    if torch.backends.mkldnn.is_available():
+        _join_gelu(fused)
     return fused
+
+
+class LinearGELU(nn.Module):
+    """A linear map and GELU in one call of oneDNN, where nodes are float32 on the CPU.
+
+    Shapes:
+        - input ``[N, in_channels]``, output ``[N, out_channels]``
+    """
+
+    def __init__(self, linear: HeadLinear) -> None:
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the mapped and activated nodes."""
+        if x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32:
+            return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "gelu", [], "none")
+        return F.gelu(F.linear(x, self.weight, self.bias))
+
+
+class ConvGELU(nn.Conv2d):
+    """A convolution and GELU in one call of oneDNN, where maps are float32 on the CPU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the activated map."""
+        if x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32:
+            return torch.ops.mkldnn._convolution_pointwise(
+                x, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups, "gelu", [], "none"
+            )
+        return F.gelu(super().forward(x))
+
+
+def _join_gelu(model: nn.Module) -> None:
+    for layer in model.modules():
+        if isinstance(layer, FFN | Head) and _is_plain(layer.fc1) and layer.fc1.linear.heads == 1:
+            layer.fc1 = LinearGELU(layer.fc1.linear)  # type: ignore[assignment]
+        elif isinstance(layer, GridConvNormAct) and _is_plain(layer):
+            layer.conv.__class__ = ConvGELU
+            layer.act = nn.Identity()
+
+
+def _is_plain(layer: nn.Module) -> bool:
+    return isinstance(layer.norm, nn.Identity) and isinstance(layer.act, nn.GELU | GELU)
 
 
 def _fold(layer: nn.Module, weight: Tensor, bias: Tensor | None) -> None:
