@@ -427,7 +427,7 @@ NAN_ROW_4 = X.index_fill(0, torch.tensor([4]), torch.nan)
         ({"dilation": -2}, ValueError, "got -2"),
         ({"epsilon": 1.5}, ValueError, r"between 0 and 1, got 1\.5"),
         ({"epsilon": -0.1}, ValueError, r"got -0\.1"),
-        ({"backend": "faiss"}, ValueError, "one of auto, dense, blockwise, torch_cluster, got 'faiss'"),
+        ({"backend": "faiss"}, ValueError, "one of auto, dense, blockwise, fused, torch_cluster, got 'faiss'"),
         ({"batch": torch.tensor([0, 0, 1, 0, 1, 1])}, ValueError, "sorted, but falls at position 3"),
         ({"batch": torch.zeros(5).long()}, ValueError, r"batch must have shape \[6\], .* got \[5\]"),
         ({"batch": torch.zeros(6, 1).long()}, ValueError, r"got \[6, 1\]"),

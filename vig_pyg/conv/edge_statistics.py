@@ -48,9 +48,16 @@ def uses_batch_statistics(norm: nn.Module) -> bool:
 
 
 def degrees(ptr: Tensor, index: Tensor, num_sources: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return how many neighbours each target has, ``[N, 1]``, and how often each source is one, ``[M, 1]``."""
-    of_target = ptr.diff().to(like.dtype)
-    of_source = like.new_zeros(num_sources).index_add_(0, index, like.new_ones(()).expand(index.numel()))
+    """Return how many neighbours each target has, ``[N, 1]``, and how often each source is one, ``[M, 1]``.
+
+    In at least float32, so that statistics of half precision are taken in it.
+    """
+    dtype = torch.promote_types(like.dtype, torch.float32)
+    of_target = ptr.diff().to(dtype)
+    one = torch.ones((), dtype=dtype, device=like.device)
+    of_source = torch.zeros(num_sources, dtype=dtype, device=like.device).index_add_(
+        0, index, one.expand(index.numel())
+    )
     return of_target.unsqueeze(1), of_source.unsqueeze(1)
 
 

@@ -13,9 +13,9 @@ from torch_geometric import EdgeIndex
 from vig_pyg.graph.edges import edges_from_neighbours
 from vig_pyg.graph.layout import Grid, NodeLayout
 from vig_pyg.graph.position import RelativePosition
-from vig_pyg.kernels import nearest_blockwise, nearest_cluster, nearest_dense
+from vig_pyg.kernels import nearest_blockwise, nearest_cluster, nearest_dense, nearest_fused
 
-Backend = Literal["auto", "dense", "blockwise", "torch_cluster"]
+Backend = Literal["auto", "dense", "blockwise", "fused", "torch_cluster"]
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +56,9 @@ def knn_graph(
         position_y: The same of the searching nodes ``[M, P]``.
         stochastic: With probability ``epsilon``, keep ``k`` random ones of the ``k·d`` nearest instead.
         epsilon: That probability.
-        backend: ``"dense"`` (one matrix of distances), ``"blockwise"`` (memory independent of N²),
-            ``"torch_cluster"``, or ``"auto"``: what :func:`choose_backend` says, graph by graph.
+        backend: ``"dense"`` (one matrix of distances), ``"blockwise"`` (memory independent of N²), ``"fused"`` (one
+            Triton kernel, on CUDA), ``"torch_cluster"``, or ``"auto"``: what :func:`choose_backend` says, graph by
+            graph.
 
     Returns:
         Edges ``[2, M·k]`` from neighbour to node, sorted by target and then by distance, as an
@@ -246,23 +247,30 @@ def nearest(
         if not unit:
             queries = torch.cat([queries, queries.new_ones(()).expand(*queries.shape[:2], 1)], 2)
             keys = torch.cat([keys, -keys[..., :channels].square().sum(2, keepdim=True) / 2], 2)
-        if backend == "blockwise" and bias is None:
-            found = nearest_blockwise(queries, keys, k * dilation, loop=loop)
-        else:
-            found = nearest_dense(queries, keys, k * dilation, bias=bias, loop=loop)
+        with torch.autocast(keys.device.type, enabled=False):  # half precision would change neighbours
+            if backend == "fused":
+                found = nearest_fused(queries, keys, k * dilation, bias=bias, loop=loop)
+            elif backend == "blockwise" and bias is None:
+                found = nearest_blockwise(queries, keys, k * dilation, loop=loop)
+            else:
+                found = nearest_dense(queries, keys, k * dilation, bias=bias, loop=loop)
     if shuffle:
         return found[..., torch.randperm(k * dilation, device=found.device)[:k]]
     return found[..., ::dilation]
 
 
 def _unit(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    keys = F.normalize(x.detach(), dim=1)
-    return keys, keys if y is x else F.normalize(y.detach(), dim=1)
+    keys = F.normalize(_at_least_float32(x), dim=1)
+    return keys, keys if y is x else F.normalize(_at_least_float32(y), dim=1)
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.detach().float() if x.dtype in (torch.float16, torch.bfloat16) else x.detach()
 
 
 def _centred(x: Tensor, y: Tensor, sizes: list[int], sizes_y: list[int]) -> tuple[Tensor, Tensor]:
     """Move every graph to its mean: distances stay, and points far from the origin keep their precision."""
-    x, y = x.detach(), y.detach()
+    x, y = _at_least_float32(x), _at_least_float32(y)
     ptr = torch.tensor([0, *sizes], device=x.device).cumsum(0)
     mean = torch.segment_reduce(x, "mean", offsets=ptr, initial=0.0)
     of_x, of_y = (torch.tensor(s, dtype=torch.long, device=x.device) for s in (sizes, sizes_y))

@@ -202,8 +202,15 @@ def _neighbour_sum(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
     if x.is_cuda and (kernels := _triton()) is not None:
         return kernels.neighbour_sum(x, ptr, index)
     if x.device.type == "cpu":
-        return _csr(ptr, index, x) @ x
+        return _sum_csr(ptr, index, x)
     return x.new_zeros(ptr.numel() - 1, x.size(1)).index_add_(0, _targets(ptr, index.numel()), x[index])
+
+
+def _sum_csr(ptr: Tensor, index: Tensor, x: Tensor) -> Tensor:
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))  # sums of half precision are taken in float32
+    if index.numel() == 0:
+        return x.new_zeros(ptr.numel() - 1, x.size(1))
+    return torch.ops.aten._sparse_mm_reduce_impl(_csr(ptr, index, wide), wide, "sum")[0].to(x.dtype)
 
 
 @_neighbour_sum.register_fake
@@ -220,7 +227,7 @@ def _neighbour_sum_backward(grad: Tensor, ptr: Tensor, index: Tensor, num_source
         return grad.new_zeros(num_sources, grad.size(1)).index_add_(0, index, grad[target])
     back = index.new_zeros(num_sources + 1)  # the edges turned round, sorted by source
     back[1:] = index.bincount(minlength=num_sources).cumsum(0)
-    return _csr(back, target[index.argsort()], grad) @ grad
+    return _sum_csr(back, target[index.argsort()], grad)
 
 
 @_neighbour_sum_backward.register_fake

@@ -6,6 +6,9 @@ the nearest on, with no square root and no second norm; for keys of one length `
 Ties are left to the library below.
 """
 
+from importlib import import_module
+from importlib.util import find_spec
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -51,6 +54,20 @@ def nearest_blockwise(
                 scores[row, row + start] = torch.finfo(scores.dtype).min
             out[image, start : start + rows] = best_columns(scores, k)
     return out
+
+
+def nearest_fused(queries: Tensor, keys: Tensor, k: int, *, bias: Tensor | None = None, loop: bool = True) -> Tensor:
+    """Search with one Triton kernel on CUDA, which never writes a matrix of scores. Computes in float32.
+
+    Arguments and shapes as :func:`nearest_dense`.
+
+    Raises:
+        ValueError: the points are not on a CUDA device, or triton is not installed.
+    """
+    if not queries.is_cuda or find_spec("triton") is None:
+        raise ValueError(f"backend='fused' needs triton and points on a CUDA device, got {queries.device}: use 'dense'")
+    fused = import_module("vig_pyg.kernels.triton_search")
+    return fused.nearest_fused(queries, keys, k, bias=bias, loop=loop)
 
 
 def best_columns(scores: Tensor, k: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Nearest neighbours on CUDA in one pass: scores, positions, selection and dilation, no matrix of scores in memory.
+"""Nearest neighbours on CUDA in one pass: scores, positions and selection, no matrix of scores in memory.
 
 A program takes a block of one image's queries and goes through the keys block by block. Of each block it keeps, merged
 with what it has, the best. A score and its key travel as one whole number: the score in the upper half, in an order
@@ -21,7 +21,7 @@ def _pack(score, key):
 
 @triton.jit
 def _nearest_kernel(
-    queries, keys, bias, out, num_queries, num_keys, channels, k, dilation,
+    queries, keys, bias, out, num_queries, num_keys, channels, k,
     WITH_BIAS: tl.constexpr, LOOP: tl.constexpr, KEEP: tl.constexpr,
     BLOCK_Q: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
@@ -53,16 +53,13 @@ def _nearest_kernel(
         both = tl.reshape(tl.join(best, packed), (BLOCK_Q, 2 * KEEP))
         best = tl.topk(both, KEEP, dim=1)
     place = tl.arange(0, KEEP)
-    chosen = (place % dilation == 0) & (place // dilation < k)
     found = 0x7FFFFFFF - (best & 0x7FFFFFFF)
-    target = out + (image * num_queries + row[:, None]) * k + place[None, :] // dilation
-    tl.store(target, found, mask=chosen[None, :] & (row[:, None] < num_queries))
+    target = out + (image * num_queries + row[:, None]) * k + place[None, :]
+    tl.store(target, found, mask=(place[None, :] < k) & (row[:, None] < num_queries))
 
 
-def nearest_fused(
-    queries: Tensor, keys: Tensor, k: int, dilation: int = 1, *, bias: Tensor | None = None, loop: bool = True
-) -> Tensor:
-    r"""Return every ``dilation``-th of the ``k·dilation`` best keys by :math:`\langle q, k \rangle + b`.
+def nearest_fused(queries: Tensor, keys: Tensor, k: int, *, bias: Tensor | None = None, loop: bool = True) -> Tensor:
+    r"""Return the ``k`` best keys by :math:`\langle q, k \rangle + b`.
 
     Computes in float32 without TF32.
 
@@ -73,11 +70,11 @@ def nearest_fused(
     batch, num_queries, channels = queries.shape
     queries, keys = queries.float().contiguous(), keys.float().contiguous()
     out = torch.empty(batch, num_queries, k, dtype=torch.long, device=queries.device)
-    keep = max(16, triton.next_power_of_2(k * dilation))
+    keep = max(16, triton.next_power_of_2(k))
     block_q = 16 if keep >= 64 else 32
     bias_or_keys = keys if bias is None else bias.float().contiguous()
     _nearest_kernel[(triton.cdiv(num_queries, block_q), batch)](
-        queries, keys, bias_or_keys, out, num_queries, keys.size(1), channels, k, dilation,
+        queries, keys, bias_or_keys, out, num_queries, keys.size(1), channels, k,
         WITH_BIAS=bias is not None, LOOP=loop, KEEP=keep, BLOCK_Q=block_q, BLOCK_C=32,
     )  # fmt: skip
     return out

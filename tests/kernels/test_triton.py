@@ -1,0 +1,89 @@
+import pytest
+import torch
+
+from vig_pyg.kernels import nearest_dense, neighbour_max, neighbour_min, neighbour_sum, triton_reduce, triton_search
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+GRAPHS = {
+    "regular": [[0, 3, 2], [1, 4, 4], [5, 0, 1], [2, 2, 2]],
+    "irregular": [[0, 1, 2, 3, 4, 5], [], [3], [5, 5]],
+    "empty": [[], [], []],
+}
+
+
+@pytest.fixture(params=GRAPHS)
+def graph(request) -> tuple[torch.Tensor, torch.Tensor]:
+    lists = GRAPHS[request.param]
+    ptr = torch.tensor([0, *map(len, lists)]).cumsum(0)
+    return ptr.to(DEVICE), torch.tensor([j for row in lists for j in row], dtype=torch.long, device=DEVICE)
+
+
+def features(rows: int, channels: int, seed: int = 0, dtype=torch.float32) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(rows, channels, generator=generator).to(DEVICE, dtype)
+
+
+@pytest.mark.parametrize("channels", [1, 20, 300])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("largest", [True, False])
+def test_the_extremum_equals_that_of_the_reference(graph, channels: int, dtype: torch.dtype, largest: bool) -> None:
+    x = features(6, channels, dtype=dtype)
+    reference = neighbour_max if largest else neighbour_min
+    expected = reference(x.cpu().double(), *(g.cpu() for g in graph), 6)
+    out, _ = triton_reduce.extremum(x, None, *graph, largest, False)
+    assert torch.equal(out.cpu().double(), expected)
+
+
+def test_a_centre_is_subtracted_where_there_are_neighbours(graph) -> None:
+    x, centre = features(6, 20), features(len(graph[0]) - 1, 20, seed=1)
+    expected = neighbour_max(x.cpu(), *(g.cpu() for g in graph), 6, centre.cpu())
+    out, _ = triton_reduce.extremum(x, centre, *graph, True, False)
+    assert torch.equal(out.cpu(), expected)
+
+
+@pytest.mark.parametrize("largest", [True, False])
+def test_the_gradient_goes_to_the_winners(graph, largest: bool) -> None:
+    x = features(6, 20)
+    leaf = x.cpu().double().requires_grad_()
+    reference = neighbour_max if largest else neighbour_min
+    expected = reference(leaf, *(g.cpu() for g in graph), 6)
+    grad = features(len(graph[0]) - 1, 20, seed=2)
+    expected.backward(grad.cpu().double())
+    _, slots = triton_reduce.extremum(x, None, *graph, largest, True)
+    assert slots.dtype == torch.uint8
+    ours = triton_reduce.extremum_backward(grad, slots, *graph, 6)
+    torch.testing.assert_close(ours.cpu().double(), leaf.grad, rtol=1e-6, atol=1e-6)
+
+
+def test_not_a_number_wins_its_list() -> None:
+    x = torch.tensor([[0.0], [torch.nan], [2.0]], device=DEVICE)
+    ptr, index = torch.tensor([0, 2, 5], device=DEVICE), torch.tensor([0, 2, 2, 1, 0], device=DEVICE)
+    out, slots = triton_reduce.extremum(x, None, ptr, index, True, True)
+    assert out[0].item() == 2 and out[1].isnan() and slots.flatten().tolist() == [1, 1]
+
+
+def test_the_sum_and_its_gradient_equal_those_of_the_reference(graph) -> None:
+    x = features(6, 40)
+    leaf = x.cpu().double().requires_grad_()
+    expected = neighbour_sum(leaf, *(g.cpu() for g in graph))
+    grad = features(len(graph[0]) - 1, 40, seed=2)
+    expected.backward(grad.cpu().double())
+    out = triton_reduce.neighbour_sum(x, *graph)
+    torch.testing.assert_close(out.cpu().double(), expected.detach(), rtol=1e-6, atol=1e-6)
+    ours = triton_reduce.neighbour_sum_backward(grad, *graph, 6)
+    torch.testing.assert_close(ours.cpu().double(), leaf.grad, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("queries", "keys", "channels", "k", "bias", "loop"),
+    [(20, 20, 24, 8, False, True), (18, 30, 40, 15, True, True), (17, 17, 8, 4, False, False)],
+)
+def test_the_fused_search_finds_what_the_dense_one_does(
+    queries: int, keys: int, channels: int, k: int, bias: bool, loop: bool
+) -> None:
+    q = features(2 * queries, channels).view(2, queries, channels)
+    c = q if queries == keys else features(2 * keys, channels, seed=1).view(2, keys, channels)
+    table = features(queries, keys, seed=2) if bias else None
+    expected = nearest_dense(q.double(), c.double(), k, bias=None if table is None else table.double(), loop=loop)
+    found = triton_search.nearest_fused(q, c, k, bias=table, loop=loop)
+    assert torch.equal(found, expected)
