@@ -1,0 +1,80 @@
+"""How everything here is measured: in one process, contenders in turn, medians and the spread of ratios."""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+PACKAGES = ("torch", "torchvision", "torch_geometric", "torch_cluster", "torch_scatter", "timm", "numpy")
+
+
+def in_turn(contenders: Mapping[str, Callable[[], object]], rounds: int, device: str = "cpu") -> dict[str, list[float]]:
+    """Call the contenders A B C A B C … and return the milliseconds of every call, after one round of warming up."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for round_ in range(-1, rounds):
+        for name, call in contenders.items():
+            start = time.perf_counter()
+            call()
+            if device.startswith("cuda"):
+                torch.cuda.synchronize()
+            if round_ >= 0:
+                times[name].append((time.perf_counter() - start) * 1e3)
+    return times
+
+
+def summarise(times: Mapping[str, list[float]], against: str) -> dict[str, dict[str, float]]:
+    """Return medians, and how many times as fast as ``against`` each is: median, lowest and highest of the rounds."""
+    rows = {}
+    for name, values in times.items():
+        ratios = [other / own for other, own in zip(times[against], values, strict=True)]
+        rows[name] = {
+            "ms": round(statistics.median(values), 3),
+            "times as fast": round(statistics.median(ratios), 3),
+            "lowest": round(min(ratios), 3),
+            "highest": round(max(ratios), 3),
+        }
+    return rows
+
+
+def machine() -> dict[str, object]:
+    """Return what the figures depend on."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = None
+    processor = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        processor = models[0].split(":", 1)[1].strip() if models else processor
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "versions": versions,
+    }
+
+
+def save(path: Path, results: Mapping[str, object]) -> None:
+    """Write results, with the machine beside them, as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"machine": machine(), **results}, indent=1) + "\n")
+
+
+def peak_memory(code: str) -> float:
+    """Return the highest resident memory, in MB, of a fresh Python process that runs ``code``."""
+    program = f"{code}\nimport resource\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return float(out.stdout.split()[-1])
