@@ -13,7 +13,12 @@ from benchmarks.dense_baseline import DenseViG
 from benchmarks.measure import in_turn, peak_memory, save, summarise
 
 OPERATORS = ("max_relative", "edge", "gin", "sage")
-OTHERS = {"deit_tiny": "deit_tiny_patch16_224", "deit_small": "deit_small_patch16_224", "swin_tiny": "swin_tiny_patch4_window7_224", "resnet50": "resnet50"}  # fmt: skip
+OTHERS = {
+    "deit_tiny": "deit_tiny_patch16_224",
+    "deit_small": "deit_small_patch16_224",
+    "swin_tiny": "swin_tiny_patch4_window7_224",
+    "resnet50": "resnet50",
+}
 
 
 def model_contenders(name: str, conv: str, others: list[str], compiled: bool) -> dict[str, nn.Module]:

@@ -1,24 +1,41 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from vig_pyg.cli import explain_import_error
+COMMAND = Path(sys.executable).with_name("vig-pyg")
 
 
-def test_a_torch_that_does_not_fit_its_torchvision_is_explained_in_one_line() -> None:
-    sentence = explain_import_error(RuntimeError("operator torchvision::nms does not exist"))
-    assert "do not belong together" in sentence and "pip install" in sentence and "\n" not in sentence
+def shadow(folder: Path, module: str, source: str) -> dict[str, str]:
+    """Return an environment in which ``module`` is what ``source`` says."""
+    (folder / module).mkdir()
+    (folder / module / "__init__.py").write_text(source)
+    return {"PYTHONPATH": str(folder), "PATH": ""}
 
 
-def test_a_missing_extra_is_named() -> None:
-    error = ModuleNotFoundError("No module named 'sklearn'", name="sklearn")
-    assert explain_import_error(error) == "the command needs sklearn: pip install 'vig_pyg[train]'"
+@pytest.mark.parametrize("command", [[str(COMMAND)], [sys.executable, "-m", "vig_pyg"]])
+def test_a_torch_that_does_not_fit_its_torchvision_is_explained_in_one_line(command: list[str], tmp_path: Path) -> None:
+    env = shadow(tmp_path, "torchvision", 'raise RuntimeError("operator torchvision::nms does not exist")')
+    result = subprocess.run([*command, "demo", "--help"], capture_output=True, text=True, env=env)
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1 and "do not belong together; install a pair" in result.stderr
+
+
+def test_importing_the_library_explains_it_as_well(tmp_path: Path) -> None:
+    env = shadow(tmp_path, "torchvision", 'raise RuntimeError("operator torchvision::nms does not exist")')
+    result = subprocess.run([sys.executable, "-c", "import vig_pyg"], capture_output=True, text=True, env=env)
+    assert "ImportError: torch 2" in result.stderr.splitlines()[-1]
+
+
+def test_a_missing_extra_is_named(tmp_path: Path) -> None:
+    env = shadow(tmp_path, "typer", 'raise ModuleNotFoundError("No module named typer", name="typer")')
+    result = subprocess.run([COMMAND, "demo"], capture_output=True, text=True, env=env)
+    assert result.returncode == 1
+    assert result.stderr == "vig-pyg: the command needs typer: pip install 'vig_pyg[train]'\n"
 
 
 @pytest.mark.parametrize("command", [[], ["demo"]])
 def test_help_reads_well(command: list[str]) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "vig_pyg", *command, "--help"], capture_output=True, text=True, check=True
-    )
+    result = subprocess.run([COMMAND, *command, "--help"], capture_output=True, text=True, check=True)
     assert "demo" in result.stdout

@@ -1,30 +1,38 @@
-"""The command ``vig-pyg``."""
+"""The command ``vig-pyg``, and what it says where the library cannot be imported. Imports nothing heavy."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 
 def main() -> None:
-    """Run the command; what cannot be imported is explained in one line."""
+    """Run the command; a package that it needs and does not find is named in one line."""
     try:
         from vig_pyg.commands import app
-    except (RuntimeError, ImportError) as error:
-        sys.exit(f"vig-pyg: {explain_import_error(error)}")
+    except ModuleNotFoundError as error:
+        sys.exit(f"vig-pyg: the command needs {error.name}: pip install 'vig_pyg[train]'")
     app()
 
 
-def explain_import_error(error: BaseException) -> str:
-    """Return one sentence that says why the library cannot be imported and what to install."""
-    if "torchvision::nms" in str(error):
-        return (
+@contextmanager
+def stop_on_mismatched_torch() -> Iterator[None]:
+    """Explain a torch that does not fit its torchvision: in one line where the command runs, else as ImportError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+        sentence = (
             f"torch {_version('torch')} and torchvision {_version('torchvision')} do not belong together; "
             "install a pair that does, such as: pip install torch==2.11.0 torchvision==0.26.0"
         )
-    if isinstance(error, ModuleNotFoundError) and error.name in ("typer", "rich", "sklearn", "matplotlib"):
-        return f"the command needs {error.name}: pip install 'vig_pyg[train]'"
-    return f"{type(error).__name__}: {error}"
+        if Path(sys.argv[0]).stem == "vig-pyg" or sys.argv[0] == "-m":
+            sys.exit(f"vig-pyg: {sentence}")
+        raise ImportError(sentence) from error
 
 
 def _version(package: str) -> str:

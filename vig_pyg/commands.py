@@ -54,7 +54,7 @@ def demo(
                 progress.update(total, advance=1)
 
             rows = run_demo(out, convs, epochs, seeds, device, advance)
-    except (ValueError, OSError) as error:
+    except (ValueError, TypeError, OSError) as error:
         console.print(f"[red]Error:[/] {error}", highlight=False)
         raise typer.Exit(2) from None
     if not rows:

@@ -47,7 +47,9 @@ def test_in_a_bipartite_graph_targets_receive_from_sources_only():
 def test_an_operator_that_returns_another_width_is_refused(pair):
     layer = build_layer(lambda i, o: Sum(i, 2 * o), 8, 12, norm=None, act=None)
     x = (normal(3, 8), normal(4, 8)) if pair else normal(4, 8)
-    with pytest.raises(ValueError, match=r"^Sum returned 24 channels where 12 were asked for$"):
+    with pytest.raises(
+        ValueError, match=r"^Sum returned 24 channels where 12 were asked for: where heads are concatenated, register"
+    ):
         layer(x, EDGES)
 
 

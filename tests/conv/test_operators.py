@@ -370,7 +370,9 @@ def test_features_of_another_rank_or_width_are_refused(operator, x, message):
 
 @every_operator
 def test_features_that_are_whole_numbers_are_refused(operator):
-    with pytest.raises(TypeError, match=r"floating point numbers, got torch\.int64") as error:
+    with pytest.raises(
+        TypeError, match=r"must be torch\.float32 as the operator's weights are, got torch\.int64"
+    ) as error:
         operator(IN, OUT)(torch.zeros(5, IN, dtype=torch.long), as_list([(0, 1)]))
     assert one_sentence(error)
 

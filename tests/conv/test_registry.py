@@ -171,3 +171,18 @@ def test_an_operator_of_ones_own_works_at_once_in_both_models(model, kind):
     assert logits.shape == (2, 3)
     assert len(operators) == 4
     assert all(operator.calls == 1 and operator.linear.weight.grad.any() for operator in operators)
+
+
+def test_a_misspelt_option_is_refused():
+    with pytest.raises(TypeError, match="has no option 'head'"):
+        vig_pyg.build_conv("mr", 8, 8, head=4)
+
+
+def test_register_conv_without_a_name_is_refused():
+    with pytest.raises(ValueError, match="must be a word"):
+        vig_pyg.register_conv(torch.nn.Linear)
+
+
+def test_an_operator_that_is_built_already_is_refused():
+    with pytest.raises(TypeError, match="built already"):
+        vig_pyg.build_conv(vig_pyg.MaxRelativeConv(8, 8), 8, 8)

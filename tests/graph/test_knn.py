@@ -468,3 +468,21 @@ def test_bad_input_is_refused_in_one_sentence_that_names_it(arguments, kind, mes
 def test_a_module_that_cannot_be_is_refused_at_once(options, message):
     with pytest.raises(ValueError, match=message):
         KNNGraph(**{"k": 3, **options})
+
+
+def test_points_so_far_away_that_distances_overflow_find_what_torch_finds():
+    points = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+    points[7] = 1e18
+    found = knn_graph(points, 3)[0].view(20, 3)
+    assert found[7, 0] == 7 and (found[:7, 0] == torch.arange(7)).all()
+
+
+@pytest.mark.parametrize("k", [3.0, True, "3"])
+def test_a_number_of_neighbours_that_is_not_whole_is_refused(k):
+    with pytest.raises(TypeError, match="k must be a whole number"):
+        knn_graph(torch.randn(5, 3), k)
+
+
+def test_features_of_two_precisions_are_refused():
+    with pytest.raises(TypeError, match=r"y is torch\.float64 and x is torch\.float32"):
+        knn_graph(torch.randn(5, 3), 2, y=torch.randn(5, 3).double())

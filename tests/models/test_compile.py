@@ -29,3 +29,11 @@ def test_inductor_compiles_a_model_in_evaluation_mode() -> None:
     torch.compiler.reset()
     with torch.no_grad():
         torch.testing.assert_close(torch.compile(model, fullgraph=True)(images), model(images), rtol=1e-4, atol=1e-4)
+
+
+def test_a_model_under_autocast_compiles_into_one_graph() -> None:
+    model = timm.create_model("vig_micro", num_classes=10, depth=2).eval()
+    torch.compiler.reset()
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert compiled(torch.randn(2, 3, 32, 32)).isfinite().all()

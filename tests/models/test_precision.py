@@ -29,3 +29,15 @@ def test_neighbours_are_searched_in_float32_under_autocast() -> None:
         assert torch.equal(graph(x, layout).as_tensor(), expected)
     half = graph(x.bfloat16(), layout).as_tensor()
     assert torch.equal(half, graph(x.bfloat16().float(), layout).as_tensor())
+
+
+@pytest.mark.parametrize("name", ["vig_micro", "pvig_micro"])
+def test_a_model_of_bf16_weights_runs(name: str) -> None:
+    model = timm.create_model(name, num_classes=10).bfloat16().eval()
+    assert model(torch.randn(2, 3, 32, 32).bfloat16()).isfinite().all()
+
+
+def test_images_of_another_precision_than_the_weights_are_refused() -> None:
+    model = timm.create_model("vig_micro", num_classes=10)
+    with pytest.raises(TypeError, match=r"must be torch\.float32 as the model's weights are, got torch\.float64"):
+        model(torch.randn(2, 3, 32, 32).double())

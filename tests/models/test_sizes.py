@@ -171,7 +171,7 @@ def test_a_batch_of_other_channels_is_refused(model, channels):
 
 def test_patches_of_another_size_are_refused():
     batch = Batch.from_data_list([vig_pyg.PatchGraph(8, k=5)(image((32, 32)))])
-    with pytest.raises(ValueError, match="patches for stem='patch' of the same patch size, got 192"):
+    with pytest.raises(ValueError, match=r"must have 3 channels \(pixels\) or 48 \(patches\), got 192"):
         create("vig_micro", stem="patch")(batch)
 
 
@@ -179,3 +179,18 @@ def test_maps_of_images_of_several_sizes_are_refused(model):
     batch = Batch.from_data_list([vig_pyg.image_data(image(size)) for size in SIZES])
     with pytest.raises(ValueError, match="images of different sizes have no common feature map"):
         model.forward_features(batch)
+
+
+@pytest.mark.parametrize("wrong", [-1, 64, 9_999_999_999])
+def test_an_edge_of_a_batch_that_points_outside_is_refused(wrong):
+    graph = vig_pyg.PatchGraph(4, k=9)(image((32, 32)))
+    graph.edge_index[0, 0] = wrong
+    model = create("vig_micro", stem="patch", graph="static").eval()
+    with pytest.raises(ValueError, match=f"an edge has source {wrong}, but there are 64 source nodes"):
+        model(Batch.from_data_list([graph]))
+
+
+@pytest.mark.parametrize(("inputs", "what"), [(None, "NoneType"), ([1], "list")])
+def test_neither_images_nor_a_batch_is_refused(inputs, what):
+    with pytest.raises(TypeError, match=rf"takes images \[B, 3, H, W\] or a PyG Batch, got {what}"):
+        create("vig_micro")(inputs)

@@ -231,7 +231,10 @@ WRONG = {
     "channels": ({"channels": 42, "stride": 8}, "multiple of 4 channels, got 42"),
     "drop_path_rate": ({"drop_path_rate": 1.5}, "between 0 and 1, got"),
     "dropout": ({"dropout": -1.0}, "between 0 and 1, but got -1"),
-    "image size": ({"img_size": 3, "stem": "patch"}, "img_size must be at least the stride of the stem, 4"),
+    "image size": (
+        {"img_size": 3, "stem": "patch"},
+        "an image of 3×3 pixels is smaller than the stride of the stem, 4",
+    ),
 }
 
 

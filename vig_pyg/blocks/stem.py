@@ -73,6 +73,7 @@ class ConvStem(nn.Sequential):
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Return the grid of nodes that an image of this size becomes."""
+        check_size(height, width, self.stride)
         return -(-height // self.stride), -(-width // self.stride)
 
     def forward(  # type: ignore[override]
@@ -112,6 +113,7 @@ class PatchStem(nn.Module):
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Return the grid of nodes that an image of this size becomes."""
+        check_size(height, width, self.stride)
         return height // self.stride, width // self.stride
 
     def forward(self, x: Tensor, layout: NodeLayout) -> tuple[Tensor, NodeLayout]:
@@ -143,3 +145,13 @@ def build_stem(stem: str, in_channels: int, channels: int, stride: int, norm: No
     if stem == "patch":
         return PatchStem(in_channels, channels, stride, norm)
     raise ValueError(f"stem must be 'conv' or 'patch', got {stem!r}")
+
+
+def check_size(height: int, width: int, stride: int) -> None:
+    """Refuse images smaller than a node.
+
+    Raises:
+        ValueError: height or width is below the stride.
+    """
+    if min(height, width) < stride:
+        raise ValueError(f"an image of {height}×{width} pixels is smaller than the stride of the stem, {stride}")

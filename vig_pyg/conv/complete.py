@@ -4,11 +4,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch_geometric import EdgeIndex
 from torch_geometric.typing import Adj, PairTensor
 
 from vig_pyg.conv.linear import Act, Norm, build_act, build_norm
 from vig_pyg.conv.registry import ConvFactory, build_conv, is_complete
+from vig_pyg.graph.edges import edge_list
 
 
 def build_layer(
@@ -22,8 +22,8 @@ def build_layer(
 class CompletedConv(nn.Module):
     r"""Any operator, followed by a norm and an activation (paper, Eq. 6), on a bipartite graph as well.
 
-    Operators that know one set of nodes only get sources and targets joined into one graph; what they compute for
-    the sources is left out.
+    Many operators know one set of nodes only, so sources and targets are joined into one graph; what is computed
+    for the sources is left out.
 
     Args:
         conv: Called ``conv(x, edge_index)``.
@@ -45,7 +45,7 @@ class CompletedConv(nn.Module):
 
     def forward(self, x: Tensor | PairTensor, edge_index: Adj) -> Tensor:
         """Return the new features of the targets."""
-        edges = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
+        edges = edge_list(edge_index)
         if isinstance(x, Tensor):
             out = self.conv(x, edges)
         else:
@@ -54,6 +54,7 @@ class CompletedConv(nn.Module):
             out = self.conv(torch.cat([targets, sources]), edges)[: targets.size(0)]
         if out.size(1) != self.out_channels:
             raise ValueError(
-                f"{type(self.conv).__name__} returned {out.size(1)} channels where {self.out_channels} were asked for"
+                f"{type(self.conv).__name__} returned {out.size(1)} channels where {self.out_channels} were asked for: "
+                "where heads are concatenated, register a factory that divides the channels by them, as 'gat' does"
             )
         return self.act(self.norm(out))

@@ -69,7 +69,7 @@ class EdgeConv(MessagePassing):
 
     def forward(self, x: Tensor | PairTensor, edge_index: Adj) -> Tensor:
         """Return the new features of the targets."""
-        pair, edge_index = check_inputs(x, edge_index, self.in_channels)
+        pair, edge_index = check_inputs(x, edge_index, self.in_channels, self.nn.linear.weight.dtype)
         return self.propagate(edge_index, x=pair, size=(pair[0].size(0), pair[1].size(0)))
 
     def message(self, x_i: Tensor, x_j: Tensor) -> Tensor:

@@ -81,12 +81,7 @@ class HeadLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the mapped nodes."""
-        if self.heads == 1:
-            return nn.functional.linear(x, self.weight, self.bias)
-        heads = x.view(len(x), self.heads, self.weight.size(1)).transpose(0, 1)
-        weight = self.weight.view(self.heads, -1, self.weight.size(1)).transpose(1, 2)
-        out = torch.baddbmm(self.bias.view(self.heads, 1, -1), heads, weight)
-        return out.transpose(0, 1).reshape(len(x), self.out_channels)
+        return head_linear(x, self.weight, self.bias, self.heads)
 
     def extra_repr(self) -> str:
         """Return what ``print(model)`` shows."""
@@ -97,10 +92,10 @@ def head_linear(x: Tensor, weight: Tensor, bias: Tensor | None, heads: int) -> T
     """Map nodes ``[N, heads · c]`` head by head with ``weight [out, c]``: see :class:`HeadLinear`."""
     if heads == 1:
         return nn.functional.linear(x, weight, bias)
-    split = x.unflatten(1, (heads, -1)).transpose(0, 1)
+    split = x.view(len(x), heads, weight.size(1)).transpose(0, 1)
     per_head = weight.unflatten(0, (heads, -1)).transpose(1, 2)
     out = torch.bmm(split, per_head) if bias is None else torch.baddbmm(bias.view(heads, 1, -1), split, per_head)
-    return out.transpose(0, 1).flatten(1)
+    return out.transpose(0, 1).reshape(len(x), len(weight))
 
 
 def paired_head_linear(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor, heads: int) -> Tensor:

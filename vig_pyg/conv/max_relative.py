@@ -53,7 +53,7 @@ class MaxRelativeConv(MessagePassing):
 
     def forward(self, x: Tensor | PairTensor, edge_index: Adj) -> Tensor:
         """Return the new features of the targets."""
-        pair, edge_index = check_inputs(x, edge_index, self.in_channels)
+        pair, edge_index = check_inputs(x, edge_index, self.in_channels, self.nn.linear.weight.dtype)
         relative = self.propagate(edge_index, x=pair, size=(pair[0].size(0), pair[1].size(0)))
         return self.nn.forward_pair(pair[1], relative)
 

@@ -13,6 +13,8 @@ from torch import nn
 ConvFactory = Callable[..., nn.Module]
 Registered = TypeVar("Registered", bound=ConvFactory)
 
+SHARED_OPTIONS = ("heads", "norm", "act")
+
 _factories: dict[str, ConvFactory] = {}
 _aliases: dict[str, str] = {}
 
@@ -40,6 +42,12 @@ def register_conv(name: str, *aliases: str) -> Callable[[Registered], Registered
         ValueError: the name is taken by something else.
     """
 
+    for word in (name, *aliases):
+        if not isinstance(word, str) or ":" in word:
+            raise ValueError(
+                f"the name of an operator must be a word without ':', got {word!r}: @register_conv(\"name\")"
+            )
+
     def decorate(factory: Registered) -> Registered:
         for word in (name, *aliases):
             known = _factories.get(_aliases.get(word, word))
@@ -64,7 +72,7 @@ def get_conv(conv: str | ConvFactory) -> ConvFactory:
         ValueError: no operator has that name; the sentence lists the known ones and the nearest.
     """
     if not isinstance(conv, str):
-        return conv
+        return _check_factory(conv)
     if ":" in conv:
         return _import_factory(conv)
     name = _aliases.get(conv, conv)
@@ -76,12 +84,18 @@ def get_conv(conv: str | ConvFactory) -> ConvFactory:
 
 
 def build_conv(conv: str | ConvFactory, in_channels: int, out_channels: int, **options: Any) -> nn.Module:
-    """Build an operator by its name, ``"module:Name"`` or factory; options that it does not name are left out.
+    """Build an operator by its name, ``"module:Name"`` or factory.
+
+    Of ``heads``, ``norm`` and ``act`` it gets those that it names.
 
     Raises:
         ValueError: no operator has that name.
+        TypeError: it has no such option, or is neither name nor factory.
     """
     factory = get_conv(conv)
+    for name in options:
+        if name not in SHARED_OPTIONS and name not in _options(factory):
+            raise TypeError(f"the operator {conv!r} has no option {name!r}; it has {', '.join(_options(factory))}")
     return factory(in_channels, out_channels, **{n: v for n, v in options.items() if n in _options(factory)})
 
 
@@ -90,13 +104,21 @@ def is_complete(conv: str | ConvFactory) -> bool:
     return {"norm", "act"} <= _options(get_conv(conv))
 
 
+def _check_factory(conv: Any) -> ConvFactory:
+    if not callable(conv) or isinstance(conv, nn.Module):
+        what = f"a {type(conv).__name__} that is built already" if isinstance(conv, nn.Module) else repr(conv)
+        raise TypeError(f"an operator must be a name, a class or a factory (in_channels, out_channels), got {what}")
+    return conv
+
+
 def _options(factory: ConvFactory) -> set[str]:
     return set(inspect.signature(factory).parameters)
 
 
 def _identity(factory: ConvFactory) -> tuple[str, str]:
     # A notebook cell run twice defines its operator anew under the same name: that is no clash.
-    return getattr(factory, "__module__", ""), getattr(factory, "__qualname__", repr(factory))
+    name = getattr(factory, "__qualname__", "<lambda>")
+    return getattr(factory, "__module__", ""), repr(factory) if "<lambda>" in name else name
 
 
 def _import_factory(path: str) -> ConvFactory:
@@ -104,7 +126,7 @@ def _import_factory(path: str) -> ConvFactory:
     if not (module_name and name):
         raise ValueError(f"conv={path!r} must name a module and what is in it, as 'module:Name'")
     try:
-        return getattr(importlib.import_module(module_name), name)
+        return _check_factory(getattr(importlib.import_module(module_name), name))
     except ModuleNotFoundError as error:
         if error.name and module_name.startswith(error.name):
             raise ValueError(f"conv={path!r}: no module {module_name!r} can be imported from here") from None

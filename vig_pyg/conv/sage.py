@@ -63,7 +63,7 @@ class SAGEConv(MessagePassing):
 
     def forward(self, x: Tensor | PairTensor, edge_index: Adj) -> Tensor:
         """Return the new features of the targets."""
-        pair, edge_index = check_inputs(x, edge_index, self.in_channels)
+        pair, edge_index = check_inputs(x, edge_index, self.in_channels, self.nn1.linear.weight.dtype)
         pooled = self.propagate(edge_index, x=pair, size=(pair[0].size(0), pair[1].size(0)))
         return self.nn2(torch.cat([pair[1], pooled], dim=1))
 

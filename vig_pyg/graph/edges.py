@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.typing import Adj
-from torch_geometric.utils import is_sparse
+from torch_geometric.utils import is_sparse, to_edge_index
 
 
 def edges_from_neighbours(neighbours: Tensor, num_sources: int) -> EdgeIndex:
@@ -52,6 +52,37 @@ def compressed(edge_index: Adj) -> tuple[Tensor, Tensor, int]:
 
 
 def edges_from_list(edge_index: Tensor, num_nodes: int) -> EdgeIndex:
-    """Return an edge list ``[2, E]`` of one set of nodes, sorted by target."""
+    """Return an edge list ``[2, E]`` of one set of nodes, sorted by target.
+
+    Raises:
+        ValueError: an edge points outside.
+    """
+    check_range(edge_index, (num_nodes, num_nodes))
     order = edge_index[1].argsort(stable=True)
     return EdgeIndex(edge_index[:, order].contiguous(), sparse_size=(num_nodes, num_nodes), sort_order="col")
+
+
+def edge_list(adjacency: Adj) -> Tensor:
+    """Return any PyG adjacency as a plain edge list ``[2, E]``, sources first."""
+    if isinstance(adjacency, EdgeIndex):
+        return adjacency.as_tensor()
+    if is_sparse(adjacency):
+        return to_edge_index(adjacency)[0].flip(0)
+    return adjacency
+
+
+def check_range(edge_index: Tensor, sizes: tuple[int, int]) -> None:
+    """Refuse edges ``[2, E]`` that point outside ``sizes`` (sources, targets).
+
+    Compiled code cannot look at values and takes them as they are.
+
+    Raises:
+        ValueError: an edge points outside; the sentence names it.
+    """
+    if torch.compiler.is_compiling() or edge_index.size(1) == 0:
+        return
+    for name, ends, size in zip(("source", "target"), edge_index, sizes, strict=True):
+        low, high = (int(end) for end in torch.aminmax(torch.as_tensor(ends)))
+        if low < 0 or high >= size:
+            wrong = low if low < 0 else high
+            raise ValueError(f"an edge has {name} {wrong}, but there are {size} {name} nodes, 0 to {size - 1}")

@@ -4,10 +4,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric import EdgeIndex
 from torch_geometric.data import Batch, Data
 from torch_geometric.typing import Adj
 
+from vig_pyg.graph.edges import edge_list
 from vig_pyg.graph.layout import NodeLayout
 
 
@@ -41,7 +41,7 @@ def batch_graphs(
         image_sizes: ``(height, width)`` of every image in pixels, for ``pos``.
         source_layout: Where the sources lie, in a bipartite graph.
     """
-    edges = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
+    edges = edge_list(edge_index)
     edges = edges[:, edges[1].argsort(stable=True)]
     targets = layout.ptr(x.device)
     sources = targets if source_layout is None else source_layout.ptr(x.device)

@@ -178,7 +178,9 @@ class KNNGraph(nn.Module):
         bias, channels = None, keys.size(2)
         if self.position is not None:
             bias = self.position.bias(grid)
-            if bias is None:
+            if bias is not None:
+                bias = bias.to(queries.dtype)
+            else:
                 own, pooled = self.position.embeddings(grid, queries)
                 queries = torch.cat([queries, own.expand(grid.count, -1, -1)], 2)
                 keys = torch.cat([keys, pooled.expand(grid.count, -1, -1)], 2)
@@ -247,7 +249,8 @@ def nearest(
         if not unit:
             queries = torch.cat([queries, queries.new_ones(()).expand(*queries.shape[:2], 1)], 2)
             keys = torch.cat([keys, -keys[..., :channels].square().sum(2, keepdim=True) / 2], 2)
-        with torch.autocast(keys.device.type, enabled=False):  # half precision would change neighbours
+        device_type = "cpu" if keys.is_meta else keys.device.type
+        with torch.autocast(device_type, enabled=False):  # half precision would change neighbours
             if backend == "fused":
                 found = nearest_fused(queries, keys, k * dilation, bias=bias, loop=loop)
             elif backend == "blockwise" and bias is None:
@@ -285,6 +288,9 @@ def _number_nodes(neighbours: Tensor, start: int, size: int) -> Tensor:
 
 def check_search(k: int, dilation: int, backend: str, epsilon: float = 0.0) -> None:
     """Raise a ``ValueError`` where these are no parameters of a search."""
+    for name, number in (("k", k), ("dilation", dilation)):
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise TypeError(f"{name} must be a whole number, got {number!r}")
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
     if dilation < 1:
@@ -299,6 +305,8 @@ def _check_features(name: str, x: Tensor, position: Tensor | None) -> None:
     for title, value in ((name, x), (f"the position of {name}", position)):
         if value is None:
             continue
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{title} must be a tensor, got {type(value).__name__}")
         if not value.is_floating_point():
             raise TypeError(f"{title} must hold floating point numbers, got {value.dtype}")
         if value.dim() != 2:
@@ -318,12 +326,15 @@ def _check_pair(
     sizes: list[int],
     sizes_y: list[int],
 ) -> None:
+    for title, other in (("y", y), ("position", position), ("position_y", position_y)):
+        if other is not None and other.dtype != x.dtype:
+            raise TypeError(f"{title} is {other.dtype} and x is {x.dtype}: they must be the same")
     if x.size(1) != y.size(1):
         raise ValueError(f"x has {x.size(1)} channels and y has {y.size(1)}: they must have the same")
     if (position is None) != (position_y is None):
         raise ValueError("position and position_y must be given together")
     if position is not None and position_y is not None and position.size(1) != position_y.size(1):
-        raise ValueError(f"position is {position.size(1)} wide and position_y {position_y.size(1)}: not the same")
+        raise ValueError(f"position is {position.size(1)} wide and position_y {position_y.size(1)}: make them equal")
     if len(sizes_y) > len(sizes):
         raise ValueError(f"y lies in {len(sizes_y)} graphs but x in {len(sizes)}: the others have no nodes to find")
 
@@ -331,6 +342,8 @@ def _check_pair(
 def _graph_sizes(name: str, batch: Tensor | None, num_nodes: int) -> list[int]:
     if batch is None:
         return [num_nodes]
+    if not isinstance(batch, Tensor):
+        raise TypeError(f"{name} must be a tensor, got {type(batch).__name__}")
     if batch.is_floating_point() or batch.dtype == torch.bool:
         raise TypeError(f"{name} must hold integers, got {batch.dtype}")
     if batch.dim() != 1 or len(batch) != num_nodes:

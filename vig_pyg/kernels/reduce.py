@@ -15,6 +15,8 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from vig_pyg.kernels.packing import numbers_of, pack, values_of
+
 
 def neighbour_max(x: Tensor, ptr: Tensor, index: Tensor, max_degree: int, centre: Tensor | None = None) -> Tensor:
     r"""Return ``max_{j ∈ N(i)} x_j`` per channel, or ``max_{j ∈ N(i)} (x_j − c_i)`` where ``centre`` is given.
@@ -110,20 +112,14 @@ def _extremum_csr(x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with_win
     if not with_winner:
         return torch.ops.aten._sparse_mm_reduce_impl(_csr(ptr, index, x), x, kind)[0], nobody
     if x.dtype != torch.float64 and bool(x.isfinite().all()):
-        # torch finds winners ten times slower than maxima. A float64 has 29 bits that a float32 in it leaves empty:
-        # with the row number there, the largest value says whose it is.
-        rows = torch.arange(len(x)).unsqueeze(1)
-        packed = x.double().view(torch.long).bitwise_or_(rows).view(torch.double)
-        best = torch.ops.aten._sparse_mm_reduce_impl(_csr(ptr, index, packed), packed, kind)[0].view(torch.long)
-        winner = best.bitwise_and(ROW_BITS).int()
-        return best.bitwise_and_(~ROW_BITS).view(torch.double).to(x.dtype), winner
+        # torch finds winners ten times slower than maxima: so pack the rows.
+        packed = pack(x, torch.arange(len(x)).unsqueeze(1))
+        best = torch.ops.aten._sparse_mm_reduce_impl(_csr(ptr, index, packed), packed, kind)[0]
+        return values_of(best, x.dtype), numbers_of(best).int()
     with torch.enable_grad():  # asks for the winners
         leaf = x.detach().requires_grad_()
         out, winner = torch.ops.aten._sparse_mm_reduce_impl(_csr(ptr, index, x), leaf, kind)
     return out.detach(), index[winner.clamp_(max=index.numel() - 1)].int()
-
-
-ROW_BITS = (1 << 29) - 1
 
 
 def _extremum_scatter(x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with_winner: bool) -> tuple[Tensor, Tensor]:

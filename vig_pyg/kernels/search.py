@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vig_pyg.kernels.packing import numbers_of, pack
+
 # Scores that the blockwise search holds at once: 2²² of them are 16 MB in float32.
 BLOCK_SCORES = 1 << 22
 
@@ -80,20 +82,17 @@ def best_columns(scores: Tensor, k: int) -> Tensor:
     return scores.topk(k).indices
 
 
-# torch selects with scalar code on the CPU, numpy with vector instructions, but only values. A float64 has 29 bits that
-# a float32 in it leaves empty: with the column there, the largest values say where they stood.
-COLUMN_BITS = (1 << 29) - 1
-
-
 @torch.library.custom_op("vig_pyg::best_columns", mutates_args=())
 def _best_columns(scores: Tensor, k: int) -> Tensor:
+    # torch selects with scalar code on the CPU, numpy with vector instructions, but only values: so pack the columns.
     columns = scores.size(-1)
-    packed = scores.double().view(torch.long).bitwise_or_(torch.arange(columns)).view(torch.double).numpy()
+    packed = pack(scores, torch.arange(columns)).numpy()
     packed.partition(columns - k, axis=-1)
     best = np.ascontiguousarray(packed[..., columns - k :])
     best.sort(axis=-1)
-    found = torch.from_numpy(best).view(torch.long).bitwise_and_(COLUMN_BITS).flip(-1)
-    return found.clamp_(max=columns - 1)  # not a number loses its column
+    if np.isnan(best[..., -1]).any():  # sorted behind all numbers
+        return scores.topk(k).indices
+    return numbers_of(torch.from_numpy(best)).flip(-1)
 
 
 @_best_columns.register_fake

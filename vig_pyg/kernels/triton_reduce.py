@@ -9,8 +9,6 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-NO_SLOT = 255
-
 
 @triton.jit
 def _extremum_kernel(

@@ -14,7 +14,7 @@ from vig_pyg.conv.linear import Act, Norm
 from vig_pyg.conv.registry import ConvFactory
 from vig_pyg.graph.position import RelativePosition
 from vig_pyg.models.checkpoint import checkpoint_filter_fn
-from vig_pyg.models.schedule import growing_dilation, per_block
+from vig_pyg.models.schedule import check_numbers, growing_dilation, per_block
 from vig_pyg.models.vig import RELEASE, _cfg
 from vig_pyg.models.vision_gnn import Readout, VisionGNN
 
@@ -78,6 +78,7 @@ class PyramidViG(VisionGNN):
                 f"channels, depths and pools must have one entry per stage, got {len(channels)}, {len(depths)}, "
                 f"{len(pools)}"
             )
+        check_numbers(drop_path_rate, channels=channels, depths=depths, pools=pools, in_chans=in_chans)
         build_graph = graph_builder(graph)
         depth = sum(depths)
         ks = per_block("k", k, depth)

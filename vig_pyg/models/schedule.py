@@ -18,9 +18,25 @@ def per_block(name: str, value: int | Sequence[int], depth: int) -> list[int]:
 
     Raises:
         ValueError: a sequence of another length.
+        TypeError: neither a whole number nor a sequence.
     """
     if isinstance(value, int):
         return [value] * depth
+    if not isinstance(value, Sequence):
+        raise TypeError(f"{name} must be a whole number or one per block, got {value!r}")
     if len(value) != depth:
         raise ValueError(f"{name} has {len(value)} entries for {depth} blocks: give one number, or one per block")
     return list(value)
+
+
+def check_numbers(drop_path_rate: float, **numbers: int | Sequence[int]) -> None:
+    """Refuse sizes below 1 and a probability outside 0 to 1.
+
+    Raises:
+        ValueError: one is; the sentence names it.
+    """
+    if not 0 <= drop_path_rate <= 1:
+        raise ValueError(f"drop_path_rate must lie between 0 and 1, got {drop_path_rate}")
+    for name, value in numbers.items():
+        if min([value] if isinstance(value, int) else value) < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")

@@ -11,7 +11,7 @@ from vig_pyg.blocks.grapher import Graph, graph_builder
 from vig_pyg.conv.linear import Act, Norm
 from vig_pyg.conv.registry import ConvFactory
 from vig_pyg.models.checkpoint import checkpoint_filter_fn
-from vig_pyg.models.schedule import growing_dilation, linear_steps, per_block
+from vig_pyg.models.schedule import check_numbers, growing_dilation, linear_steps, per_block
 from vig_pyg.models.vision_gnn import Readout, VisionGNN
 
 
@@ -75,6 +75,7 @@ class ViG(VisionGNN):
         drop_path_rate: float = 0.0,
         global_pool: str = "avg",
     ) -> None:
+        check_numbers(drop_path_rate, channels=channels, depth=depth, in_chans=in_chans)
         build_graph = graph_builder(graph)
         ks = per_block("k", linear_steps(9, 18, depth) if k is None else k, depth)
         dilations = per_block("dilation", growing_dilation(depth, 196 // 18) if dilation is None else dilation, depth)
@@ -148,7 +149,7 @@ def _create_vig(variant: str, pretrained: bool, **kwargs: Any) -> ViG:
         variant,
         pretrained,
         pretrained_filter_fn=checkpoint_filter_fn,
-        feature_cfg={"out_indices": 4, "feature_cls": "getter"},
+        feature_cfg={"out_indices": min(4, kwargs["depth"]), "feature_cls": "getter"},
         **kwargs,
     )
 

@@ -14,6 +14,7 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.typing import Adj
 
 from vig_pyg.blocks import Block, ConvStem, Downsample, Head, PatchStem, pool_nodes
+from vig_pyg.conv.inputs import is_autocasting
 from vig_pyg.graph.edges import edges_from_list
 from vig_pyg.graph.image_graph import batch_graphs
 from vig_pyg.graph.layout import NodeLayout
@@ -61,8 +62,6 @@ class VisionGNN(nn.Module):
         super().__init__()
         if readout not in ("mean", "accumulated"):
             raise ValueError(f"readout must be 'mean' or 'accumulated', got {readout!r}")
-        if min(grid) < 1:
-            raise ValueError(f"img_size must be at least the stride of the stem, {stem.stride}")
         self.in_chans = in_chans
         self.stem = stem
         self.pos_embed = nn.Parameter(torch.zeros(1, channels[0], *grid))
@@ -147,7 +146,7 @@ class VisionGNN(nn.Module):
         wanted_blocks, last_block = {self.taps[i] for i in wanted}, self.taps[last]
         maps = []
         total: Tensor | None = None
-        for step, (_, nodes, layout, _) in enumerate(self._steps(*self._read(x))):
+        for step, (_, nodes, layout, _) in enumerate(self._steps(*self._read(x), self._given_edges(x))):
             total = self._accumulate(total, nodes)
             if step - 1 in wanted_blocks:  # step 0 is the stem
                 maps.append(_as_map(nodes, layout))
@@ -167,6 +166,8 @@ class VisionGNN(nn.Module):
     def _given_edges(self, inputs: Inputs) -> Adj | None:
         """Return the edges of a batch where they are wanted; pooled sources are other nodes than theirs."""
         if not self.static or isinstance(inputs, Tensor) or inputs.edge_index is None:
+            return None
+        if inputs.x.size(1) == self.in_chans:  # edges between pixels
             return None
         first = self.blocks[0]
         pooled = isinstance(first, Block) and first.grapher.pool > 1
@@ -218,27 +219,32 @@ class VisionGNN(nn.Module):
             if inputs.dim() != 4 or inputs.size(1) != self.in_chans:
                 raise ValueError(f"images must have shape [B, {self.in_chans}, H, W], got {list(inputs.shape)}")
             x, layout = NodeLayout.join([inputs.permute(0, 2, 3, 1)])
+        elif not isinstance(inputs, Data):
+            raise TypeError(
+                f"a model takes images [B, {self.in_chans}, H, W] or a PyG Batch, got {type(inputs).__name__}"
+            )
         else:
             if inputs.x is None or "grid" not in inputs:
                 raise ValueError("a batch needs x and grid: make its graphs with image_data or PatchGraph")
             x, layout = inputs.x, NodeLayout.from_sizes(inputs.grid.tolist())
             if layout.num_nodes != len(x):
                 raise ValueError(f"the grids of the batch hold {layout.num_nodes} nodes, but x has {len(x)} rows")
+        if len(x) == 0:
+            raise ValueError("there must be at least one image, got none")
         if not x.is_floating_point():
             raise TypeError(f"images must hold floating point numbers, got {x.dtype}: divide bytes by 255 first")
+        if x.dtype != self.pos_embed.dtype and not is_autocasting(x.device):
+            raise TypeError(f"images must be {self.pos_embed.dtype} as the model's weights are, got {x.dtype}")
         if x.size(1) != self.in_chans:
-            if x.size(1) != getattr(self.stem, "patch_channels", None):
+            patch_channels = getattr(self.stem, "patch_channels", None)
+            if x.size(1) != patch_channels:
+                patches = f"{patch_channels} (patches)" if patch_channels else "be patches for stem='patch'"
                 raise ValueError(
-                    f"nodes of a batch must have {self.in_chans} channels (pixels) or be patches for stem='patch' "
-                    f"of the same patch size, got {x.size(1)}"
+                    f"nodes of a batch must have {self.in_chans} channels (pixels) or {patches}, got {x.size(1)}"
                 )
             return x, layout
-        stride = self.stem.stride
         for grid in layout.grids:
-            if min(grid.height, grid.width) < stride:
-                raise ValueError(
-                    f"an image of {grid.height}×{grid.width} pixels is smaller than the stride of the stem, {stride}"
-                )
+            self.stem.grid(grid.height, grid.width)  # refuses images that are too small
         return x, layout
 
     # What timm expects ###################################################################################
