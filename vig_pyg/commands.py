@@ -29,7 +29,7 @@ def about() -> None:
 @app.command()
 def demo(
     conv: Annotated[list[str], typer.Option(help="Operator: a name or module:Name. Repeat for several.")] = OPERATORS,  # type: ignore[assignment]
-    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 7,
+    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 6,
     seeds: Annotated[int, typer.Option(help="Runs per operator.")] = 3,
     out: Annotated[Path, typer.Option(help="Folder for pictures, report and numbers.")] = Path("runs/demo"),
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, …")] = "cpu",

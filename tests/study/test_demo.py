@@ -48,7 +48,7 @@ def test_the_report_needs_no_other_file_and_no_network(finished) -> None:
     ("arguments", "sentence"),
     [
         (["--epochs", "0"], "epochs and seeds must be at least 1, got 0"),
-        (["--seeds", "-1"], "epochs and seeds must be at least 1, got 7 and -1"),
+        (["--seeds", "-1"], "epochs and seeds must be at least 1, got 6 and -1"),
         (["--conv", "max_relativ"], "did you mean 'max_relative'?"),
         (["--conv", "nowhere:MyConv"], "no module 'nowhere'"),
         (["--device", "abacus"], "device 'abacus' cannot be used here"),

@@ -60,7 +60,7 @@ def build(conv: str, device: torch.device) -> VisionGNN:
 def run_demo(
     out: Path,
     convs: Sequence[str] = OPERATORS,
-    epochs: int = 7,
+    epochs: int = 6,
     seeds: int = 3,
     device: torch.device | str = "cpu",
     on_epoch: Callable[[str, int, Epoch], None] = lambda *_: None,

@@ -22,7 +22,7 @@ def fit(
     data: Split,
     *,
     epochs: int,
-    batch_size: int = 64,
+    batch_size: int = 48,
     learning_rate: float = 3e-3,
     weight_decay: float = 0.05,
     label_smoothing: float = 0.1,
@@ -71,7 +71,7 @@ def fit(
     return history
 
 
-def shift(images: Tensor, pixels: int = 3) -> Tensor:
+def shift(images: Tensor, pixels: int = 2) -> Tensor:
     """Move every image by up to ``pixels`` up, down, left or right; the border is repeated."""
     batch, _, height, width = images.shape
     padded = F.pad(images, (pixels,) * 4, mode="replicate")
