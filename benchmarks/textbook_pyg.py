@@ -28,7 +28,7 @@ class MaxRelative(MessagePassing):
         """Return the difference along every edge."""
         return x_j - x_i
 
-    def aggregate(self, inputs: Tensor, index: Tensor, dim_size: int | None = None) -> Tensor:
+    def aggregate(self, inputs: Tensor, index: Tensor, dim_size: int) -> Tensor:
         """Return the maximum of every target's messages."""
         return scatter(inputs, index, dim=0, dim_size=dim_size, reduce="max")
 

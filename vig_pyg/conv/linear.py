@@ -105,9 +105,9 @@ def paired_head_linear(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor, heads
         - x, y ``[N, C]``, weight ``[out, 2 C / heads]``, output ``[N, out]``
     """
     of_x, of_y = (part.unflatten(0, (heads, -1)).transpose(1, 2) for part in weight.unflatten(1, (-1, 2)).unbind(2))
-    out = torch.baddbmm(bias.view(heads, 1, -1), x.view(len(x), heads, x.size(1) // heads).transpose(0, 1), of_x)
-    out = torch.baddbmm(out, y.view(len(y), heads, y.size(1) // heads).transpose(0, 1), of_y)
-    return out.transpose(0, 1).reshape(len(x), len(bias))
+    x, y = (part.view(len(part), heads, of_x.size(1)).transpose(0, 1) for part in (x, y))
+    out = torch.baddbmm(torch.bmm(x, of_x), y, of_y)
+    return out.transpose(0, 1).reshape(-1, len(bias)) + bias
 
 
 class LinearNormAct(nn.Module):

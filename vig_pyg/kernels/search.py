@@ -17,6 +17,8 @@ from vig_pyg.kernels.packing import numbers_of, pack
 
 # Scores that the blockwise search holds at once: 2²² of them are 16 MB in float32.
 BLOCK_SCORES = 1 << 22
+# Scores that are selected from at once: 2¹⁸ of them, packed, are 2 MB and stay in the cache.
+CACHED_SCORES = 1 << 18
 
 
 def nearest_dense(queries: Tensor, keys: Tensor, k: int, *, bias: Tensor | None = None, loop: bool = True) -> Tensor:
@@ -86,13 +88,17 @@ def best_columns(scores: Tensor, k: int) -> Tensor:
 def _best_columns(scores: Tensor, k: int) -> Tensor:
     # torch selects with scalar code on the CPU, numpy with vector instructions, but only values: so pack the columns.
     columns = scores.size(-1)
-    packed = pack(scores, torch.arange(columns)).numpy()
-    packed.partition(columns - k, axis=-1)
-    best = np.ascontiguousarray(packed[..., columns - k :])
-    best.sort(axis=-1)
-    if np.isnan(best[..., -1]).any():  # sorted behind all numbers
+    flat, numbers = scores.reshape(-1, columns), torch.arange(columns)
+    best = np.empty((len(flat), k))
+    rows = max(1, CACHED_SCORES // columns)
+    for start in range(0, len(flat), rows):
+        packed = pack(flat[start : start + rows], numbers).numpy()
+        packed.partition(columns - k, axis=1)
+        best[start : start + rows] = packed[:, columns - k :]
+    best.sort(axis=1)
+    if np.isnan(best[:, -1]).any():  # sorted behind all numbers
         return scores.topk(k).indices
-    return numbers_of(torch.from_numpy(best)).flip(-1)
+    return numbers_of(torch.from_numpy(best)).flip(1).view(*scores.shape[:-1], k)
 
 
 @_best_columns.register_fake
