@@ -3,19 +3,17 @@
 import logging
 from importlib.util import find_spec
 from itertools import groupby
-from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric import EdgeIndex
 
+from vig_pyg.graph.checks import Backend, check_features, check_pair, check_search, graph_sizes
 from vig_pyg.graph.edges import edges_from_neighbours
 from vig_pyg.graph.layout import Grid, NodeLayout
 from vig_pyg.graph.position import RelativePosition
 from vig_pyg.kernels import nearest_blockwise, nearest_cluster, nearest_dense, nearest_fused
-
-Backend = Literal["auto", "dense", "blockwise", "fused", "torch_cluster"]
 
 log = logging.getLogger(__name__)
 
@@ -69,18 +67,18 @@ def knn_graph(
         TypeError: features are not floating point, or a batch vector is not integer.
     """
     check_search(k, dilation, backend, epsilon)
-    _check_features("x", x, position)
-    sizes = _graph_sizes("batch", batch, len(x))
+    check_features("x", x, position)
+    sizes = graph_sizes("batch", batch, len(x))
     if y is None:
         if batch_y is not None or position_y is not None:
             raise ValueError("batch_y and position_y describe y, which is not given")
         y, sizes_y, position_y = x, sizes, position
     else:
-        _check_features("y", y, position_y)
+        check_features("y", y, position_y)
         if not loop:
             raise ValueError("loop=False has no meaning between two sets of nodes: leave out either loop or y")
-        sizes_y = _graph_sizes("batch_y", batch_y, len(y))
-    _check_pair(x, y, position, position_y, sizes, sizes_y)
+        sizes_y = graph_sizes("batch_y", batch_y, len(y))
+    check_pair(x, y, position, position_y, sizes, sizes_y)
     sizes_y += [0] * (len(sizes) - len(sizes_y))
     for graph, (size, size_y) in enumerate(zip(sizes, sizes_y, strict=True)):
         if size_y and size < (needed := k + (not loop)):
@@ -284,73 +282,3 @@ def _number_nodes(neighbours: Tensor, start: int, size: int) -> Tensor:
     """Turn places within one image ``[B, N, k]`` into rows of the node matrix ``[B·N, k]``."""
     first = torch.arange(neighbours.size(0), device=neighbours.device) * size + start
     return (neighbours + first.view(-1, 1, 1)).flatten(0, 1)
-
-
-def check_search(k: int, dilation: int, backend: str, epsilon: float = 0.0) -> None:
-    """Raise a ``ValueError`` where these are no parameters of a search."""
-    for name, number in (("k", k), ("dilation", dilation)):
-        if not isinstance(number, int) or isinstance(number, bool):
-            raise TypeError(f"{name} must be a whole number, got {number!r}")
-    if k < 1:
-        raise ValueError(f"k must be at least 1, got {k}")
-    if dilation < 1:
-        raise ValueError(f"dilation must be at least 1, got {dilation}")
-    if not 0 <= epsilon <= 1:
-        raise ValueError(f"epsilon is a probability between 0 and 1, got {epsilon}")
-    if backend not in get_args(Backend):
-        raise ValueError(f"backend must be one of {', '.join(get_args(Backend))}, got {backend!r}")
-
-
-def _check_features(name: str, x: Tensor, position: Tensor | None) -> None:
-    for title, value in ((name, x), (f"the position of {name}", position)):
-        if value is None:
-            continue
-        if not isinstance(value, Tensor):
-            raise TypeError(f"{title} must be a tensor, got {type(value).__name__}")
-        if not value.is_floating_point():
-            raise TypeError(f"{title} must hold floating point numbers, got {value.dtype}")
-        if value.dim() != 2:
-            raise ValueError(f"{title} must have shape [nodes, channels], got {list(value.shape)}")
-        if len(value) != len(x):
-            raise ValueError(f"{title} has {len(value)} rows, but there are {len(x)} nodes")
-        if not value.isfinite().all():
-            row = int((~value.isfinite()).any(1).nonzero()[0])
-            raise ValueError(f"{title} must be finite, but row {row} holds NaN or infinity")
-
-
-def _check_pair(
-    x: Tensor,
-    y: Tensor,
-    position: Tensor | None,
-    position_y: Tensor | None,
-    sizes: list[int],
-    sizes_y: list[int],
-) -> None:
-    for title, other in (("y", y), ("position", position), ("position_y", position_y)):
-        if other is not None and other.dtype != x.dtype:
-            raise TypeError(f"{title} is {other.dtype} and x is {x.dtype}: they must be the same")
-    if x.size(1) != y.size(1):
-        raise ValueError(f"x has {x.size(1)} channels and y has {y.size(1)}: they must have the same")
-    if (position is None) != (position_y is None):
-        raise ValueError("position and position_y must be given together")
-    if position is not None and position_y is not None and position.size(1) != position_y.size(1):
-        raise ValueError(f"position is {position.size(1)} wide and position_y {position_y.size(1)}: make them equal")
-    if len(sizes_y) > len(sizes):
-        raise ValueError(f"y lies in {len(sizes_y)} graphs but x in {len(sizes)}: the others have no nodes to find")
-
-
-def _graph_sizes(name: str, batch: Tensor | None, num_nodes: int) -> list[int]:
-    if batch is None:
-        return [num_nodes]
-    if not isinstance(batch, Tensor):
-        raise TypeError(f"{name} must be a tensor, got {type(batch).__name__}")
-    if batch.is_floating_point() or batch.dtype == torch.bool:
-        raise TypeError(f"{name} must hold integers, got {batch.dtype}")
-    if batch.dim() != 1 or len(batch) != num_nodes:
-        raise ValueError(f"{name} must have shape [{num_nodes}], one entry a node, got {list(batch.shape)}")
-    if len(batch) and bool((batch.diff() < 0).any()):
-        place = int((batch.diff() < 0).nonzero()[0]) + 1
-        raise ValueError(f"{name} must be sorted, but falls at position {place}: sort the nodes by graph first")
-    if len(batch) and int(batch[0]) < 0:
-        raise ValueError(f"{name} must not be negative, got {int(batch[0])}")
-    return batch.bincount().tolist()

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
-from vig_pyg.graph.knn import Backend, check_search, knn_graph
+from vig_pyg.graph.checks import Backend, check_search
+from vig_pyg.graph.knn import knn_graph
 from vig_pyg.graph.layout import NodeLayout
 
 

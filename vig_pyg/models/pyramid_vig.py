@@ -14,8 +14,8 @@ from vig_pyg.conv.linear import Act, Norm
 from vig_pyg.conv.registry import ConvFactory
 from vig_pyg.graph.position import RelativePosition
 from vig_pyg.models.checkpoint import checkpoint_filter_fn
+from vig_pyg.models.published import RELEASE, published_cfg
 from vig_pyg.models.schedule import check_numbers, growing_dilation, per_block
-from vig_pyg.models.vig import RELEASE, _cfg
 from vig_pyg.models.vision_gnn import Readout, VisionGNN
 
 
@@ -125,7 +125,7 @@ class PyramidViG(VisionGNN):
 
 
 def _pyramid_cfg(url: str = "", **kwargs: Any) -> dict[str, Any]:
-    return _cfg(url and f"{RELEASE}/pyramid-vig/{url}", pool_size=kwargs.pop("pool_size", (7, 7)), **kwargs)
+    return published_cfg(url and f"{RELEASE}/pyramid-vig/{url}", pool_size=kwargs.pop("pool_size", (7, 7)), **kwargs)
 
 
 default_cfgs = generate_default_cfgs(

@@ -11,6 +11,7 @@ from vig_pyg.blocks.grapher import Graph, graph_builder
 from vig_pyg.conv.linear import Act, Norm
 from vig_pyg.conv.registry import ConvFactory
 from vig_pyg.models.checkpoint import checkpoint_filter_fn
+from vig_pyg.models.published import RELEASE, published_cfg
 from vig_pyg.models.schedule import check_numbers, growing_dilation, linear_steps, per_block
 from vig_pyg.models.vision_gnn import Readout, VisionGNN
 
@@ -112,33 +113,12 @@ class ViG(VisionGNN):
         )
 
 
-def _cfg(url: str = "", **kwargs: Any) -> dict[str, Any]:
-    return {
-        "url": url,
-        "num_classes": 1000,
-        "input_size": (3, 224, 224),
-        "pool_size": (14, 14),
-        "crop_pct": 0.9,
-        "interpolation": "bicubic",
-        "mean": (0.5, 0.5, 0.5),
-        "std": (0.5, 0.5, 0.5),
-        "first_conv": "stem.0.conv",
-        "classifier": "head.fc2",
-        "license": "apache-2.0",
-        "paper_ids": "arXiv:2206.00272",
-        "paper_name": "Vision GNN: An Image is Worth Graph of Nodes",
-        **kwargs,
-    }
-
-
-RELEASE = "https://github.com/huawei-noah/Efficient-AI-Backbones/releases/download"
-
 default_cfgs = generate_default_cfgs(
     {
-        "vig_tiny.in1k": _cfg(f"{RELEASE}/vig/vig_ti_74.5.pth"),
-        "vig_small.in1k": _cfg(f"{RELEASE}/vig/vig_s_80.6.pth"),
-        "vig_base.in1k": _cfg(f"{RELEASE}/vig/vig_b_82.6.pth"),
-        "vig_micro.untrained": _cfg(num_classes=10, input_size=(3, 32, 32), pool_size=(8, 8), crop_pct=1.0),
+        "vig_tiny.in1k": published_cfg(f"{RELEASE}/vig/vig_ti_74.5.pth"),
+        "vig_small.in1k": published_cfg(f"{RELEASE}/vig/vig_s_80.6.pth"),
+        "vig_base.in1k": published_cfg(f"{RELEASE}/vig/vig_b_82.6.pth"),
+        "vig_micro.untrained": published_cfg(num_classes=10, input_size=(3, 32, 32), pool_size=(8, 8), crop_pct=1.0),
     }
 )
 
