@@ -19,7 +19,7 @@ from vig_pyg.conv.linear import Act, LinearNormAct, Norm, head_linear
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
 from vig_pyg.kernels import neighbour_max, neighbour_min
-from vig_pyg.kernels.reduce import may_be_isolated
+from vig_pyg.kernels.reduce import may_be_isolated, targets_of_edges
 
 
 @register_conv("edge")
@@ -80,7 +80,7 @@ class EdgeConv(MessagePassing):
         """Return the maximum over edges, ``[N, out_channels]``, from values per node."""
         ptr, index, max_degree = compressed(edge_index)
         if not self._is_separable():
-            target = torch.arange(len(ptr) - 1, device=ptr.device).repeat_interleave(ptr.diff())
+            target = targets_of_edges(ptr, index.numel())
             return self.aggregate(self.message(x[1][target], x[0][index]), target, ptr, x[1].size(0))
         u, v = self._per_node(*x)
         alone = u.size(1) - v.size(1)  # so many channels depend on the target only

@@ -17,6 +17,7 @@ from vig_pyg.conv.linear import Act, LinearNormAct, Norm
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
 from vig_pyg.kernels import neighbour_max
+from vig_pyg.kernels.reduce import targets_of_edges
 
 
 @register_conv("sage")
@@ -78,7 +79,7 @@ class SAGEConv(MessagePassing):
         if isinstance(norm, nn.LayerNorm) or (is_affine(norm) and not uses_batch_statistics(norm)):
             return neighbour_max(self.nn1(x[0]), ptr, index, max_degree)
         if not is_affine(norm) or index.numel() == 0:
-            target = torch.arange(len(ptr) - 1, device=ptr.device).repeat_interleave(ptr.diff())
+            target = targets_of_edges(ptr, index.numel())
             return self.aggregate(self.message(x[0][index]), target, ptr, x[1].size(0))
         z = self.nn1.linear(x[0])
         _, of_source = degrees(ptr, index, z.size(0), z)

@@ -67,7 +67,8 @@ def _csr(ptr: Tensor, index: Tensor, x: Tensor) -> Tensor:
         return torch.sparse_csr_tensor(ptr, index, ones, (ptr.numel() - 1, x.size(0)), check_invariants=False)
 
 
-def _targets(ptr: Tensor, num_edges: int) -> Tensor:
+def targets_of_edges(ptr: Tensor, num_edges: int) -> Tensor:
+    """Return the target of every edge, ``[num_edges]``, from where each target's edges start, ``[N + 1]``."""
     nodes = torch.arange(ptr.numel() - 1, device=ptr.device)
     return nodes.repeat_interleave(ptr.diff(), output_size=num_edges)
 
@@ -124,7 +125,7 @@ def _extremum_csr(x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with_win
 
 def _extremum_scatter(x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with_winner: bool) -> tuple[Tensor, Tensor]:
     num_targets, num_edges = ptr.numel() - 1, index.numel()
-    target = _targets(ptr, num_edges).unsqueeze(1).expand(-1, x.size(1))
+    target = targets_of_edges(ptr, num_edges).unsqueeze(1).expand(-1, x.size(1))
     values = x[index]
     out = x.new_zeros(num_targets, x.size(1))
     out.scatter_reduce_(0, target, values, "amax" if largest else "amin", include_self=False)
@@ -199,7 +200,7 @@ def _neighbour_sum(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
         return kernels.neighbour_sum(x, ptr, index)
     if x.device.type == "cpu":
         return _sum_csr(ptr, index, x)
-    return x.new_zeros(ptr.numel() - 1, x.size(1)).index_add_(0, _targets(ptr, index.numel()), x[index])
+    return x.new_zeros(ptr.numel() - 1, x.size(1)).index_add_(0, targets_of_edges(ptr, index.numel()), x[index])
 
 
 def _sum_csr(ptr: Tensor, index: Tensor, x: Tensor) -> Tensor:
@@ -218,7 +219,7 @@ def _(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
 def _neighbour_sum_backward(grad: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
     if grad.is_cuda and (kernels := _triton()) is not None:
         return kernels.neighbour_sum_backward(grad, ptr, index, num_sources)
-    target = _targets(ptr, index.numel())
+    target = targets_of_edges(ptr, index.numel())
     if grad.device.type != "cpu":
         return grad.new_zeros(num_sources, grad.size(1)).index_add_(0, index, grad[target])
     back = index.new_zeros(num_sources + 1)  # the edges turned round, sorted by source
