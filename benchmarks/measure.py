@@ -73,8 +73,12 @@ def save(path: Path, results: Mapping[str, object]) -> None:
     path.write_text(json.dumps({"machine": machine(), **results}, indent=1) + "\n")
 
 
-def peak_memory(code: str) -> float:
-    """Return the highest resident memory, in MB, of a fresh Python process that runs ``code`` (Linux)."""
+def peak_memory(code: str, environment: Mapping[str, str] | None = None) -> float:
+    """Return the highest resident memory, in MB, of a fresh Python process that runs ``code`` (Linux).
+
+    ``environment`` holds variables to set for it.
+    """
     program = f"{code}\nprint([line for line in open('/proc/self/status') if line.startswith('VmHWM')][0].split()[1])"
-    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    variables = os.environ | (environment or {})
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=variables)
     return int(out.stdout.split()[-1]) / 1024

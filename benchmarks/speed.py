@@ -10,7 +10,9 @@ from torch import nn
 
 import vig_pyg
 from benchmarks.dense_baseline import DenseViG
+from benchmarks.floor import heavy_calls
 from benchmarks.measure import in_turn, peak_memory, save, summarise
+from benchmarks.precision import recall_per_block
 
 OPERATORS = ("max_relative", "edge", "gin", "sage")
 OTHERS = {
@@ -99,6 +101,14 @@ def search(args: argparse.Namespace) -> dict[str, object]:
         points = torch.randn(nodes, 64, device=args.device)
         calls = {f"k {k}": lambda k=k, p=points: vig_pyg.knn_graph(p, k, cosine=True) for k in (9, 18, 36)}
         results[f"knn_graph, {nodes} nodes, 64 wide"] = report(calls, args, "k 9", 1)
+    setup = "import torch, vig_pyg; vig_pyg.knn_graph(torch.randn(64, 64), 9)\n"
+    idle = peak_memory(setup)
+    results["knn_graph, 64 wide, MB above the idle process"] = growth = {
+        f"{nodes} nodes, k {k}": round(peak_memory(setup + f"vig_pyg.knn_graph(torch.randn({nodes}, 64), {k})") - idle)
+        for nodes in (196, 784, 3136, 16384)
+        for k in (9, 18, 36)
+    }
+    print(growth)
     return results
 
 
@@ -119,13 +129,41 @@ def parts(args: argparse.Namespace) -> dict[str, object]:
     return {"parts of block 9 of vig_tiny": report(calls, args, "whole block", 8)}
 
 
+def floor(args: argparse.Namespace) -> dict[str, object]:
+    """Measure vig_tiny and deit_tiny against their own heavy library calls, replayed with nothing between them."""
+    images = torch.randn(8, 3, 224, 224, device=args.device)
+    ours, deit = (timm.create_model(name).to(args.device) for name in ("vig_tiny", OTHERS["deit_tiny"]))
+    results = {}
+    for what, step, own in (
+        ("inference, fused", inference, vig_pyg.fuse_for_inference(ours)),
+        ("training step", training_step, ours),
+    ):
+        calls = {"deit_tiny": step(deit, images), "vig_tiny": step(own, images)}
+        for name in list(calls):
+            calls |= {f"{name}: {kind}": again for kind, again in heavy_calls(calls[name]).items()}
+        results[f"heavy library calls, {what}, batch 8"] = report(calls, args, "deit_tiny", 8)
+    return results
+
+
+def precision(args: argparse.Namespace) -> dict[str, object]:
+    """Measure how many neighbours bfloat16 autocast keeps, block by block."""
+    rows = recall_per_block("vig_tiny", args.device)
+    for name, recalls in rows.items():
+        print(f"{name}: {min(recalls):.4f} at least, {sum(recalls) / len(recalls):.4f} on average")
+    return {"share of float32 neighbours that are kept, per block of vig_tiny": rows}
+
+
 def inference_of(call: Callable[[], object]) -> Callable[[], object]:
     """Return the call without gradients."""
     return torch.no_grad()(call)
 
 
 def memory(args: argparse.Namespace) -> dict[str, object]:
-    """Measure what a training step at batch 32 holds above the idle process, and features of a large image."""
+    """Measure what a training step at batch 32 holds above the idle process, and features of a large image.
+
+    Twice: as it is, and with glibc told to give freed memory back at once (then nothing is counted that only the
+    allocator keeps).
+    """
     setup = "import torch, timm, vig_pyg; from benchmarks.dense_baseline import DenseViG; torch.manual_seed(0)\n"
     step = "model.train()(torch.randn(32, 3, 224, 224)).square().mean().backward()"
     large = "with torch.no_grad(): model.eval()(torch.randn(1, 3, 800, 1280))"
@@ -137,8 +175,10 @@ def memory(args: argparse.Namespace) -> dict[str, object]:
     }
     rows = {}
     for name, (build, work) in programs.items():
-        rows[name] = round(peak_memory(setup + build + work) - peak_memory(setup + build))
-        print(f"{name}: {rows[name]} MB above the idle process")
+        for held, environment in (("", {}), (", freed at once", {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)})):
+            idle = peak_memory(setup + build, environment)
+            rows[name + held] = round(peak_memory(setup + build + work, environment) - idle)
+            print(f"{name}{held}: {rows[name + held]} MB above the idle process")
     return {"memory, MB above the idle process": rows}
 
 
@@ -152,7 +192,7 @@ def report(calls: dict, args: argparse.Namespace, against: str, images: int) -> 
     return rows
 
 
-SECTIONS = {f.__name__: f for f in (models, operators, search, parts, memory)}
+SECTIONS = {f.__name__: f for f in (models, operators, search, parts, memory, floor, precision)}
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from vig_pyg.conv.linear import Act, Norm, build_act, build_norm
+from vig_pyg.conv.norm_act import keeping_recipe, norm_act
 from vig_pyg.graph.layout import Grid, NodeLayout
 
 
@@ -38,9 +39,10 @@ class GridConvNormAct(nn.Module):
 
     def forward(self, x: Tensor, layout: NodeLayout) -> tuple[Tensor, NodeLayout]:
         """Return the new nodes and their layout."""
-        maps = [self.conv(m.permute(0, 3, 1, 2)).permute(0, 2, 3, 1) for m in layout.maps(x)]
+        with keeping_recipe(x):
+            maps = [self.conv(m.permute(0, 3, 1, 2)).permute(0, 2, 3, 1) for m in layout.maps(x)]
         x, layout = NodeLayout.join(maps)
-        return self.act(self.norm(x)), layout
+        return norm_act(x, self.norm, self.act), layout
 
 
 class ConvStem(nn.Sequential):

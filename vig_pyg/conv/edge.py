@@ -15,10 +15,11 @@ from vig_pyg.conv.edge_statistics import (
     uses_batch_statistics,
 )
 from vig_pyg.conv.inputs import check_inputs
-from vig_pyg.conv.linear import Act, LinearNormAct, Norm, head_linear
+from vig_pyg.conv.linear import Act, LinearNormAct, Norm
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
 from vig_pyg.kernels import neighbour_max, neighbour_min
+from vig_pyg.kernels.heads import head_linear
 from vig_pyg.kernels.reduce import may_be_isolated, targets_of_edges
 
 

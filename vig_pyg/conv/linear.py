@@ -7,6 +7,9 @@ import torch
 from timm.layers import get_act_layer
 from torch import Tensor, nn
 
+from vig_pyg.conv.norm_act import keeping_recipe, norm_act
+from vig_pyg.kernels.heads import head_linear, paired_head_linear
+
 Norm: TypeAlias = str | Callable[[int], nn.Module] | None
 Act: TypeAlias = str | Callable[[], nn.Module] | None
 
@@ -88,28 +91,6 @@ class HeadLinear(nn.Module):
         return f"{self.in_channels}, {self.out_channels}, heads={self.heads}"
 
 
-def head_linear(x: Tensor, weight: Tensor, bias: Tensor | None, heads: int) -> Tensor:
-    """Map nodes ``[N, heads · c]`` head by head with ``weight [out, c]``: see :class:`HeadLinear`."""
-    if heads == 1:
-        return nn.functional.linear(x, weight, bias)
-    split = x.view(len(x), heads, weight.size(1)).transpose(0, 1)
-    per_head = weight.unflatten(0, (heads, -1)).transpose(1, 2)
-    out = torch.bmm(split, per_head) if bias is None else torch.baddbmm(bias.view(heads, 1, -1), split, per_head)
-    return out.transpose(0, 1).reshape(len(x), len(weight))
-
-
-def paired_head_linear(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor, heads: int) -> Tensor:
-    """Return :func:`head_linear` of the interleaved channels ``(x⁰, y⁰, x¹, y¹, …)``, which are never laid out.
-
-    Shapes:
-        - x, y ``[N, C]``, weight ``[out, 2 C / heads]``, output ``[N, out]``
-    """
-    of_x, of_y = (part.unflatten(0, (heads, -1)).transpose(1, 2) for part in weight.unflatten(1, (-1, 2)).unbind(2))
-    x, y = (part.view(len(part), heads, of_x.size(1)).transpose(0, 1) for part in (x, y))
-    out = torch.baddbmm(torch.bmm(x, of_x), y, of_y)
-    return out.transpose(0, 1).reshape(-1, len(bias)) + bias
-
-
 class LinearNormAct(nn.Module):
     r"""A linear map in heads, a norm and an activation, on nodes: :math:`\sigma(\mathrm{norm}(x W + b))`.
 
@@ -140,9 +121,13 @@ class LinearNormAct(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the mapped, normalised and activated nodes."""
-        return self.act(self.norm(self.linear(x)))
+        with keeping_recipe(x):
+            mapped = self.linear(x)
+        return norm_act(mapped, self.norm, self.act)
 
     def forward_pair(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the same for the interleaved channels ``(x⁰, y⁰, x¹, y¹, …)`` of two node matrices."""
         linear = self.linear
-        return self.act(self.norm(paired_head_linear(x, y, linear.weight, linear.bias, linear.heads)))
+        with keeping_recipe(x):
+            mapped = paired_head_linear(x, y, linear.weight, linear.bias, linear.heads)
+        return norm_act(mapped, self.norm, self.act)

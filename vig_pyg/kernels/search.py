@@ -17,8 +17,8 @@ from vig_pyg.kernels.packing import numbers_of, pack
 
 # Scores that the blockwise search holds at once: 2²² of them are 16 MB in float32.
 BLOCK_SCORES = 1 << 22
-# Scores that are selected from at once: 2¹⁸ of them, packed, are 2 MB and stay in the cache.
-CACHED_SCORES = 1 << 18
+# Scores that are selected from at once: 2¹⁷ of them, packed, are 1 MB and stay in the cache.
+CACHED_SCORES = 1 << 17
 
 
 def nearest_dense(queries: Tensor, keys: Tensor, k: int, *, bias: Tensor | None = None, loop: bool = True) -> Tensor:
@@ -90,12 +90,12 @@ def _best_columns(scores: Tensor, k: int) -> Tensor:
     columns = scores.size(-1)
     flat, numbers = scores.reshape(-1, columns), torch.arange(columns)
     best = np.empty((len(flat), k))
-    rows = max(1, CACHED_SCORES // columns)
-    for start in range(0, len(flat), rows):
-        packed = pack(flat[start : start + rows], numbers).numpy()
+    piece = torch.empty(max(1, CACHED_SCORES // columns), columns, dtype=torch.double)
+    for start, scores_of_piece in zip(range(0, len(flat), len(piece)), flat.split(len(piece)), strict=True):
+        packed = pack(scores_of_piece, numbers, out=piece[: len(scores_of_piece)]).numpy()
         packed.partition(columns - k, axis=1)
-        best[start : start + rows] = packed[:, columns - k :]
-    best.sort(axis=1)
+        packed[:, columns - k :].sort(axis=1)
+        best[start : start + len(packed)] = packed[:, columns - k :]
     if np.isnan(best[:, -1]).any():  # sorted behind all numbers
         return scores.topk(k).indices
     return numbers_of(torch.from_numpy(best)).flip(1).view(*scores.shape[:-1], k)
