@@ -7,6 +7,7 @@ from torch_geometric.typing import Adj, PairTensor
 from torch_geometric.utils import is_sparse, to_edge_index
 
 from vig_pyg.graph.edges import check_range
+from vig_pyg.kernels.heads import is_autocasting
 
 
 def check_inputs(x: Tensor | PairTensor, edge_index: Adj, channels: int, dtype: torch.dtype) -> tuple[PairTensor, Adj]:
@@ -25,7 +26,7 @@ def check_inputs(x: Tensor | PairTensor, edge_index: Adj, channels: int, dtype: 
             raise TypeError(f"node features must be a tensor or a pair of tensors, got {type(features).__name__}")
         if features.dim() != 2 or features.size(1) != channels:
             raise ValueError(f"node features must have shape [nodes, {channels}], got {list(features.shape)}")
-        if features.dtype != dtype and not is_autocasting(features.device):
+        if features.dtype != dtype and not is_autocasting(features.device.type):
             raise TypeError(f"node features must be {dtype} as the operator's weights are, got {features.dtype}")
     sizes = pair[0].size(0), pair[1].size(0)
     if is_sparse(edge_index):
@@ -50,11 +51,6 @@ def check_inputs(x: Tensor | PairTensor, edge_index: Adj, channels: int, dtype: 
     if isinstance(edge_index, EdgeIndex) and edge_index.sparse_size() != sizes:
         edge_index = EdgeIndex(edge_index.as_tensor(), sparse_size=sizes, sort_order=edge_index.sort_order)
     return pair, edge_index
-
-
-def is_autocasting(device: torch.device) -> bool:
-    """Return whether autocast chooses the precision on a device."""
-    return device.type != "meta" and torch.is_autocast_enabled(device.type)
 
 
 def _without_layout(adj: Adj) -> Adj:

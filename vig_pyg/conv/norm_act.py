@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from weakref import ref
 
 import torch
@@ -41,16 +42,17 @@ def norm_act(x: Tensor, norm: nn.Module, act: nn.Module) -> Tensor:
     normed = norm(x)
     if not _may_recompute(normed) or getattr(act, "inplace", False):
         return act(normed)
-    recipe = _Normed(normed.detach(), x.detach(), norm, normed.grad_fn)
-    if isinstance(act, nn.Identity) and recipe.is_known:
-        _attach(normed, recipe.take)
-    if normed.numel() < LARGE or not isinstance(act, DETERMINISTIC):
+    affine = _affine(norm, normed.grad_fn)
+    again = None if affine is None else _Normed(x.detach(), *affine, normed.dtype)
+    recomputes = isinstance(act, DETERMINISTIC) and normed.numel() >= LARGE
+    if again is not None and (recomputes or isinstance(act, nn.Identity)):
+        _attach(normed, again.take)
+    if not recomputes:
         return act(normed)
-    if recipe.is_known:
-        _attach(normed, recipe.take)
     with keeping_recipe(normed):
         out = act(normed)
-    _attach(out, lambda: act.forward(recipe.compute()))
+    compute = normed.detach if again is None else again.compute
+    _attach(out, lambda: act.forward(compute()))
     return out
 
 
@@ -68,11 +70,11 @@ def keeping_recipe(x: Tensor) -> Iterator[None]:
     recipe: Callable[[], Tensor] = attached[0]
     source = ref(x)  # hooks live as long as the graph, so they must not hold x
 
-    def pack(kept: Tensor) -> Tensor | tuple[torch.Size, tuple[int, ...], int]:
+    def pack(kept: Tensor) -> Any:
         same = kept is source() or kept._base is source()
         return (kept.size(), kept.stride(), kept.storage_offset()) if same else kept
 
-    def unpack(kept: Tensor | tuple[torch.Size, tuple[int, ...], int]) -> Tensor:
+    def unpack(kept: Any) -> Tensor:
         return kept if isinstance(kept, Tensor) else recipe().as_strided(*kept)
 
     with saved_tensors_hooks(pack, unpack):
@@ -80,25 +82,15 @@ def keeping_recipe(x: Tensor) -> Iterator[None]:
 
 
 class _Normed:
-    """Computes what a norm returned again: from what it was given, where it is a batch norm."""
+    """Computes again what a batch norm returned: ``scale · x + shift``."""
 
-    def __init__(self, normed: Tensor, x: Tensor, norm: nn.Module, node: torch.autograd.graph.Node | None) -> None:
-        statistics = _statistics(norm, node)
-        self.is_known = statistics is not None
-        self.kept, self.scale, self.shift = normed, None, None
+    def __init__(self, x: Tensor, scale: Tensor, shift: Tensor, dtype: torch.dtype) -> None:
+        self.x, self.scale, self.shift, self.dtype = x, scale, shift, dtype
         self.computed: Tensor | None = None
-        if statistics is not None:
-            mean, self.scale = statistics
-            if norm.weight is not None:
-                self.scale = self.scale * norm.weight.detach()
-            self.shift = -mean * self.scale if norm.bias is None else norm.bias.detach() - mean * self.scale
-            self.kept, self.dtype = x, normed.dtype
 
     def compute(self) -> Tensor:
         """Return it, and remember it for the activation, which asks next."""
-        if not self.is_known:
-            return self.kept
-        self.computed = torch.addcmul(self.shift, self.kept, self.scale).to(self.dtype)
+        self.computed = torch.addcmul(self.shift, self.x, self.scale).to(self.dtype)
         return self.computed
 
     def take(self) -> Tensor:
@@ -108,14 +100,20 @@ class _Normed:
         return normed
 
 
-def _statistics(norm: nn.Module, node: torch.autograd.graph.Node | None) -> tuple[Tensor, Tensor] | None:
-    """Return the mean and the inverse deviation that a batch norm used, or None for another norm."""
+def _affine(norm: nn.Module, node: Any) -> tuple[Tensor, Tensor] | None:
+    """Return the scale and the shift that a batch norm used, or None for another norm."""
     if type(norm) is not nn.BatchNorm1d:
         return None
     if not norm.training and norm.running_mean is not None and norm.running_var is not None:
-        return norm.running_mean.clone(), (norm.running_var + norm.eps).rsqrt()
-    mean, deviation = (getattr(node, f"_saved_result{i}", None) for i in (1, 2))
-    return None if mean is None or mean.numel() == 0 else (mean, deviation)
+        mean, scale = norm.running_mean, (norm.running_var + norm.eps).rsqrt()
+    elif hasattr(node, "_saved_result2"):
+        mean, scale = node._saved_result1, node._saved_result2
+    else:
+        return None
+    if norm.weight is None:
+        return scale, -mean * scale
+    scale = scale * norm.weight.detach()
+    return scale, norm.bias.detach() - mean * scale
 
 
 def _attach(x: Tensor, recipe: Callable[[], Tensor]) -> None:
@@ -125,5 +123,5 @@ def _attach(x: Tensor, recipe: Callable[[], Tensor]) -> None:
 def _may_recompute(x: Tensor) -> bool:
     if torch.compiler.is_compiling() or not (torch.is_grad_enabled() and x.requires_grad):
         return False
-    hooks = torch._C._autograd
+    hooks: Any = torch._C._autograd
     return hooks._saved_tensors_hooks_is_enabled() and hooks._top_saved_tensors_default_hooks(True) is None

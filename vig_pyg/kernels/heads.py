@@ -9,6 +9,11 @@ from torch import Tensor
 from torch.autograd import Function
 
 
+def is_autocasting(device_type: str) -> bool:
+    """Return whether autocast chooses the precision on a kind of device."""
+    return device_type != "meta" and torch.is_autocast_enabled(device_type)
+
+
 def head_linear(x: Tensor, weight: Tensor, bias: Tensor | None, heads: int) -> Tensor:
     r"""Return :math:`[x^1 W^1, x^2 W^2, \dots, x^h W^h] + b`, the same as a 1×1 convolution in ``heads`` groups.
 
@@ -38,7 +43,11 @@ def paired_head_linear(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor, heads
 
 def _head_products(bias: Tensor | None, *pairs: Tensor) -> Tensor:
     """Return ``Σ x W + b`` over pairs of ``x [N, heads · c]`` and ``W [heads, c, o]``, as ``[N, heads · o]``."""
-    if not torch.compiler.is_compiling() and not torch.is_autocast_enabled(pairs[0].device.type):
+    device = pairs[0].device.type
+    if is_autocasting(device):
+        dtype = torch.get_autocast_dtype(device)
+        bias, pairs = bias if bias is None else bias.to(dtype), tuple(part.to(dtype) for part in pairs)
+    if not torch.compiler.is_compiling():
         return _HeadProducts.apply(bias, *pairs)
     terms = [torch.bmm(_split(x, len(weight)), weight) for x, weight in zip(pairs[::2], pairs[1::2], strict=True)]
     out = sum(terms[1:], terms[0]).transpose(0, 1).flatten(1)
@@ -52,15 +61,17 @@ def _split(x: Tensor, heads: int) -> Tensor:
 
 class _HeadProducts(Function):
     @staticmethod
-    def forward(bias: Tensor | None, *pairs: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(bias: Tensor | None, *pairs: Tensor) -> Tensor:
         heads, _, width = pairs[1].shape
-        shape = len(pairs[0]), heads * width
-        out = pairs[0].new_empty(shape)
-        if bias is not None:
-            out.copy_(bias)
-        for place, (x, weight) in enumerate(zip(pairs[::2], pairs[1::2], strict=True)):
-            beta = 0 if bias is None and place == 0 else 1
-            _split(out, heads).baddbmm_(_split(x, heads), weight, beta=beta)
+        out = pairs[0].new_empty(len(pairs[0]), heads * width)
+        heads_of_out = _split(out, heads)
+        total = None if bias is None else bias.view(heads, 1, width)
+        for x, weight in zip(pairs[::2], pairs[1::2], strict=True):
+            if total is None:
+                torch.bmm(_split(x, heads), weight, out=heads_of_out)
+            else:
+                torch.baddbmm(total, _split(x, heads), weight, out=heads_of_out)
+            total = heads_of_out
         return out
 
     @staticmethod

@@ -14,10 +14,10 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.typing import Adj
 
 from vig_pyg.blocks import Block, ConvStem, Downsample, Head, PatchStem, pool_nodes
-from vig_pyg.conv.inputs import is_autocasting
 from vig_pyg.graph.edges import edges_from_list
 from vig_pyg.graph.image_graph import batch_graphs
 from vig_pyg.graph.layout import NodeLayout
+from vig_pyg.kernels.heads import is_autocasting
 
 Readout: TypeAlias = Literal["mean", "accumulated"]
 Inputs: TypeAlias = Tensor | Data
@@ -233,7 +233,7 @@ class VisionGNN(nn.Module):
             raise ValueError("there must be at least one image, got none")
         if not x.is_floating_point():
             raise TypeError(f"images must hold floating point numbers, got {x.dtype}: divide bytes by 255 first")
-        if x.dtype != self.pos_embed.dtype and not is_autocasting(x.device):
+        if x.dtype != self.pos_embed.dtype and not is_autocasting(x.device.type):
             raise TypeError(f"images must be {self.pos_embed.dtype} as the model's weights are, got {x.dtype}")
         if x.size(1) != self.in_chans:
             patch_channels = getattr(self.stem, "patch_channels", None)
