@@ -1,7 +1,7 @@
 """Speed and memory of the models and their parts: ``python -m benchmarks.speed --help``."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import timm
@@ -23,20 +23,23 @@ OTHERS = {
 }
 
 
-def model_contenders(name: str, conv: str, others: list[str], compiled: bool) -> dict[str, nn.Module]:
-    """Return ours, ours fused, the dense baseline with the same weights, the textbook version and timm's models."""
-    pyramid = name.startswith("pvig")
-    contenders: dict[str, nn.Module] = {"dense baseline": DenseViG(conv, pyramid)}
-    ours = timm.create_model(name, conv=conv)
-    contenders["ours"] = vig_pyg.load_checkpoint(ours, contenders["dense baseline"].state_dict())
-    contenders["ours, fused"] = vig_pyg.fuse_for_inference(ours)
-    if compiled:
-        contenders["ours, fused and compiled"] = torch.compile(contenders["ours, fused"], fullgraph=True)
-    if name == "vig_tiny" and conv == "max_relative":
+CONTENDERS = ("dense", "ours", "fused", "compiled", "textbook", *OTHERS)
+
+
+def model_contenders(name: str, chosen: Sequence[str]) -> dict[str, nn.Module]:
+    """Return the chosen ones of ours (the same weights as the dense baseline's), the textbook version and timm's."""
+    dense, ours = DenseViG(pyramid=name.startswith("pvig")), timm.create_model(name)
+    vig_pyg.load_checkpoint(ours, dense.state_dict())
+    fused = vig_pyg.fuse_for_inference(ours)
+    contenders = {"dense": dense, "ours": ours, "fused": fused}
+    if "compiled" in chosen:
+        contenders["compiled"] = torch.compile(fused, fullgraph=True)
+    if name == "vig_tiny" and "textbook" in chosen:
         from benchmarks.textbook_pyg import TextbookViG
 
-        contenders["textbook PyG"] = TextbookViG()
-    return contenders | {short: timm.create_model(OTHERS[short]) for short in others}
+        contenders["textbook"] = TextbookViG()
+    contenders |= {short: timm.create_model(full) for short, full in OTHERS.items() if short in chosen}
+    return {short: model for short, model in contenders.items() if short in chosen}
 
 
 def inference(model: nn.Module, images: torch.Tensor) -> Callable[[], object]:
@@ -67,11 +70,12 @@ def models(args: argparse.Namespace) -> dict[str, object]:
     for name in args.models:
         for batch in args.batches:
             images = torch.randn(batch, 3, 224, 224, device=args.device)
-            contenders = model_contenders(name, "max_relative", args.others, args.compile)
-            contenders = {n: m.to(args.device) for n, m in contenders.items()}
+            contenders = {n: m.to(args.device) for n, m in model_contenders(name, args.contenders).items()}
             calls = {n: inference(m, images) for n, m in contenders.items()}
             results[f"{name}, inference, batch {batch}"] = report(calls, args, "deit_tiny", batch)
-            calls = {n: training_step(m, images) for n, m in contenders.items() if "fused" not in n}
+            if batch == 1:  # batch norm of the pooled features needs two images
+                continue
+            calls = {n: training_step(m, images) for n, m in contenders.items() if n not in ("fused", "compiled")}
             results[f"{name}, training step, batch {batch}"] = report(calls, args, "deit_tiny", batch)
     return results
 
@@ -169,7 +173,7 @@ def memory(args: argparse.Namespace) -> dict[str, object]:
     large = "with torch.no_grad(): model.eval()(torch.randn(1, 3, 800, 1280))"
     features = "model = timm.create_model('pvig_small', features_only=True)\n"
     programs = {
-        "dense baseline, training step, batch 32": ("model = DenseViG()\n", step),
+        "dense, training step, batch 32": ("model = DenseViG()\n", step),
         "ours, training step, batch 32": ("model = timm.create_model('vig_tiny')\n", step),
         "pvig_small features of one 800×1280 image": (features, large),
     }
@@ -201,10 +205,9 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", default=list(SECTIONS), help=f"of {', '.join(SECTIONS)}")
     parser.add_argument("--models", nargs="+", default=["vig_tiny", "pvig_tiny"])
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8, 64])
-    parser.add_argument("--others", nargs="*", choices=OTHERS, default=list(OTHERS))
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--compile", action="store_true", help="also measure ours compiled")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     args = parser.parse_args()
     for section in args.sections:

@@ -38,3 +38,14 @@ def load_digits(size: int = 32) -> Split:
         members = random.permutation(np.flatnonzero(digits.target == digit))
         held_out[members[: round(len(members) / 5)]] = True
     return Split(images[~held_out], labels[~held_out], images[held_out], labels[held_out])
+
+
+def shift(images: Tensor, pixels: int, generator: torch.Generator | None = None) -> Tensor:
+    """Move every image ``[N, C, H, W]`` by up to ``pixels`` up, down, left or right; the border is repeated."""
+    batch, _, height, width = images.shape
+    padded = F.pad(images, (pixels,) * 4, mode="replicate")
+    top, left = torch.randint(0, 2 * pixels + 1, (2, batch, 1), generator=generator)
+    rows = top + torch.arange(height)
+    columns = left + torch.arange(width)
+    image = torch.arange(batch).view(-1, 1, 1)
+    return padded[image, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

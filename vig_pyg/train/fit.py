@@ -1,94 +1,322 @@
-"""A plain training loop for data sets that fit into memory."""
+"""The training loop. timm mixes, optimises and averages, accelerate spreads over devices; this joins them."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from __future__ import annotations
 
+import itertools
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
 import torch
 import torch.nn.functional as F
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import send_to_device
+from timm.data import Mixup
+from timm.optim import create_optimizer_v2
+from timm.scheduler import CosineLRScheduler
+from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
-from vig_pyg.train.digits import Split
+from vig_pyg.train.data import Batch, Data, load_data, loaders
+from vig_pyg.train.evaluate import check_labels, evaluate
+from vig_pyg.train.recipe import Recipe
+from vig_pyg.train.run import Epoch, Progress, draw_curves, open_run, save_state, states, write_metrics, write_whole
+from vig_pyg.train.weights import save_weights
+
+LOOK_EVERY = 10  # updates between two looks at the losses
 
 
-class Epoch(NamedTuple):
-    """What an epoch gave: mean training loss, and accuracy on the held-out images (0 to 1)."""
-
-    loss: float
-    accuracy: float
+class Interrupted(KeyboardInterrupt):
+    """A training was asked to stop, and did behind an update."""
 
 
 def fit(
     model: nn.Module,
-    data: Split,
+    data: Data | str,
+    recipe: Recipe,
+    out: str | Path | None = None,
     *,
-    epochs: int,
-    batch_size: int = 48,
-    learning_rate: float = 3e-3,
-    weight_decay: float = 0.05,
-    label_smoothing: float = 0.1,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    resume: bool = False,
+    accelerator: Accelerator | None = None,
+    on_look: Callable[[Progress, float], None] = lambda *_: None,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> list[Epoch]:
-    """Train with AdamW, a one-cycle cosine schedule and random shifts; return what every epoch gave.
+    """Train a model; return what every epoch gave.
+
+    With a folder, the state is written there every ``checkpoint_minutes``, behind the last epoch, and when the process
+    is asked to stop (Ctrl-C, SIGTERM); ``resume`` goes on from it. On one CPU process the weights are then equal, bit
+    by bit, to those of a training that was never interrupted: everything random follows from the seed and the update.
 
     Args:
-        model: From images to logits.
-        data: Images and labels.
-        epochs: Passes over the training images.
-        batch_size: Images per step; an incomplete last batch is left out.
-        learning_rate: Its highest value.
-        weight_decay: As in AdamW; not on biases, norms and positions.
-        label_smoothing: Share of the target spread over all classes.
+        model: From images to logits, one per class of the data.
+        data: What :func:`~vig_pyg.train.load_data` returns or takes.
+        recipe: How to train. Its ``model``, ``conv``, ``data`` and ``init`` are only written down.
+        out: Folder of the run: recipe, setting, metrics, curves, state, and the ``best`` and ``last`` weights.
+        resume: Go on with the run in ``out``.
+        accelerator: Devices, processes and precision; by default what accelerate finds.
+        on_look: Called every few updates with the progress and the loss.
         on_epoch: Called behind every epoch.
 
     Raises:
-        ValueError: ``epochs`` is below 1.
+        ValueError: batch, labels or data do not fit.
+        FileExistsError: ``out`` holds something else.
+        FloatingPointError: the loss is not finite.
+        Interrupted: the process was asked to stop.
     """
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}")
-    device = next(model.parameters()).device
-    images, labels = data.train_images.to(device), data.train_labels.to(device)
-    steps = len(images) // batch_size
-    decayed = [p for p in model.parameters() if p.dim() > 1 and p.size(0) > 1]
-    others = [p for p in model.parameters() if not (p.dim() > 1 and p.size(0) > 1)]
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=epochs * steps, pct_start=0.15)
-    history = []
-    for _ in range(epochs):
-        model.train()
-        total = torch.zeros((), device=device)
-        for chosen in torch.randperm(len(images), device=device)[: steps * batch_size].view(steps, batch_size):
-            logits = model(shift(images[chosen]))
-            loss = F.cross_entropy(logits, labels[chosen], label_smoothing=label_smoothing)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            total += loss.detach()
-        history.append(Epoch(total.item() / steps, accuracy(model, data.test_images, data.test_labels)))
-        if on_epoch is not None:
-            on_epoch(history[-1])
-    return history
+    accelerator = accelerator or accelerator_for(recipe)
+    data = load_data(data, recipe.image_size or 32) if isinstance(data, str) else data
+    training = _Training(model, data, recipe, accelerator, None if out is None else Path(out), on_look)
+    training.open(resume)
+    with _stop_signals() as training.stop:
+        while training.progress.epoch < recipe.epochs:
+            on_epoch(training.epoch())
+    training.close()
+    return training.progress.history
 
 
-def shift(images: Tensor, pixels: int = 2) -> Tensor:
-    """Move every image by up to ``pixels`` up, down, left or right; the border is repeated."""
-    batch, _, height, width = images.shape
-    padded = F.pad(images, (pixels,) * 4, mode="replicate")
-    top, left = torch.randint(0, 2 * pixels + 1, (2, batch, 1), device=images.device)
-    rows = top + torch.arange(height, device=images.device)
-    columns = left + torch.arange(width, device=images.device)
-    image = torch.arange(batch, device=images.device).view(-1, 1, 1)
-    return padded[image, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+def accelerator_for(recipe: Recipe, device: str | None = None) -> Accelerator:
+    """Return accelerate's view of devices and processes, in the recipe's precision; ``device="cpu"`` uses no GPU."""
+    AcceleratorState._reset_state()  # a notebook may have trained in another precision before
+    return Accelerator(cpu=device == "cpu", mixed_precision=recipe.precision)
 
 
-@torch.no_grad()
-def accuracy(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int = 256) -> float:
-    """Return the share of images that the model classifies correctly, in evaluation mode."""
-    model.eval()
-    device = next(model.parameters()).device
-    correct = 0
-    for i in range(0, len(images), batch_size):
-        predicted = model(images[i : i + batch_size].to(device)).argmax(1).cpu()
-        correct += int((predicted == labels[i : i + batch_size]).sum())
-    return correct / len(images)
+def images_at_once(recipe: Recipe, processes: int) -> int:
+    """Return how many images of a batch one process takes at once: the most that divide its share.
+
+    Raises:
+        ValueError: the processes cannot share the batch.
+    """
+    share, rest = divmod(recipe.batch, processes)
+    if rest:
+        raise ValueError(f"batch={recipe.batch} cannot be shared by {processes} processes: take a multiple of them")
+    return next(n for n in range(min(share, recipe.device_batch), 0, -1) if share % n == 0)
+
+
+class _Training:
+    """One training: its model, optimiser and schedule, how far it is, and how it goes on."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: Data,
+        recipe: Recipe,
+        accelerator: Accelerator,
+        out: Path | None,
+        on_look: Callable[[Progress, float], None],
+    ) -> None:
+        self.recipe, self.accelerator, self.out, self.on_look = recipe, accelerator, out, on_look
+        self.data, self.classes = data, len(data.classes)
+        at_once = images_at_once(recipe, accelerator.num_processes)
+        self.train, self.test = loaders(
+            data, model, recipe, at_once, accelerator.process_index, accelerator.num_processes
+        )
+        self.updates = len(data.train) // recipe.batch
+        self.steps = recipe.batch // (at_once * accelerator.num_processes)  # of one update
+        accelerator.gradient_accumulation_steps = self.steps
+        self.mixup = _mixup(recipe, self.classes)
+        if recipe.sync_batch_norm and accelerator.num_processes > 1:
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        if recipe.gradient_checkpointing:
+            model.set_grad_checkpointing()
+        self.plain = model
+        model = model.to(accelerator.device)
+        self.average = ModelEmaV3(model, decay=recipe.weight_averaging) if recipe.weight_averaging else None
+        optimizer = create_optimizer_v2(
+            model, recipe.optimizer, recipe.scaled_learning_rate, recipe.weight_decay, layer_decay=recipe.layer_decay
+        )
+        self.schedule = _schedule(optimizer, recipe, self.updates)
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        self.forward = torch.compile(self.model) if recipe.compile else self.model
+        self.progress = Progress()
+        self.losses: list[Tensor] = []
+        self.stop = threading.Event()
+        self.saved_at = time.monotonic()
+
+    def open(self, resume: bool) -> None:
+        """Make the folder, or take the state from it."""
+        self.accelerator.register_for_checkpointing(self.progress, *([self.average] if self.average else []))
+        if self.out is None:
+            return
+        if self.accelerator.is_main_process:
+            open_run(self.out, self.recipe, resume)
+        self.accelerator.wait_for_everyone()
+        if resume and states(self.out):
+            self.accelerator.load_state(str(states(self.out)[-1]))
+
+    def epoch(self) -> Epoch:
+        """Train for what is left of an epoch and evaluate."""
+        progress, start, waited = self.progress, time.perf_counter(), 0.0
+        self.plain.train()
+        if hasattr(self.train.sampler, "first_update"):
+            self.train.sampler.epoch, self.train.sampler.first_update = progress.epoch, progress.update
+        batches = itertools.islice(self.train, (self.updates - progress.update) * self.steps)
+        while progress.update < self.updates:
+            before = time.perf_counter()
+            chosen = list(itertools.islice(batches, self.steps))
+            waited += time.perf_counter() - before
+            self._update(chosen)
+            last = progress.update == self.updates
+            if last or len(self.losses) == LOOK_EVERY or self.accelerator.num_processes == 1 and self.stop.is_set():
+                self._look()
+        found = evaluate(self._weights(), self.test, self.classes, self.accelerator.device)
+        rate = max(group["lr"] for group in self.optimizer.param_groups)
+        seconds = time.perf_counter() - start
+        loss = progress.loss_sum / self.updates
+        progress.history.append(Epoch(loss, found.top1, found.top5, rate, seconds, waited / seconds))
+        progress.epoch, progress.update, progress.loss_sum = progress.epoch + 1, 0, 0.0
+        self._keep()
+        return progress.history[-1]
+
+    def close(self) -> None:
+        """Write the last weights and the curves."""
+        if self.out is not None and self.accelerator.is_main_process:
+            self._save_weights("last")
+            write_whole(self.out / "curves.png", lambda path: draw_curves(path, self.progress.history))
+        self.accelerator.wait_for_everyone()
+
+    def _update(self, batches: list[Batch]) -> None:
+        """Take one step of the optimiser on a whole batch."""
+        recipe, accelerator, number = self.recipe, self.accelerator, self._number()
+        self.schedule.step_update(number)
+        _seed(recipe.seed, number, accelerator.process_index)
+        total = torch.zeros((), device=accelerator.device)
+        for batch in batches:
+            check_labels(batch, self.classes)
+            self._count_broken(batch.broken)
+            images, labels = send_to_device((batch.images, batch.labels), accelerator.device, non_blocking=True)
+            if self.mixup is not None:
+                images, labels = self.mixup(images, labels)
+            with accelerator.accumulate(self.model):
+                with accelerator.autocast():
+                    loss = F.cross_entropy(self.forward(images), labels, label_smoothing=self._smoothing())
+                accelerator.backward(loss)
+                if recipe.clip_gradient and accelerator.sync_gradients:
+                    accelerator.clip_grad_norm_(self.model.parameters(), recipe.clip_gradient)
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+            total += loss.detach() / len(batches)
+        if self.average is not None:
+            self.average.update(self.plain, step=number)
+        self.losses.append(total)
+        self.progress.update += 1
+
+    def _look(self) -> None:
+        """Add up the losses since the last look, refuse what is not finite, and see whether to write or to stop."""
+        losses = self.accelerator.reduce(torch.stack(self.losses), "mean").tolist()
+        self.losses.clear()
+        for number, loss in enumerate(losses, start=self._number() - len(losses)):
+            if not math.isfinite(loss):
+                raise FloatingPointError(self._not_finite(loss, number))
+            self.progress.loss_sum += loss
+        self.on_look(self.progress, losses[-1])
+        stop = self._any(self.stop.is_set())
+        late = time.monotonic() - self.saved_at > 60 * self.recipe.checkpoint_minutes
+        if self.out is not None and (stop or self._any(late)):
+            self._save()
+        if stop:
+            raise Interrupted("asked to stop" + (f"; the state is in {self.out}" if self.out else ""))
+
+    def _keep(self) -> None:
+        """Write what an epoch gave: metrics, the best weights and, behind the last, the state."""
+        progress = self.progress
+        if self.out is None:
+            return
+        if self.accelerator.is_main_process:
+            write_metrics(self.out, progress.history)
+            if progress.history[-1].accuracy >= max(epoch.accuracy for epoch in progress.history):
+                self._save_weights("best")
+        self.accelerator.wait_for_everyone()
+        if progress.epoch == self.recipe.epochs:
+            self._save()
+
+    def _save(self) -> None:
+        assert self.out is not None
+        save_state(self.accelerator, self.out, self.progress)
+        self.saved_at = time.monotonic()
+
+    def _save_weights(self, name: str) -> None:
+        assert self.out is not None
+        save_weights(self._weights(), self.out / name, self.recipe, self.data, self.progress.history)
+
+    def _weights(self) -> nn.Module:
+        return self.average.module if self.average is not None else self.plain
+
+    def _number(self) -> int:
+        return self.progress.epoch * self.updates + self.progress.update
+
+    def _smoothing(self) -> float:
+        return 0.0 if self.mixup is not None else self.recipe.label_smoothing  # mixing smooths by itself
+
+    def _any(self, condition: bool) -> bool:
+        """Return whether a condition holds in any process."""
+        if self.accelerator.num_processes == 1:
+            return condition
+        flag = torch.tensor(float(condition), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(flag, "sum") > 0)
+
+    def _count_broken(self, names: list[str]) -> None:
+        self.progress.broken.update(names)
+        broken, images = len(self.progress.broken), len(self.data.train)
+        if broken > self.recipe.broken_share * images:
+            raise ValueError(
+                f"{broken} of {images} training images do not decode, more than broken_share={self.recipe.broken_share} "
+                f"allows; {sorted(self.progress.broken)[0]} is one"
+            )
+
+    def _not_finite(self, loss: float, number: int) -> str:
+        rate = self.schedule._get_lr(number)[0]
+        kept = states(self.out)[-1:] if self.out is not None else []
+        where = f"the last good state is {kept[0]}" if kept else "no state was written yet"
+        return f"the loss is {loss} at update {number + 1}, with learning rate {rate:.3g}; {where}"
+
+
+def _mixup(recipe: Recipe, classes: int) -> Mixup | None:
+    if recipe.mixup == recipe.cutmix == 0:
+        return None
+    return Mixup(recipe.mixup, recipe.cutmix, label_smoothing=recipe.label_smoothing, num_classes=classes)
+
+
+def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, updates: int) -> CosineLRScheduler:
+    return CosineLRScheduler(
+        optimizer,
+        t_initial=max(1, recipe.epochs * updates - int(recipe.warmup_epochs * updates)),
+        lr_min=recipe.min_learning_rate,
+        warmup_t=int(recipe.warmup_epochs * updates),
+        warmup_lr_init=recipe.warmup_learning_rate,
+        warmup_prefix=True,
+        t_in_epochs=False,
+    )
+
+
+def _seed(seed: int, update: int, rank: int) -> None:
+    """Let everything random in an update follow from its number."""
+    drawn = np.random.SeedSequence([seed, update, rank]).generate_state(2)
+    torch.manual_seed(int(drawn[0]))
+    np.random.seed(drawn[1])
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Yield an event that Ctrl-C and SIGTERM set; the second Ctrl-C stops at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(number: int, _: object) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

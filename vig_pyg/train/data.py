@@ -1,0 +1,267 @@
+"""Data sets: the built-in digits, folders of images, and whatever timm's names reach."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from timm.data import create_dataset, create_transform, resolve_data_config
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torchvision.datasets import ImageFolder
+
+from vig_pyg.train.digits import load_digits, shift
+from vig_pyg.train.recipe import Recipe
+from vig_pyg.train.sampler import Draw, EpochSampler, OnceSampler
+
+NOTHING = -1  # the label of what counts for nothing: padding, and images that do not decode
+TEST_FOLDERS = ("val", "validation", "test")
+TRIES = 20  # broken images in a row before one gives up
+
+
+class Batch(NamedTuple):
+    """Images ``[B, C, H, W]``, labels ``[B]``, and the names of images that did not decode."""
+
+    images: Tensor
+    labels: Tensor
+    broken: list[str]
+
+
+class Data(NamedTuple):
+    """A data set for classification: images with labels to train on and held out, and the names of the classes."""
+
+    name: str
+    train: Any
+    test: Any
+    classes: list[str]
+    channels: int = 3
+
+
+class Memory(Dataset):
+    """Images that lie in memory as tensors, moved by some pixels for training.
+
+    Args:
+        images: ``[N, C, H, W]``, normalised.
+        labels: ``[N]``.
+        pixels: Each image is moved by up to so many, where its draw has a seed.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, pixels: int = 0) -> None:
+        self.images, self.labels, self.pixels = images, labels, pixels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitems__(self, draws: Sequence[Draw]) -> Batch:
+        """Return what was drawn, as one batch."""
+        index = torch.tensor([draw.index for draw in draws])
+        images, labels = self.images[index], self.labels[index].masked_fill(index < 0, NOTHING)
+        seed = draws[0].seed
+        if self.pixels and seed is not None:
+            images = shift(images, self.pixels, torch.Generator().manual_seed(seed))
+        return Batch(images, labels, [])
+
+
+class Images(Dataset):
+    """Images that are decoded and augmented when they are drawn; the draw's seed decides everything random.
+
+    An image that does not decode is replaced by the next one in training, and counts for nothing in a test.
+
+    Args:
+        source: Gives ``(PIL image, label)`` by number.
+        transform: From a PIL image to a tensor.
+    """
+
+    def __init__(self, source: Any, transform: Callable[[Any], Tensor]) -> None:
+        self.source, self.transform = source, transform
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitems__(self, draws: Sequence[Draw]) -> Batch:
+        """Return what was drawn, as one batch."""
+        images: list[Tensor | None] = []
+        labels, broken = [], []
+        for index, seed in draws:
+            image, label, names = self._draw(index, seed)
+            images.append(image)
+            labels.append(label)
+            broken += names
+        shape = next((image.shape for image in images if image is not None), (3, 1, 1))
+        stacked = torch.stack([torch.zeros(shape) if image is None else image for image in images])
+        return Batch(stacked, torch.tensor(labels), broken)
+
+    def _draw(self, index: int, seed: int | None) -> tuple[Tensor | None, int, list[str]]:
+        if seed is not None:
+            random.seed(seed)
+            np.random.seed(seed)
+            torch.manual_seed(seed)
+        broken: list[str] = []
+        while index >= 0:
+            try:
+                image, label = self.source[index]
+                return self.transform(image.convert("RGB")), int(label), broken
+            except (OSError, SyntaxError, ValueError) as error:  # what PIL raises for damaged files
+                broken.append(self.name(index))
+                if len(broken) == TRIES:
+                    raise ValueError(f"{TRIES} images in a row do not decode, {broken[-1]} the last: {error}") from error
+                index = (index + 1) % len(self) if seed is not None else -1
+        return None, NOTHING, broken
+
+    def name(self, index: int) -> str:
+        """Return the file of an image, or its number."""
+        samples = getattr(self.source, "samples", None)
+        return str(samples[index][0]) if samples else f"image {index}"
+
+
+class Part(Dataset):
+    """Some samples of a folder of images."""
+
+    def __init__(self, folder: ImageFolder, chosen: Sequence[int]) -> None:
+        self.folder, self.samples = folder, [folder.samples[i] for i in chosen]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        path, label = self.samples[index]
+        return self.folder.loader(path), label
+
+
+def load_data(name: str, image_size: int = 32, root: str = "data") -> Data:
+    """Return a data set.
+
+    Args:
+        name: ``digits``; a folder with ``train`` and ``val`` folders of one folder per class, or with one folder per
+            class, of which a fifth is then held out; or a name for timm's ``create_dataset`` (``torch/cifar10``, …).
+        image_size: Side of the built-in images.
+        root: Where timm's data sets lie or are downloaded to.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or there are no images in it.
+        ValueError: there is one class only, or timm cannot load it.
+    """
+    if name == "digits":
+        split = load_digits(image_size)
+        train, test = Memory(split.train_images, split.train_labels), Memory(split.test_images, split.test_labels)
+        return Data(name, train, test, [str(digit) for digit in range(10)], channels=1)
+    if "/" in name and not Path(name).exists() and name.split("/")[0] in ("torch", "hfds", "hfids", "tfds", "wds"):
+        return _from_timm(name, root)
+    data = _from_folder(Path(name))
+    if len(data.classes) < 2:
+        raise ValueError(f"{name} has one class only ({data.classes[0]}): classification needs at least two folders")
+    return data
+
+
+def _from_folder(path: Path) -> Data:
+    if not path.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(path)!r}: --data takes digits, an image folder, or torch/cifar10")
+    try:
+        if (path / "train").is_dir():
+            train = ImageFolder(str(path / "train"))
+            test_path = next((path / name for name in TEST_FOLDERS if (path / name).is_dir()), None)
+            if test_path is not None:
+                test = ImageFolder(str(test_path))
+                if test.classes != train.classes:
+                    differing = sorted(set(test.classes) ^ set(train.classes))[0]
+                    raise ValueError(f"{test_path} and {path / 'train'} have other classes, {differing!r} first")
+                return Data(str(path), train, test, train.classes)
+        else:
+            train = ImageFolder(str(path))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path} holds no images in folders, one per class ({error})") from None
+    held_out = _every_fifth([label for _, label in train.samples])
+    kept = sorted(set(range(len(train.samples))) - set(held_out))
+    return Data(str(path), Part(train, kept), Part(train, held_out), train.classes)
+
+
+def _every_fifth(labels: Sequence[int]) -> list[int]:
+    """Return a fifth of every class, always the same."""
+    random_state, chosen = np.random.RandomState(0), []
+    for label in sorted(set(labels)):
+        members = random_state.permutation(np.flatnonzero(np.array(labels) == label))
+        chosen += members[: max(1, round(len(members) / 5))].tolist()
+    return sorted(chosen)
+
+
+def _from_timm(name: str, root: str) -> Data:
+    try:
+        train = create_dataset(name, root=root, split="train", is_training=True, download=True)
+        test = create_dataset(name, root=root, split="validation", download=True)
+    except Exception as error:  # every reader raises its own
+        raise ValueError(f"timm cannot load {name!r} from {root!r}: {str(error).splitlines()[0]}") from error
+    classes = getattr(train, "classes", None) or list(getattr(getattr(train, "reader", None), "class_to_idx", {}))
+    return Data(name, train, test, [str(c) for c in classes])
+
+
+def loaders(
+    data: Data, model: nn.Module, recipe: Recipe, device_batch: int, rank: int = 0, processes: int = 1
+) -> tuple[DataLoader, DataLoader]:
+    """Return what loads a process's batches for training and for testing.
+
+    Crop, interpolation and normalisation are those of the model's weights.
+
+    Raises:
+        ValueError: there are fewer images than the batch takes.
+    """
+    train, test = data.train, data.test
+    if isinstance(train, Memory):
+        train = Memory(train.images, train.labels, recipe.shift)
+    else:
+        train, test = (_transformed(part, model, recipe, part is train) for part in (train, test))
+    options: dict[str, Any] = {
+        "num_workers": recipe.workers,
+        "persistent_workers": recipe.workers > 0,
+        "pin_memory": torch.cuda.is_available(),
+    }
+    if isinstance(train, IterableDataset):
+        options |= {"collate_fn": _collate}
+        return DataLoader(train, device_batch, drop_last=True, **options), DataLoader(test, device_batch, **options)
+    if len(train) < recipe.batch:
+        raise ValueError(f"batch={recipe.batch} is more than the {len(train)} training images of {data.name}: lower it")
+    options |= {"collate_fn": _as_it_is}
+    repeats = recipe.repeated_augmentation
+    drawn = EpochSampler(len(train), recipe.batch, device_batch, recipe.seed, repeats, rank, processes)
+    once = OnceSampler(len(test), rank, processes)
+    return DataLoader(train, device_batch, sampler=drawn, **options), DataLoader(test, device_batch, sampler=once, **options)
+
+
+def test_transform(model: nn.Module, image_size: int | None = None) -> Callable[[Any], Tensor]:
+    """Return how an image is prepared for a model outside of training."""
+    return create_transform(**data_config(model, image_size))
+
+
+def data_config(model: nn.Module, image_size: int | None = None) -> dict[str, Any]:
+    """Return timm's settings for the images of a model: size, crop, interpolation, mean and deviation."""
+    given = {} if image_size is None else {"img_size": image_size}
+    return resolve_data_config(given, model=model)
+
+
+def _transformed(part: Any, model: nn.Module, recipe: Recipe, training: bool) -> Any:
+    transform = test_transform(model, recipe.image_size)
+    if training:
+        transform = create_transform(
+            **{**data_config(model, recipe.image_size), "is_training": True},
+            scale=(recipe.crop_scale, 1.0),
+            hflip=recipe.flip,
+            auto_augment=recipe.rand_augment,
+            color_jitter=recipe.color_jitter or None,
+            re_prob=recipe.random_erasing,
+        )
+    if isinstance(part, IterableDataset):
+        part.transform = transform  # type: ignore[attr-defined]
+        return part
+    return Images(part, transform)
+
+
+def _collate(samples: Sequence[tuple[Tensor, int]]) -> Batch:
+    images, labels = zip(*samples, strict=True)
+    return Batch(torch.stack(images), torch.tensor(labels), [])
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch

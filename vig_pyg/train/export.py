@@ -1,0 +1,68 @@
+"""Models as files for other runtimes: ONNX and ``torch.export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from vig_pyg.models.fuse import fold_batch_norm
+from vig_pyg.train.run import write_whole
+
+Format = Literal["onnx", "torch-export"]
+
+
+def export(model: nn.Module, images: Tensor, path: Path, to: Format = "onnx", dynamic_batch: bool = False) -> None:
+    """Write a model, its batch norms folded, for images of one size. What is written needs none of our code.
+
+    Args:
+        model: From images to logits.
+        images: An example, ``[B, C, H, W]``; its batch is the only one that works unless ``dynamic_batch``.
+        path: The file, ``.onnx`` or ``.pt2``.
+        to: What to write.
+        dynamic_batch: Any number of images will do.
+
+    Raises:
+        ValueError: another format.
+    """
+    if to not in ("onnx", "torch-export"):
+        raise ValueError(f"--to must be onnx or torch-export, got {to!r}")
+    program = plain_program(fold_batch_norm(model), images, dynamic_batch)
+    if to == "torch-export":
+        write_whole(path, lambda partial: torch.export.save(program, partial.open("wb")))
+        return
+    onnx = torch.onnx.export(program, input_names=["images"], output_names=["logits"], verbose=False)
+    write_whole(path, lambda partial: onnx.save(str(partial)))
+
+
+def plain_program(model: nn.Module, images: Tensor, dynamic_batch: bool) -> ExportedProgram:
+    """Return a model as a program of torch's own operations."""
+    if dynamic_batch and len(images) < 2:
+        images = images.repeat(2, 1, 1, 1)  # a batch of one would be taken for a constant
+    shapes = ({0: Dim("batch", min=1)},) if dynamic_batch else None
+    with torch.no_grad():
+        program = torch.export.export(model.eval(), (images,), dynamic_shapes=shapes)
+    ops = torch.ops.vig_pyg
+    return program.run_decompositions(
+        {
+            ops.best_columns.default: lambda scores, k: scores.topk(k).indices,
+            ops.neighbour_extremum.default: _extremum_of_rows,
+            ops.neighbour_sum.default: lambda x, ptr, index: _rows(x, ptr, index).sum(1),
+        }
+    )
+
+
+def _rows(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
+    """Return the neighbours' features ``[N, k, C]``; every node of a model's graph has as many."""
+    return x[index.view(ptr.size(0) - 1, -1)]
+
+
+def _extremum_of_rows(
+    x: Tensor, centre: Tensor | None, ptr: Tensor, index: Tensor, max_degree: int, largest: bool, with_winner: bool
+) -> tuple[Tensor, Tensor]:
+    values = _rows(x, ptr, index)
+    out = values.amax(1) if largest else values.amin(1)
+    return out if centre is None else out - centre, index.new_empty(0, dtype=torch.int32)

@@ -1,0 +1,93 @@
+"""Classifying image files, one batch after the other."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+from timm.data.readers.img_extensions import is_img_extension
+from torch import Tensor, nn
+
+
+class Prediction(NamedTuple):
+    """The best guesses for a file, the best first, with their probabilities; or why it could not be read."""
+
+    path: Path
+    guesses: list[tuple[str, float]]
+    error: str | None = None
+
+
+def find_images(places: Iterable[str | Path]) -> Iterator[Path]:
+    """Yield the image files that files, folders (searched through) and patterns name, each folder in order.
+
+    Raises:
+        FileNotFoundError: a place names no image.
+    """
+    for place in places:
+        path, empty = Path(place), True
+        found = sorted(path.rglob("*")) if path.is_dir() else map(Path, sorted(glob.glob(str(place), recursive=True)))
+        for file in [path] if path.is_file() else found:
+            if path.is_file() or is_img_extension(file.suffix.lower()):
+                empty = False
+                yield file
+        if empty:
+            raise FileNotFoundError(f"{str(place)!r} names no image: give files, folders or a pattern such as '*.jpg'")
+
+
+@torch.no_grad()
+def predict(
+    model: nn.Module,
+    classes: list[str],
+    files: Iterable[Path],
+    transform: Callable[[Any], Tensor],
+    *,
+    top: int = 5,
+    batch: int = 32,
+    device: torch.device | str = "cpu",
+) -> Iterator[Prediction]:
+    """Yield a prediction for every file, in their order, holding one batch in memory.
+
+    Args:
+        model: From images to logits.
+        classes: Their names.
+        files: Image files.
+        transform: From a PIL image to the model's input.
+        top: How many guesses to give, at most all.
+        batch: Images at once.
+        device: Where the model is.
+
+    Raises:
+        ValueError: ``top`` or ``batch`` is below 1.
+    """
+    if top < 1 or batch < 1:
+        raise ValueError(f"top and batch must be at least 1, got {top} and {batch}")
+    model.eval()
+    mode = "L" if getattr(model, "in_chans", 3) == 1 else "RGB"
+    waiting = iter(files)
+    while chunk := list(islice(waiting, batch)):
+        images = [_read(path, transform, mode) for path in chunk]
+        readable = [image for image in images if isinstance(image, Tensor)]
+        best: Iterator[Any] = iter(())
+        if readable:
+            shares = model(torch.stack(readable).to(device)).float().softmax(1).topk(min(top, len(classes)))
+            best = zip(shares.indices.tolist(), shares.values.tolist(), strict=True)
+        for path, image in zip(chunk, images, strict=True):
+            if isinstance(image, Tensor):
+                indices, values = next(best)
+                yield Prediction(path, [(classes[i], share) for i, share in zip(indices, values, strict=True)])
+            else:
+                yield Prediction(path, [], image)
+
+
+def _read(path: Path, transform: Callable[[Any], Tensor], mode: str) -> Tensor | str:
+    """Return an image as the model's input, or what is wrong with the file."""
+    try:
+        with Image.open(path) as image:
+            return transform(image.convert(mode))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return str(error)

@@ -1,0 +1,179 @@
+"""A run's folder. Files appear whole or not at all, and the last good state is never lost."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from accelerate import Accelerator
+
+from vig_pyg.train.recipe import Recipe, read_recipe
+
+RECIPE, SETTING, METRICS, STATE = "recipe.yaml", "run.json", "metrics.csv", "state-"
+MAY_CHANGE = ("workers", "checkpoint_minutes", "broken_share")  # of a recipe when a run is resumed
+PACKAGES = ("vig_pyg", "torch", "torchvision", "torch_geometric", "timm", "accelerate", "numpy")
+
+
+class Epoch(NamedTuple):
+    """What an epoch gave. Accuracies are shares of the held-out images, ``waiting`` of the time spent on data."""
+
+    loss: float
+    accuracy: float
+    top5: float
+    learning_rate: float
+    seconds: float
+    waiting: float
+
+
+@dataclass
+class Progress:
+    """How far a training has come: part of its state."""
+
+    epoch: int = 0
+    update: int = 0
+    """Updates made in this epoch."""
+    loss_sum: float = 0.0
+    """Of this epoch's updates."""
+    history: list[Epoch] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
+    """Images that did not decode."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all fields."""
+        return asdict(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take all fields over."""
+        vars(self).update(state, history=[Epoch(*epoch) for epoch in state["history"]])
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a file beside ``path`` and put it in its place once it is on the disk."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        write(partial)
+        _to_disk(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def open_run(out: Path, recipe: Recipe, resume: bool) -> None:
+    """Make the folder of a run, or enter that of an interrupted one.
+
+    Raises:
+        FileExistsError: the folder holds another run or other files.
+        FileNotFoundError: there is nothing to resume.
+        ValueError: the run to resume had another recipe; names the first key that differs.
+        OSError: the folder cannot be written.
+    """
+    if resume:
+        if not (out / RECIPE).is_file():
+            raise FileNotFoundError(f"there is no run in {out} to resume: leave out --resume")
+        before, now = asdict(read_recipe(out / RECIPE)), asdict(recipe)
+        for key in before:
+            if before[key] != now[key] and key not in MAY_CHANGE:
+                raise ValueError(f"the run in {out} has {key}={before[key]!r}, not {now[key]!r}: resume it as it was")
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        what = "holds a run: add --resume to go on with it, or" if (out / RECIPE).exists() else "is not empty:"
+        raise FileExistsError(f"{out} {what} choose another folder with --out")
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / SETTING, lambda path: path.write_text(json.dumps(describe(recipe), indent=1) + "\n"))
+    write_whole(out / RECIPE, recipe.save)
+
+
+def describe(recipe: Recipe) -> dict[str, Any]:
+    """Return what, beside the recipe, is needed to repeat a run."""
+    return {
+        "command": sys.argv,
+        "seed": recipe.seed,
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "versions": {package: _version(package) for package in PACKAGES},
+    }
+
+
+def save_state(accelerator: Accelerator, out: Path, progress: Progress) -> None:
+    """Write the state of a training and delete the one before. All processes call it together."""
+    name = f"{STATE}{progress.epoch:05d}-{progress.update:07d}"
+    partial = out / f"{name}.partial"
+    try:
+        if accelerator.is_main_process:
+            shutil.rmtree(partial, ignore_errors=True)
+        accelerator.wait_for_everyone()
+        accelerator.save_state(str(partial))
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            for path in [*partial.rglob("*"), partial]:
+                _to_disk(path)
+            before = [path for path in states(out) if path.name != name]
+            shutil.rmtree(out / name, ignore_errors=True)
+            os.replace(partial, out / name)
+            _to_disk(out)
+            for path in before:
+                shutil.rmtree(path, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def states(out: Path) -> list[Path]:
+    """Return the whole states in a run's folder, the last one last."""
+    return sorted(path for path in out.glob(f"{STATE}*") if path.suffix != ".partial")
+
+
+def write_metrics(out: Path, history: Sequence[Epoch]) -> None:
+    """Write what every epoch gave, as CSV."""
+
+    def write(path: Path) -> None:
+        with path.open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["epoch", *Epoch._fields])
+            rows.writerows([number, *epoch] for number, epoch in enumerate(history, start=1))
+
+    write_whole(out / METRICS, write)
+
+
+def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
+    """Draw the training loss and the held-out accuracy over the epochs."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    epochs = range(1, len(history) + 1)
+    for axes, values, title in zip(
+        figure.subplots(1, 2),
+        ([epoch.loss for epoch in history], [100 * epoch.accuracy for epoch in history]),
+        ("training loss", "held-out accuracy, %"),
+        strict=True,
+    ):
+        axes.plot(epochs, values, marker="." if len(history) < 30 else None)
+        axes.set(title=title, xlabel="epoch")
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=110, format="png")
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,140 @@
+"""Models for a recipe, and their weights in timm's layout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import timm
+from safetensors.torch import save_file
+from timm.models import is_model, list_models
+from timm.models._hub import save_config_for_hf
+from torch import nn
+
+from vig_pyg.models.checkpoint import checkpoint_filter_fn, load_checkpoint, read_checkpoint
+from vig_pyg.train.recipe import Recipe
+from vig_pyg.train.run import Epoch, write_whole
+
+if TYPE_CHECKING:
+    from vig_pyg.train.data import Data
+
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+
+
+def build_model(recipe: Recipe, classes: int, channels: int = 3) -> nn.Module:
+    """Return the model of a recipe, for so many classes and channels, with its first weights.
+
+    Raises:
+        ValueError: timm knows no model of that name (the sentence names the nearest), an option does not fit, or the
+            weights to start from are of another model.
+        FileNotFoundError: there are no weights to start from.
+    """
+    check_model_name(recipe.model)
+    options = dict(recipe.model_options)
+    if recipe.conv is not None:
+        options["conv"] = recipe.conv
+    if recipe.image_size is not None:
+        options["img_size"] = recipe.image_size
+    drop_path = (0.3 if recipe.model.endswith("_base") else 0.1) if recipe.drop_path is None else recipe.drop_path
+    try:
+        model = timm.create_model(
+            recipe.model, num_classes=classes, in_chans=channels, drop_path_rate=drop_path, **options
+        )
+    except TypeError as error:
+        raise ValueError(f"{recipe.model} does not take these options: {error}") from None
+    return model if recipe.init is None else load_checkpoint(model, weights_file(recipe.init))
+
+
+def check_model_name(name: str) -> None:
+    """Refuse a name that timm does not know.
+
+    Raises:
+        ValueError: names the nearest.
+    """
+    if not is_model(name):
+        near = get_close_matches(name, list_models(), 1)
+        hint = f"did you mean {near[0]}?" if near else "vig-pyg models lists ours"
+        raise ValueError(f"there is no model called {name!r}: {hint}")
+
+
+def weights_file(path: str | Path) -> Path:
+    """Return the file of weights: itself, or what a run left in a folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    path = Path(path)
+    inside = [path / WEIGHTS, path / "best" / WEIGHTS, path / "last" / WEIGHTS]
+    found = [file for file in inside if file.is_file()] if path.is_dir() else [path]
+    if not found or not found[0].is_file():
+        raise FileNotFoundError(f"there are no weights in {path}: give a file, or the folder of a run")
+    return found[0]
+
+
+def load_model(weights: str | Path, model: str | None = None) -> tuple[nn.Module, list[str]]:
+    """Return a model with its weights, in evaluation mode, and the names of its classes.
+
+    Args:
+        weights: A folder that :func:`save_weights` or a run wrote, or a file.
+        model: What a file without a ``config.json`` beside it holds the weights of: a name that timm knows.
+
+    Raises:
+        FileNotFoundError: there are no such weights.
+        ValueError: it is not known which model they are of, or they are of another.
+    """
+    file = weights_file(weights)
+    if (file.parent / CONFIG).is_file():
+        built = timm.create_model(f"local-dir:{file.parent}", pretrained=True)
+        names = json.loads((file.parent / CONFIG).read_text()).get("label_names")
+    elif model is None:
+        raise ValueError(f"{file} does not say which model it is of: add --model")
+    else:
+        check_model_name(model)
+        state = checkpoint_filter_fn(read_checkpoint(file), timm.create_model(model))
+        classes = len(state["head.fc2.weight"]) if "head.fc2.weight" in state else 1000
+        built, names = load_checkpoint(timm.create_model(model, num_classes=classes), file), None
+    return built.eval(), [str(name) for name in names or range(built.num_classes)]
+
+
+def save_weights(model: nn.Module, folder: Path, recipe: Recipe, data: Data, history: Sequence[Epoch]) -> None:
+    """Write a model for ``timm.create_model("local-dir:…")``: weights, configuration and a card.
+
+    Each file appears whole; the weights come last.
+    """
+    folder.mkdir(exist_ok=True)
+    model_config = {"label_names": data.classes}
+    size = {} if recipe.image_size is None else {"img_size": recipe.image_size}
+    write_whole(
+        folder / CONFIG, lambda path: save_config_for_hf(model, str(path), model_config=model_config, data_config=size)
+    )
+    write_whole(folder / CARD, lambda path: path.write_text(model_card(recipe, data, history)))
+    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    write_whole(folder / WEIGHTS, lambda path: save_file(weights, path, metadata={"format": "pt"}))
+
+
+def model_card(recipe: Recipe, data: Data, history: Sequence[Epoch]) -> str:
+    """Return a model card in Markdown, with the header that model hubs read."""
+    conv = f" with the operator `{recipe.conv}`" if recipe.conv else ""
+    last = history[-1]
+    return f"""---
+tags: [image-classification, timm, vig_pyg, graph-neural-network]
+library_name: timm
+---
+# {recipe.model} on {data.name}
+
+{recipe.model}{conv}, a graph neural network on images, trained on {data.name} ({len(data.classes)} classes) for
+{len(history)} of {recipe.epochs} epochs from seed {recipe.seed}.
+Accuracy on the {len(data.test)} held-out images: {100 * last.accuracy:.2f} % (among the best five: {100 * last.top5:.2f} %).
+
+```python
+import timm
+import vig_pyg  # registers the models
+
+model = timm.create_model("local-dir:PATH/TO/THIS/FOLDER", pretrained=True).eval()
+```
+
+The recipe, the versions and the command lie in the folder of the run; `vig-pyg train --recipe recipe.yaml` repeats it.
+"""
