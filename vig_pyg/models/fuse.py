@@ -28,15 +28,21 @@ def fuse_for_inference(model: Model) -> Model:
     Args:
         model: Any module that holds layers of ours.
     """
-    fused = copy.deepcopy(model).eval().requires_grad_(False)
-    for layer in fused.modules():
+    fused = fold_batch_norm(model)
+    if torch.backends.mkldnn.is_available():
+        _join_gelu(fused)
+    return fused
+
+
+def fold_batch_norm(model: Model) -> Model:
+    """Do what :func:`fuse_for_inference` does, but for joining GELU to the map before it: for any device and export."""
+    folded = copy.deepcopy(model).eval().requires_grad_(False)
+    for layer in folded.modules():
         if isinstance(layer, LinearNormAct):
             _fold(layer, layer.linear.weight, layer.linear.bias)
         elif isinstance(layer, GridConvNormAct | PatchStem):
             _fold(layer, layer.conv.weight, layer.conv.bias)
-    if torch.backends.mkldnn.is_available():
-        _join_gelu(fused)
-    return fused
+    return folded
 
 
 class LinearGELU(nn.Module):

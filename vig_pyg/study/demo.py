@@ -23,7 +23,7 @@ from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.study.cost import count_macs, count_parameters, milliseconds_per_image
 from vig_pyg.study.pictures import draw_curves, draw_neighbours
 from vig_pyg.study.report import write_report
-from vig_pyg.train import Epoch, Split, fit, load_digits
+from vig_pyg.train import Epoch, Split, accelerator_for, fit, load_data, load_digits, read_recipe
 
 OPERATORS = ("max_relative", "edge", "gin", "sage")
 PHOTOGRAPH = "china.jpg"
@@ -99,7 +99,11 @@ def run_demo(
             for conv in convs:
                 torch.manual_seed(seed)
                 model, start = build(conv, device), time.perf_counter()
-                history = fit(model, data, epochs=epochs, on_epoch=partial(on_epoch, conv, seed))
+                recipe = read_recipe("digits", [f"epochs={epochs}", f"seed={seed}", "warmup_epochs=0.9"])
+                accelerator = accelerator_for(recipe, device.type)
+                history = fit(
+                    model, load_data("digits"), recipe, accelerator=accelerator, on_epoch=partial(on_epoch, conv, seed)
+                )
                 runs.append(Run(conv, seed, time.perf_counter() - start, history))
                 trained = trained or model
                 write_results(out / "results.json", runs, [], setting)

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from timm.data import create_dataset, create_transform, resolve_data_config
+from timm.data import create_dataset, create_transform
+from timm.data.model_config import resolve_input_data_config
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 from torchvision.datasets import ImageFolder
@@ -108,7 +109,9 @@ class Images(Dataset):
             except (OSError, SyntaxError, ValueError) as error:  # what PIL raises for damaged files
                 broken.append(self.name(index))
                 if len(broken) == TRIES:
-                    raise ValueError(f"{TRIES} images in a row do not decode, {broken[-1]} the last: {error}") from error
+                    raise ValueError(
+                        f"{TRIES} images in a row do not decode, {broken[-1]} the last: {error}"
+                    ) from error
                 index = (index + 1) % len(self) if seed is not None else -1
         return None, NOTHING, broken
 
@@ -159,7 +162,9 @@ def load_data(name: str, image_size: int = 32, root: str = "data") -> Data:
 
 def _from_folder(path: Path) -> Data:
     if not path.is_dir():
-        raise FileNotFoundError(f"there is no folder {str(path)!r}: --data takes digits, an image folder, or torch/cifar10")
+        raise FileNotFoundError(
+            f"there is no folder {str(path)!r}: --data takes digits, an image folder, or torch/cifar10"
+        )
     try:
         if (path / "train").is_dir():
             train = ImageFolder(str(path / "train"))
@@ -212,7 +217,8 @@ def loaders(
     if isinstance(train, Memory):
         train = Memory(train.images, train.labels, recipe.shift)
     else:
-        train, test = (_transformed(part, model, recipe, part is train) for part in (train, test))
+        train = _with_transform(train, _training_transform(model, recipe))
+        test = _with_transform(test, test_transform(model, recipe.image_size))
     options: dict[str, Any] = {
         "num_workers": recipe.workers,
         "persistent_workers": recipe.workers > 0,
@@ -227,7 +233,22 @@ def loaders(
     repeats = recipe.repeated_augmentation
     drawn = EpochSampler(len(train), recipe.batch, device_batch, recipe.seed, repeats, rank, processes)
     once = OnceSampler(len(test), rank, processes)
-    return DataLoader(train, device_batch, sampler=drawn, **options), DataLoader(test, device_batch, sampler=once, **options)
+    return DataLoader(train, device_batch, sampler=drawn, **options), DataLoader(
+        test, device_batch, sampler=once, **options
+    )
+
+
+def test_batches(
+    data: Data, model: nn.Module, batch: int, workers: int = 0, image_size: int | None = None
+) -> DataLoader:
+    """Return what loads every held-out image once, prepared as the model's weights want it."""
+    test = data.test
+    if not isinstance(test, Memory):
+        test = _with_transform(test, test_transform(model, image_size))
+    if isinstance(test, IterableDataset):
+        return DataLoader(test, batch, num_workers=workers, collate_fn=_collate)
+    options: dict[str, Any] = {"sampler": OnceSampler(len(test)), "collate_fn": _as_it_is}
+    return DataLoader(test, batch, num_workers=workers, **options)
 
 
 def test_transform(model: nn.Module, image_size: int | None = None) -> Callable[[Any], Tensor]:
@@ -237,21 +258,21 @@ def test_transform(model: nn.Module, image_size: int | None = None) -> Callable[
 
 def data_config(model: nn.Module, image_size: int | None = None) -> dict[str, Any]:
     """Return timm's settings for the images of a model: size, crop, interpolation, mean and deviation."""
-    given = {} if image_size is None else {"img_size": image_size}
-    return resolve_data_config(given, model=model)
+    return resolve_input_data_config(model, {} if image_size is None else {"img_size": image_size})
 
 
-def _transformed(part: Any, model: nn.Module, recipe: Recipe, training: bool) -> Any:
-    transform = test_transform(model, recipe.image_size)
-    if training:
-        transform = create_transform(
-            **{**data_config(model, recipe.image_size), "is_training": True},
-            scale=(recipe.crop_scale, 1.0),
-            hflip=recipe.flip,
-            auto_augment=recipe.rand_augment,
-            color_jitter=recipe.color_jitter or None,
-            re_prob=recipe.random_erasing,
-        )
+def _training_transform(model: nn.Module, recipe: Recipe) -> Callable[[Any], Tensor]:
+    return create_transform(
+        **{**data_config(model, recipe.image_size), "is_training": True},
+        scale=(recipe.crop_scale, 1.0),
+        hflip=recipe.flip,
+        auto_augment=recipe.rand_augment,
+        color_jitter=recipe.color_jitter,
+        re_prob=recipe.random_erasing,
+    )
+
+
+def _with_transform(part: Any, transform: Callable[[Any], Tensor]) -> Any:
     if isinstance(part, IterableDataset):
         part.transform = transform  # type: ignore[attr-defined]
         return part

@@ -80,4 +80,6 @@ def check_labels(batch: Batch, num_classes: int) -> None:
     """
     wrong = batch.labels[(batch.labels >= num_classes) | (batch.labels < NOTHING)]
     if len(wrong):
-        raise ValueError(f"an image has label {int(wrong[0])}, but the {num_classes} classes are 0 to {num_classes - 1}")
+        raise ValueError(
+            f"an image has label {int(wrong[0])}, but the {num_classes} classes are 0 to {num_classes - 1}"
+        )

@@ -35,6 +35,7 @@ def export(model: nn.Module, images: Tensor, path: Path, to: Format = "onnx", dy
         write_whole(path, lambda partial: torch.export.save(program, partial.open("wb")))
         return
     onnx = torch.onnx.export(program, input_names=["images"], output_names=["logits"], verbose=False)
+    assert onnx is not None
     write_whole(path, lambda partial: onnx.save(str(partial)))
 
 

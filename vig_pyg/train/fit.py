@@ -22,11 +22,13 @@ from timm.optim import create_optimizer_v2
 from timm.scheduler import CosineLRScheduler
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
 
 from vig_pyg.train.data import Batch, Data, load_data, loaders
 from vig_pyg.train.evaluate import check_labels, evaluate
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.run import Epoch, Progress, draw_curves, open_run, save_state, states, write_metrics, write_whole
+from vig_pyg.train.sampler import EpochSampler
 from vig_pyg.train.weights import save_weights
 
 LOOK_EVERY = 10  # updates between two looks at the losses
@@ -123,7 +125,7 @@ class _Training:
         if recipe.sync_batch_norm and accelerator.num_processes > 1:
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         if recipe.gradient_checkpointing:
-            model.set_grad_checkpointing()
+            model.set_grad_checkpointing()  # type: ignore[operator]  # every model of timm has it
         self.plain = model
         model = model.to(accelerator.device)
         self.average = ModelEmaV3(model, decay=recipe.weight_averaging) if recipe.weight_averaging else None
@@ -148,12 +150,14 @@ class _Training:
         self.accelerator.wait_for_everyone()
         if resume and states(self.out):
             self.accelerator.load_state(str(states(self.out)[-1]))
+        if self.accelerator.is_main_process:
+            self.board = SummaryWriter(self.out / "tensorboard", purge_step=self.progress.epoch + 1)
 
     def epoch(self) -> Epoch:
         """Train for what is left of an epoch and evaluate."""
         progress, start, waited = self.progress, time.perf_counter(), 0.0
         self.plain.train()
-        if hasattr(self.train.sampler, "first_update"):
+        if isinstance(self.train.sampler, EpochSampler):
             self.train.sampler.epoch, self.train.sampler.first_update = progress.epoch, progress.update
         batches = itertools.islice(self.train, (self.updates - progress.update) * self.steps)
         while progress.update < self.updates:
@@ -162,7 +166,7 @@ class _Training:
             waited += time.perf_counter() - before
             self._update(chosen)
             last = progress.update == self.updates
-            if last or len(self.losses) == LOOK_EVERY or self.accelerator.num_processes == 1 and self.stop.is_set():
+            if last or len(self.losses) == LOOK_EVERY or (self.accelerator.num_processes == 1 and self.stop.is_set()):
                 self._look()
         found = evaluate(self._weights(), self.test, self.classes, self.accelerator.device)
         rate = max(group["lr"] for group in self.optimizer.param_groups)
@@ -176,6 +180,7 @@ class _Training:
     def close(self) -> None:
         """Write the last weights and the curves."""
         if self.out is not None and self.accelerator.is_main_process:
+            self.board.close()
             self._save_weights("last")
             write_whole(self.out / "curves.png", lambda path: draw_curves(path, self.progress.history))
         self.accelerator.wait_for_everyone()
@@ -229,6 +234,9 @@ class _Training:
             return
         if self.accelerator.is_main_process:
             write_metrics(self.out, progress.history)
+            for name, value in progress.history[-1]._asdict().items():
+                self.board.add_scalar(name, value, progress.epoch)
+            self.board.flush()
             if progress.history[-1].accuracy >= max(epoch.accuracy for epoch in progress.history):
                 self._save_weights("best")
         self.accelerator.wait_for_everyone()
@@ -265,8 +273,8 @@ class _Training:
         broken, images = len(self.progress.broken), len(self.data.train)
         if broken > self.recipe.broken_share * images:
             raise ValueError(
-                f"{broken} of {images} training images do not decode, more than broken_share={self.recipe.broken_share} "
-                f"allows; {sorted(self.progress.broken)[0]} is one"
+                f"{broken} of {images} training images do not decode, more than broken_share="
+                f"{self.recipe.broken_share} allows; {sorted(self.progress.broken)[0]} is one"
             )
 
     def _not_finite(self, loss: float, number: int) -> str:
@@ -283,11 +291,12 @@ def _mixup(recipe: Recipe, classes: int) -> Mixup | None:
 
 
 def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, updates: int) -> CosineLRScheduler:
+    warmup = min(int(recipe.warmup_epochs * updates), recipe.epochs * updates - 2)
     return CosineLRScheduler(
         optimizer,
-        t_initial=max(1, recipe.epochs * updates - int(recipe.warmup_epochs * updates)),
+        t_initial=max(2, recipe.epochs * updates - warmup),
         lr_min=recipe.min_learning_rate,
-        warmup_t=int(recipe.warmup_epochs * updates),
+        warmup_t=max(0, warmup),
         warmup_lr_init=recipe.warmup_learning_rate,
         warmup_prefix=True,
         t_in_epochs=False,

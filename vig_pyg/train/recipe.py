@@ -149,9 +149,7 @@ def read_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         if "=" not in override:
             raise ValueError(f"{override!r} is no override: write key=value, such as epochs=10")
     try:
-        recipe = OmegaConf.merge(
-            OmegaConf.structured(Recipe), OmegaConf.load(path), OmegaConf.from_dotlist(overrides)
-        )
+        recipe = OmegaConf.merge(OmegaConf.structured(Recipe), OmegaConf.load(path), OmegaConf.from_dotlist(overrides))
         return OmegaConf.to_object(recipe)  # type: ignore[return-value]
     except ConfigKeyError as error:
         raise ValueError(_nearest_key(str(error.key))) from None

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import timm
 from safetensors.torch import save_file
@@ -15,11 +14,9 @@ from timm.models._hub import save_config_for_hf
 from torch import nn
 
 from vig_pyg.models.checkpoint import checkpoint_filter_fn, load_checkpoint, read_checkpoint
+from vig_pyg.train.data import Data, data_config
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.run import Epoch, write_whole
-
-if TYPE_CHECKING:
-    from vig_pyg.train.data import Data
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 
@@ -94,9 +91,10 @@ def load_model(weights: str | Path, model: str | None = None) -> tuple[nn.Module
     else:
         check_model_name(model)
         state = checkpoint_filter_fn(read_checkpoint(file), timm.create_model(model))
-        classes = len(state["head.fc2.weight"]) if "head.fc2.weight" in state else 1000
-        built, names = load_checkpoint(timm.create_model(model, num_classes=classes), file), None
-    return built.eval(), [str(name) for name in names or range(built.num_classes)]
+        known = len(state["head.fc2.weight"]) if "head.fc2.weight" in state else 1000
+        built, names = load_checkpoint(timm.create_model(model, num_classes=known), file), None
+    classes = [str(name) for name in names or range(int(built.num_classes))]  # type: ignore[arg-type]
+    return built.eval(), classes
 
 
 def save_weights(model: nn.Module, folder: Path, recipe: Recipe, data: Data, history: Sequence[Epoch]) -> None:
@@ -106,9 +104,10 @@ def save_weights(model: nn.Module, folder: Path, recipe: Recipe, data: Data, his
     """
     folder.mkdir(exist_ok=True)
     model_config = {"label_names": data.classes}
-    size = {} if recipe.image_size is None else {"img_size": recipe.image_size}
+    prepared = data_config(model, recipe.image_size)
     write_whole(
-        folder / CONFIG, lambda path: save_config_for_hf(model, str(path), model_config=model_config, data_config=size)
+        folder / CONFIG,
+        lambda path: save_config_for_hf(model, str(path), model_config=model_config, data_config=prepared),
     )
     write_whole(folder / CARD, lambda path: path.write_text(model_card(recipe, data, history)))
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
@@ -127,7 +126,7 @@ library_name: timm
 
 {recipe.model}{conv}, a graph neural network on images, trained on {data.name} ({len(data.classes)} classes) for
 {len(history)} of {recipe.epochs} epochs from seed {recipe.seed}.
-Accuracy on the {len(data.test)} held-out images: {100 * last.accuracy:.2f} % (among the best five: {100 * last.top5:.2f} %).
+Accuracy on the {len(data.test)} held-out images: {100 * last.accuracy:.2f} %, {100 * last.top5:.2f} % among the best five.
 
 ```python
 import timm

@@ -1,0 +1,80 @@
+"""What all commands share: the application, its console, and how it fails."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from vig_pyg.train.fit import Interrupted
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+console = Console(highlight=False)
+
+
+@app.callback()
+def about() -> None:
+    """Graph neural networks on images: train, evaluate, predict, compare."""
+    sys.path.insert(0, os.getcwd())  # --conv mymodule:MyConv means a file in this folder
+    logging.basicConfig(level=logging.ERROR, handlers=[RichHandler(console=console, show_path=False)])
+    warnings.filterwarnings("ignore", module=r"torch(_geometric|metrics)?\.")
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Say what is wrong in one sentence: exit status 2 for wrong input, 1 for a failure on the way, 130 for Ctrl-C."""
+    try:
+        yield
+    except Interrupted as stop:
+        console.print(f"Interrupted: {stop}.")
+        raise typer.Exit(130) from None
+    except KeyboardInterrupt:
+        console.print("Interrupted.")
+        raise typer.Exit(130) from None
+    except FloatingPointError as error:
+        _say(error)
+        raise typer.Exit(1) from None
+    except OSError as error:
+        _say(error)
+        raise typer.Exit(1 if error.errno in (28, 122) else 2) from None  # a full disk, a quota
+    except (ValueError, TypeError, ModuleNotFoundError) as error:
+        _say(error)
+        raise typer.Exit(2) from None
+
+
+def _say(error: Exception) -> None:
+    console.print("[red]Error:[/]", end=" ")
+    console.print(str(error) or type(error).__name__, markup=False)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is unknown or absent.
+
+    Raises:
+        ValueError: names the device.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device {device!r} cannot be used here ({reason}); try cpu") from None
+
+
+def default_device() -> str:
+    """Return the device to use where none is asked for."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def progress_bar(quiet: bool = False) -> Progress:
+    """Return bars with counts, the time left and a note."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    return Progress(*columns, TextColumn("{task.fields[note]}"), console=console, disable=quiet)

@@ -1,0 +1,90 @@
+"""``vig-pyg eval``."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors, progress_bar
+from vig_pyg.train.data import load_data, test_batches
+from vig_pyg.train.evaluate import Evaluation, evaluate
+from vig_pyg.train.run import write_whole
+from vig_pyg.train.weights import load_model
+
+
+@app.command("eval")
+def evaluate_(
+    weights: Annotated[Path, typer.Argument(help="The folder of a run or of weights, or a file.")],
+    data: Annotated[str, typer.Option(help="digits, an image folder, or a name for timm.")] = "digits",
+    model: Annotated[str | None, typer.Option(help="The model, where the weights do not say it.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side of the images. [default: that of the weights]")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 64,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that load images.")] = 2,
+    out: Annotated[Path, typer.Option(help="Folder for the tables and the picture.")] = Path("runs/eval"),
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … [default: a GPU where there is one]")] = None,
+) -> None:
+    """Measure a model on held-out images: accuracy, per class and confused with what.
+
+    Crop, interpolation and normalisation are those of the weights.
+    """
+    with plain_errors():
+        device = device or default_device()
+        check_device(device)
+        built, _ = load_model(weights, model)
+        images = load_data(data, image_size or 32)
+        if len(images.classes) != built.num_classes:
+            raise ValueError(f"{weights} tells {built.num_classes} classes apart, but {data} has {len(images.classes)}")
+        console.print(f"Evaluates {weights} on the {len(images.test):,} held-out images of {images.name}, on {device}.")
+        out.mkdir(parents=True, exist_ok=True)
+        batches = test_batches(images, built, batch, workers, image_size)
+        with progress_bar() as bar:
+            task = bar.add_task("images", total=len(images.test), note="")
+            found = evaluate(
+                built.to(device), batches, len(images.classes), device, lambda n: bar.update(task, advance=n)
+            )
+        write_tables(found, images.classes, out)
+        for name in found.broken:
+            console.print(f"does not decode: {name}", markup=False)
+        console.print(
+            f"top-1 {100 * found.top1:.2f} %, top-5 {100 * found.top5:.2f} % of {found.images:,} images"
+            f"{f', {len(found.broken)} not counted' if found.broken else ''}. "
+            f"Written to {out}: classes.csv, confusion.csv, confusion.png."
+        )
+
+
+def write_tables(found: Evaluation, classes: list[str], out: Path) -> None:
+    """Write accuracy per class and the confusion matrix, as CSV and as a picture."""
+
+    def write(path: Path, rows: list[list]) -> None:
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows(rows)
+
+    per_class = zip(classes, found.confusion.sum(1).tolist(), found.per_class.tolist(), strict=True)
+    write_whole(out / "classes.csv", lambda p: write(p, [["class", "images", "accuracy"], *map(list, per_class)]))
+    counts = [[name, *row] for name, row in zip(classes, found.confusion.tolist(), strict=True)]
+    write_whole(out / "confusion.csv", lambda p: write(p, [["true \\ guessed", *classes], *counts]))
+    write_whole(out / "confusion.png", lambda p: draw_confusion(p, found, classes))
+
+
+def draw_confusion(path: Path, found: Evaluation, classes: list[str]) -> None:
+    """Draw the share of every true class that was taken for every class; small matrices with their counts."""
+    from matplotlib.figure import Figure
+
+    side = min(14.0, 3.2 + 0.34 * len(classes))
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    shares = (found.confusion / found.confusion.sum(1, keepdim=True).clamp(min=1)).numpy()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set(xlabel="guessed", ylabel="true", title=f"{100 * found.top1:.2f} % of {found.images:,} images")
+    if len(classes) <= 30:
+        ticks = range(len(classes))
+        axes.set_xticks(ticks, classes, rotation=90 if max(map(len, classes)) > 2 else 0)
+        axes.set_yticks(ticks, classes)
+        for row, column in found.confusion.nonzero().tolist():
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            count = int(found.confusion[row, column])
+            axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
+    figure.savefig(path, dpi=110, format="png")

@@ -1,0 +1,82 @@
+"""``vig-pyg predict``."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors, progress_bar
+from vig_pyg.train.data import test_transform
+from vig_pyg.train.predict import Prediction, find_images, predict
+from vig_pyg.train.run import write_whole
+from vig_pyg.train.weights import load_model
+
+SHOWN = 20  # rows of the table on the screen
+
+
+@app.command("predict")
+def predict_(
+    weights: Annotated[Path, typer.Argument(help="The folder of a run or of weights, or a file.")],
+    images: Annotated[list[str], typer.Argument(help="Files, folders or patterns such as 'photos/*.jpg'.")],
+    model: Annotated[str | None, typer.Option(help="The model, where the weights do not say it.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Guesses per image.")] = 5,
+    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 32,
+    out: Annotated[Path | None, typer.Option(help="A file to write all predictions to, .csv or .jsonl.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … [default: a GPU where there is one]")] = None,
+) -> None:
+    """Classify image files; with --out any number of them, in constant memory."""
+    with plain_errors():
+        device = device or default_device()
+        check_device(device)
+        if out is not None and out.suffix not in (".csv", ".jsonl"):
+            raise ValueError(f"--out must end in .csv or .jsonl, got {str(out)!r}")
+        built, classes = load_model(weights, model)
+        files = find_images(images)
+        found = predict(built.to(device), classes, files, test_transform(built), top=top, batch=batch, device=device)
+        if out is None:
+            show(found)
+            return
+        console.print(f"Classifies {', '.join(images)} by {weights}, on {device}.")
+        with progress_bar() as bar:
+            task = bar.add_task("images", total=None, note="")
+            write = write_csv if out.suffix == ".csv" else write_jsonl
+            out.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(out, lambda path: write(path, bar.track(found, task_id=task), top))
+        console.print(f"Written to {out}.")
+
+
+def show(found: Iterable[Prediction]) -> None:
+    """Print predictions as a table."""
+    table = Table("image", "guesses")
+    rows = 0
+    for rows, prediction in enumerate(found, start=1):
+        if rows <= SHOWN:
+            guesses = ", ".join(f"{name} {100 * share:.1f} %" for name, share in prediction.guesses)
+            table.add_row(str(prediction.path), guesses or f"[red]does not decode:[/] {prediction.error}")
+    console.print(table)
+    if rows > SHOWN:
+        console.print(f"… and {rows - SHOWN:,} more: --out predictions.csv writes all.")
+
+
+def write_csv(path: Path, found: Iterable[Prediction], top: int) -> None:
+    """Write one row per image: file, classes and their probabilities, error."""
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["file", *(f"{what}{place + 1}" for place in range(top) for what in ("class", "share")), "error"])
+        for path_, guesses, error in found:
+            cells = [cell for name, share in guesses for cell in (name, f"{share:.6f}")]
+            rows.writerow([path_, *cells, *[""] * (2 * top - len(cells)), error or ""])
+
+
+def write_jsonl(path: Path, found: Iterable[Prediction], top: int) -> None:
+    """Write one JSON object per image and line."""
+    with path.open("w") as file:
+        for path_, guesses, error in found:
+            row = {"file": str(path_), "guesses": [{"class": name, "share": share} for name, share in guesses]}
+            file.write(json.dumps(row | ({"error": error} if error else {})) + "\n")

@@ -1,0 +1,103 @@
+"""``vig-pyg train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from accelerate import Accelerator
+from torch import nn
+
+from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors, progress_bar
+from vig_pyg.study.cost import count_parameters
+from vig_pyg.train.data import Data, load_data
+from vig_pyg.train.fit import accelerator_for, fit, images_at_once
+from vig_pyg.train.recipe import Recipe, list_recipes, read_recipe
+from vig_pyg.train.run import RECIPE, Epoch, Progress
+from vig_pyg.train.weights import build_model
+
+
+@app.command()
+def train(
+    changes: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes of the recipe.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="A model that timm knows; vig-pyg models lists ours.")] = None,
+    conv: Annotated[str | None, typer.Option(help="Operator: a name or module:Name; vig-pyg convs lists them.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="digits, an image folder, or a name for timm (torch/cifar10).")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help=f"{', '.join(list_recipes())}, or a YAML file.")] = None,
+    init: Annotated[Path | None, typer.Option(help="Weights to start from: a file, or the folder of a run.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run. [default: runs/MODEL-DATA]")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda. [default: a GPU where there is one]")] = None,
+) -> None:
+    """Train a model: `vig-pyg train --data digits`, or on images of your own with one folder per class.
+
+    Without --recipe, digits are trained by `digits`, weights of --init by `finetune`, all else by the paper's `deit`.
+    """
+    options = {"model": model, "conv": conv, "data": data, "init": init}
+    overrides = [f"{key}={value}" for key, value in options.items() if value is not None] + (changes or [])
+    with plain_errors():
+        check_device(device or default_device())
+        if resume and out is None:
+            raise ValueError("--resume needs --out: the folder of the run to go on with")
+        if recipe is None:
+            recipe = "finetune" if init else "digits" if data in (None, "digits") else "deit"
+        chosen = read_recipe(str(out / RECIPE) if resume and out else recipe, overrides)
+        out = out or Path("runs") / f"{chosen.model}-{Path(chosen.data).name}"
+        accelerator = accelerator_for(chosen, device)
+        images = load_data(chosen.data, chosen.image_size or 32, chosen.data_root)
+        torch.manual_seed(chosen.seed)
+        built = build_model(chosen, len(images.classes), images.channels)
+        console.quiet = not accelerator.is_main_process
+        announce(chosen, images, built, accelerator, out, resume)
+        history = run(built, images, chosen, out, resume, accelerator)
+        best = max(epoch.accuracy for epoch in history)
+        console.print(
+            f"Accuracy {100 * history[-1].accuracy:.2f} % (best epoch {100 * best:.2f} %). Written to {out}: "
+            "recipe, metrics.csv, curves.png, and the weights in best and last."
+        )
+
+
+def announce(recipe: Recipe, data: Data, model: nn.Module, accelerator: Accelerator, out: Path, resume: bool) -> None:
+    """Say what will be done."""
+    at_once = images_at_once(recipe, accelerator.num_processes)
+    steps = recipe.batch // (at_once * accelerator.num_processes)
+    conv = f" with {recipe.conv}" if recipe.conv else ""
+    rate = f"{recipe.scaled_learning_rate:.3g}"
+    if recipe.batch != recipe.learning_rate_batch:
+        rate += f" (scaled from {recipe.learning_rate:.3g} at a batch of {recipe.learning_rate_batch})"
+    shares = f"{accelerator.num_processes} process(es) × {at_once} images × {steps} step(s)"
+    console.print(
+        f"{'Goes on training' if resume else 'Trains'} {recipe.model}{conv} ({count_parameters(model) / 1e6:.2f} M "
+        f"parameters{', from ' + recipe.init if recipe.init else ''}) on {data.name}: {len(data.classes)} classes, "
+        f"{len(data.train):,} images to train on, {len(data.test):,} held out.\n"
+        f"{recipe.epochs} epochs, batch {recipe.batch} = {shares}, learning rate {rate}, seed {recipe.seed}, "
+        f"on {accelerator.device}, {'float32' if recipe.precision == 'no' else recipe.precision}, into {out}.\n"
+        "Ctrl-C stops behind the next update and keeps the state; --resume goes on from it."
+    )
+
+
+def run(model: nn.Module, data: Data, recipe: Recipe, out: Path, resume: bool, accelerator: Accelerator) -> list[Epoch]:
+    """Train with a progress bar and a line per epoch."""
+    updates = max(1, len(data.train) // recipe.batch)
+    with progress_bar(not accelerator.is_main_process) as bar:
+        task = bar.add_task("updates", total=recipe.epochs * updates, note="")
+        number = 0
+
+        def look(progress: Progress, loss: float) -> None:
+            nonlocal number
+            number = progress.epoch
+            bar.update(task, completed=progress.epoch * updates + progress.update, note=f"loss {loss:.3f}")
+
+        def line(epoch: Epoch) -> None:
+            bar.console.print(
+                f"epoch {number + 1:3d}  loss {epoch.loss:.4f}  accuracy {100 * epoch.accuracy:6.2f} %  "
+                f"top-5 {100 * epoch.top5:6.2f} %  {epoch.seconds:.1f} s, {100 * epoch.waiting:.0f} % waiting for data"
+            )
+
+        return fit(model, data, recipe, out, resume=resume, accelerator=accelerator, on_look=look, on_epoch=line)
