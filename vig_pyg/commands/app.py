@@ -17,6 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vig_pyg.train.fit import Interrupted
 
+WRONG_PLACES = (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError)
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console(highlight=False)
 
@@ -40,15 +42,12 @@ def plain_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         console.print("Interrupted.")
         raise typer.Exit(130) from None
-    except FloatingPointError as error:
-        _say(error)
-        raise typer.Exit(1) from None
-    except OSError as error:
-        _say(error)
-        raise typer.Exit(1 if error.errno in (28, 122) else 2) from None  # a full disk, a quota
-    except (ValueError, TypeError, ModuleNotFoundError) as error:
+    except (ValueError, TypeError, ModuleNotFoundError, *WRONG_PLACES) as error:
         _say(error)
         raise typer.Exit(2) from None
+    except (OSError, FloatingPointError) as error:
+        _say(error)
+        raise typer.Exit(1) from None
 
 
 def _say(error: Exception) -> None:

@@ -23,7 +23,7 @@ from vig_pyg.train.weights import check_model_name
 @app.command()
 def models() -> None:
     """List the models of this library with their size and cost."""
-    table = Table("model", title="at each model's own image size and 1000 classes")
+    table = Table("model", title="with 1000 classes")
     for title in ("image", "parameters", "GMAC"):
         table.add_column(title, justify="right")
     for name in timm.list_models(module="vig") + timm.list_models(module="pyramid_vig"):
@@ -70,8 +70,13 @@ def stages(model: VisionGNN, images: torch.Tensor) -> Table:
     """Return one row per part: the stem, runs of blocks that look alike, downsampling and the head."""
     shapes: dict[str, tuple[int, int]] = {}
     parts = {"stem": model.stem, **{f"blocks.{i}": part for i, part in enumerate(model.blocks)}, "head": model.head}
-    for name, part in parts.items():
-        part.register_forward_hook(lambda _, given, out, name=name: shapes.setdefault(name, _size(out)))
+    names = {part: name for name, part in parts.items()}
+
+    def note(part: nn.Module, _: object, out: object) -> None:
+        shapes[names[part]] = _size(out)
+
+    for part in parts.values():
+        part.register_forward_hook(note)
     with FlopCounterMode(display=False) as counter:
         model.eval()(images)
     table = Table("part", title=f"{type(model).__name__}, one image of {images.size(2)}×{images.size(3)}")

@@ -59,7 +59,7 @@ class Memory(Dataset):
 
     def __getitems__(self, draws: Sequence[Draw]) -> Batch:
         """Return what was drawn, as one batch."""
-        index = torch.tensor([draw.index for draw in draws])
+        index = torch.tensor([draw.number for draw in draws])
         images, labels = self.images[index], self.labels[index].masked_fill(index < 0, NOTHING)
         seed = draws[0].seed
         if self.pixels and seed is not None:

@@ -124,8 +124,12 @@ def save_state(accelerator: Accelerator, out: Path, progress: Progress) -> None:
             _to_disk(out)
             for path in before:
                 shutil.rmtree(path, ignore_errors=True)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, OSError | RuntimeError):  # torch says either where a disk is full
+            kept = [str(path) for path in states(out)[-1:]]
+            left = f"the last good one is {kept[0]}" if kept else "there is none before it"
+            raise OSError(f"the state cannot be written to {out} ({str(error).splitlines()[0]}); {left}") from error
         raise
 
 

@@ -12,7 +12,7 @@ from torch.utils.data import Sampler
 class Draw(NamedTuple):
     """An image by number, and the seed of its augmentation (None for none)."""
 
-    index: int
+    number: int
     seed: int | None
 
 
@@ -54,7 +54,7 @@ class EpochSampler(Sampler[Draw]):
         seeds = torch.randint(2**31, (self.size,), generator=generator)
         drawn = torch.stack([order, seeds], dim=1)[: self.updates * self.batch]
         drawn = drawn.view(self.updates, -1, self.processes, self.device_batch, 2)[self.first_update :, :, self.rank]
-        return (Draw(index, seed) for index, seed in drawn.reshape(-1, 2).tolist())
+        return (Draw(number, seed_) for number, seed_ in drawn.reshape(-1, 2).tolist())
 
 
 class OnceSampler(Sampler[Draw]):
@@ -68,5 +68,5 @@ class OnceSampler(Sampler[Draw]):
         return -(-self.size // self.processes)
 
     def __iter__(self) -> Iterator[Draw]:
-        for index in range(self.rank, len(self) * self.processes, self.processes):
-            yield Draw(index if index < self.size else -1, None)
+        for number in range(self.rank, len(self) * self.processes, self.processes):
+            yield Draw(number if number < self.size else -1, None)

@@ -126,7 +126,7 @@ library_name: timm
 
 {recipe.model}{conv}, a graph neural network on images, trained on {data.name} ({len(data.classes)} classes) for
 {len(history)} of {recipe.epochs} epochs from seed {recipe.seed}.
-Accuracy on the {len(data.test)} held-out images: {100 * last.accuracy:.2f} %, {100 * last.top5:.2f} % among the best five.
+Accuracy on the {len(data.test)} held-out images: {100 * last.accuracy:.2f} %, top five {100 * last.top5:.2f} %.
 
 ```python
 import timm
