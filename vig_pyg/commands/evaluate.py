@@ -20,11 +20,11 @@ def evaluate_(
     weights: Annotated[Path, typer.Argument(help="The folder of a run or of weights, or a file.")],
     data: Annotated[str, typer.Option(help="digits, an image folder, or a name for timm.")] = "digits",
     model: Annotated[str | None, typer.Option(help="The model, where the weights do not say it.")] = None,
-    image_size: Annotated[int | None, typer.Option(help="Side of the images. [default: that of the weights]")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side of the images. (default: that of the weights)")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 64,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load images.")] = 2,
     out: Annotated[Path, typer.Option(help="Folder for the tables and the picture.")] = Path("runs/eval"),
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … [default: a GPU where there is one]")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … (default: a GPU where there is one)")] = None,
 ) -> None:
     """Measure a model on held-out images: accuracy, per class and confused with what.
 

@@ -26,9 +26,9 @@ class Target(str, Enum):
 def export_(
     weights: Annotated[Path, typer.Argument(help="The folder of a run or of weights, or a file.")],
     to: Annotated[Target, typer.Option(help="What to write.")] = Target.onnx,
-    out: Annotated[Path | None, typer.Option(help="The file. [default: model.onnx or model.pt2]")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file. (default: model.onnx or model.pt2)")] = None,
     model: Annotated[str | None, typer.Option(help="The model, where the weights do not say it.")] = None,
-    image_size: Annotated[int | None, typer.Option(min=1, help="Side of the images. [default: the weights']")] = None,
+    image_size: Annotated[int | None, typer.Option(min=1, help="Side of the images. (default: the weights')")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 1,
     dynamic_batch: Annotated[bool, typer.Option("--dynamic-batch", help="Any number of images at once.")] = False,
 ) -> None:

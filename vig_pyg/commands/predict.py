@@ -28,7 +28,7 @@ def predict_(
     top: Annotated[int, typer.Option(min=1, help="Guesses per image.")] = 5,
     batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 32,
     out: Annotated[Path | None, typer.Option(help="A file to write all predictions to, .csv or .jsonl.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … [default: a GPU where there is one]")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … (default: a GPU where there is one)")] = None,
 ) -> None:
     """Classify image files; with --out any number of them, in constant memory."""
     with plain_errors():

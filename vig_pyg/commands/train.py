@@ -31,9 +31,9 @@ def train(
     ] = None,
     recipe: Annotated[str | None, typer.Option(help=f"{', '.join(list_recipes())}, or a YAML file.")] = None,
     init: Annotated[Path | None, typer.Option(help="Weights to start from: a file, or the folder of a run.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run. [default: runs/MODEL-DATA]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run. (default: runs/MODEL-DATA)")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda. [default: a GPU where there is one]")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda. (default: a GPU where there is one)")] = None,
 ) -> None:
     """Train a model: `vig-pyg train --data digits`, or on images of your own with one folder per class.
 

@@ -35,7 +35,7 @@ def nearest_dense(queries: Tensor, keys: Tensor, k: int, *, bias: Tensor | None 
         - output: ``[B, N, k]``, best first
     """
     keys_t = keys.transpose(1, 2)
-    scores = queries @ keys_t if bias is None else torch.baddbmm(bias.expand(len(queries), -1, -1), queries, keys_t)
+    scores = queries @ keys_t if bias is None else torch.baddbmm(bias.expand(queries.size(0), -1, -1), queries, keys_t)
     if not loop:
         scores.diagonal(dim1=1, dim2=2).fill_(torch.finfo(scores.dtype).min)
     return best_columns(scores, k)

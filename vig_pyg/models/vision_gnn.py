@@ -229,7 +229,7 @@ class VisionGNN(nn.Module):
             x, layout = inputs.x, NodeLayout.from_sizes(inputs.grid.tolist())
             if layout.num_nodes != len(x):
                 raise ValueError(f"the grids of the batch hold {layout.num_nodes} nodes, but x has {len(x)} rows")
-        if len(x) == 0:
+        if x.size(0) == 0:
             raise ValueError("there must be at least one image, got none")
         if not x.is_floating_point():
             raise TypeError(f"images must hold floating point numbers, got {x.dtype}: divide bytes by 255 first")

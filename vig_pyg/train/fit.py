@@ -29,6 +29,7 @@ from vig_pyg.train.evaluate import check_labels, evaluate
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.run import Epoch, Progress, draw_curves, open_run, save_state, states, write_metrics, write_whole
 from vig_pyg.train.sampler import EpochSampler
+from vig_pyg.train.sync import synchronise_batch_norm
 from vig_pyg.train.weights import save_weights
 
 LOOK_EVERY = 10  # updates between two looks at the losses
@@ -123,7 +124,7 @@ class _Training:
         accelerator.gradient_accumulation_steps = self.steps
         self.mixup = _mixup(recipe, self.classes)
         if recipe.sync_batch_norm and accelerator.num_processes > 1:
-            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+            model = synchronise_batch_norm(model, accelerator.device)
         if recipe.gradient_checkpointing:
             model.set_grad_checkpointing()  # type: ignore[operator]  # every model of timm has it
         self.plain = model
