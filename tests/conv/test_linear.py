@@ -92,3 +92,26 @@ def test_reset_parameters_draws_new_weights(norm):
     assert not torch.equal(layer.linear.weight, before)
     if norm == "batch":
         assert not layer.norm.running_mean.any()
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_a_bias_before_batch_statistics_is_seen_by_the_running_mean_only(heads):
+    torch.manual_seed(0)
+    layer = LinearNormAct(6, 8, heads, act="gelu").double()
+    definition = nn.Sequential(nn.Conv1d(6, 8, 1, groups=heads), nn.BatchNorm1d(8), nn.GELU()).double()
+    nn.init.normal_(layer.linear.bias)
+    definition[0].weight.data.copy_(layer.linear.weight.unsqueeze(2))
+    definition[0].bias.data.copy_(layer.linear.bias)
+    for _ in range(3):
+        x = torch.randn(20, 6, dtype=torch.float64)
+        torch.testing.assert_close(layer(x), definition(x.unsqueeze(2)).squeeze(2))
+    torch.testing.assert_close(layer.norm.state_dict(), definition[1].state_dict())
+    torch.testing.assert_close(layer.eval()(x), definition.eval()(x.unsqueeze(2)).squeeze(2))
+    layer.train()(x).sin().sum().backward()
+    assert layer.linear.bias.grad.equal(torch.zeros_like(layer.linear.bias))
+
+
+def test_two_batches_pass_before_their_gradients():
+    layer = LinearNormAct(6, 8)
+    (layer(torch.randn(9, 6)).sin().sum() + layer(torch.randn(9, 6)).cos().sum()).backward()
+    assert layer.linear.weight.grad.isfinite().all()

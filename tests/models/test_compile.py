@@ -2,7 +2,7 @@ import pytest
 import timm
 import torch
 
-import vig_pyg  # noqa: F401  (registers the models)
+import vig_pyg
 
 
 @pytest.mark.parametrize("conv", ["max_relative", "edge", "gin", "sage"])
@@ -37,3 +37,12 @@ def test_a_model_under_autocast_compiles_into_one_graph() -> None:
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         assert compiled(torch.randn(2, 3, 32, 32)).isfinite().all()
+
+
+def test_inductor_compiles_a_fused_model() -> None:
+    torch.manual_seed(0)
+    model = timm.create_model("vig_micro", num_classes=10, depth=2, k=64).eval()
+    fused, images = vig_pyg.fuse_for_inference(model), torch.randn(2, 3, 32, 32)
+    torch.compiler.reset()
+    with torch.no_grad():
+        torch.testing.assert_close(torch.compile(fused, fullgraph=True)(images), model(images), rtol=1e-4, atol=1e-4)

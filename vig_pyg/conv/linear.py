@@ -6,6 +6,7 @@ from typing import TypeAlias
 import torch
 from timm.layers import get_act_layer
 from torch import Tensor, nn
+from torch.autograd import Function
 
 from vig_pyg.conv.norm_act import keeping_recipe, norm_act
 from vig_pyg.kernels.heads import head_linear, paired_head_linear
@@ -121,13 +122,47 @@ class LinearNormAct(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the mapped, normalised and activated nodes."""
+        linear, bias = self.linear, self._added_bias()
         with keeping_recipe(x):
-            mapped = self.linear(x)
-        return norm_act(mapped, self.norm, self.act)
+            mapped = linear(x) if bias is not None else head_linear(x, linear.weight, None, linear.heads)
+        return self._norm_act(mapped, bias)
 
     def forward_pair(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the same for the interleaved channels ``(x⁰, y⁰, x¹, y¹, …)`` of two node matrices."""
-        linear = self.linear
+        linear, bias = self.linear, self._added_bias()
         with keeping_recipe(x):
-            mapped = paired_head_linear(x, y, linear.weight, linear.bias, linear.heads)
-        return norm_act(mapped, self.norm, self.act)
+            mapped = paired_head_linear(x, y, linear.weight, bias, linear.heads)
+        return self._norm_act(mapped, bias)
+
+    def _added_bias(self) -> Tensor | None:
+        """Return the bias, or None where the norm takes it away again: then it is not added, nor gets a gradient."""
+        norm = self.norm
+        cancelled = type(norm) is nn.BatchNorm1d and norm.training and norm.momentum is not None and norm.momentum < 1
+        return None if cancelled else self.linear.bias
+
+    def _norm_act(self, mapped: Tensor, bias: Tensor | None) -> Tensor:
+        norm = self.norm
+        if bias is None and isinstance(norm, nn.BatchNorm1d) and norm.momentum is not None:
+            mapped = _WithoutGradient.apply(mapped, self.linear.bias)
+            if (
+                norm.running_mean is not None
+            ):  # There the bias is seen; the norm scales this by 1 - momentum. As in torch's
+                # own update, graphs that are not yet passed backward do not notice: hence .data.
+                norm.running_mean.data.add_(self.linear.bias.data, alpha=norm.momentum / (1 - norm.momentum))
+        return norm_act(mapped, norm, self.act)
+
+
+class _WithoutGradient(Function):
+    """Passes nodes through, and zeros to a parameter that they do not depend on."""
+
+    @staticmethod
+    def forward(x: Tensor, parameter: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+        ctx.size = inputs[1].shape
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        return grad, grad.new_zeros(ctx.size)

@@ -17,12 +17,14 @@ from timm.layers import activations
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-# Activations are computed again where they return so many values: below (8 MB in float32) time is dearer than memory.
+# Activations are computed again where they return so many values (8 MB in float32), norms alone, which cost less, where
+# they return half as many: below, time is dearer than memory.
 LARGE = 1 << 21
 # Activations that give the same again.
 DETERMINISTIC = (
     nn.GELU,
     nn.Hardswish,
+    nn.Identity,
     nn.LeakyReLU,
     nn.Mish,
     nn.ReLU,
@@ -42,12 +44,14 @@ def norm_act(x: Tensor, norm: nn.Module, act: nn.Module) -> Tensor:
     normed = norm(x)
     if not _may_recompute(normed) or getattr(act, "inplace", False):
         return act(normed)
+    alone = isinstance(act, nn.Identity)
+    if normed.numel() < (LARGE // 2 if alone else LARGE) or not isinstance(act, DETERMINISTIC):
+        return act(normed)
     affine = _affine(norm, normed.grad_fn)
     again = None if affine is None else _Normed(x.detach(), *affine, normed.dtype)
-    recomputes = isinstance(act, DETERMINISTIC) and normed.numel() >= LARGE
-    if again is not None and (recomputes or isinstance(act, nn.Identity)):
+    if again is not None:
         _attach(normed, again.take)
-    if not recomputes:
+    if alone:
         return act(normed)
     with keeping_recipe(normed):
         out = act(normed)

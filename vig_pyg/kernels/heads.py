@@ -31,7 +31,7 @@ def head_linear(x: Tensor, weight: Tensor, bias: Tensor | None, heads: int) -> T
     return _head_products(bias, x, weight.unflatten(0, (heads, -1)).transpose(1, 2))
 
 
-def paired_head_linear(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor, heads: int) -> Tensor:
+def paired_head_linear(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None, heads: int) -> Tensor:
     """Return :func:`head_linear` of the interleaved channels ``(x⁰, y⁰, x¹, y¹, …)``, which are never laid out.
 
     Shapes:

@@ -58,7 +58,7 @@ class LinearGELU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the mapped and activated nodes."""
-        if x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32:
+        if _takes_onednn(x, self.weight):
             return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "gelu", [], "none")
         return F.gelu(F.linear(x, self.weight, self.bias))
 
@@ -68,11 +68,16 @@ class ConvGELU(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the activated map."""
-        if x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32:
+        if _takes_onednn(x, self.weight):
             return torch.ops.mkldnn._convolution_pointwise(
                 x, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups, "gelu", [], "none"
             )
         return F.gelu(super().forward(x))
+
+
+def _takes_onednn(x: Tensor, weight: Tensor) -> bool:
+    """Return whether to call oneDNN directly; a compiler joins GELU to maps by itself."""
+    return x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and not torch.compiler.is_compiling()
 
 
 def _join_gelu(model: nn.Module) -> None:

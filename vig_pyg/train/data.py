@@ -163,7 +163,7 @@ def load_data(name: str, image_size: int = 32, root: str = "data") -> Data:
 def _from_folder(path: Path) -> Data:
     if not path.is_dir():
         raise FileNotFoundError(
-            f"there is no folder {str(path)!r}: --data takes digits, an image folder, or torch/cifar10"
+            f"there is no folder {str(path)!r}; data may be digits, an image folder, torch/cifar10, …"
         )
     try:
         if (path / "train").is_dir():
