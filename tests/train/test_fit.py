@@ -86,17 +86,14 @@ def test_the_weights_of_the_average_are_kept(tmp_path):
 
 
 def test_accumulated_batches_equal_whole_ones():
-    words = (
-        "drop_path=0.0",
-        "weight_averaging=null",
-        "optimizer=sgd",
-        "model_options.norm=layer",
-        "conv=gin",
-        "shift=0",
-    )
-    whole, accumulated = trained(*words, "device_batch=24")[0], trained(*words, "device_batch=6")[0]
-    for (name, a), b in zip(whole.named_parameters(), accumulated.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5, msg=name)
+    models = []
+    for at_once in (24, 6):
+        torch.manual_seed(0)
+        model = nn.Sequential(
+            nn.Flatten(), nn.Linear(1024, 10)
+        )  # without a batch norm, which sees what is there at once
+        models.append(trained("weight_averaging=null", f"device_batch={at_once}", "shift=0", model=model)[0])
+    torch.testing.assert_close(*(model[1].weight for model in models), rtol=1e-4, atol=1e-6)
 
 
 def test_the_schedule_warms_up_and_falls():

@@ -144,10 +144,9 @@ class LinearNormAct(nn.Module):
         norm = self.norm
         if bias is None and isinstance(norm, nn.BatchNorm1d) and norm.momentum is not None:
             mapped = _WithoutGradient.apply(mapped, self.linear.bias)
-            if (
-                norm.running_mean is not None
-            ):  # There the bias is seen; the norm scales this by 1 - momentum. As in torch's
-                # own update, graphs that are not yet passed backward do not notice: hence .data.
+            # The running mean sees the bias; the norm will scale this by 1 - momentum. Through .data, since graphs that
+            # still wait for their backward pass need not notice, as with torch's own update.
+            if norm.running_mean is not None:
                 norm.running_mean.data.add_(self.linear.bias.data, alpha=norm.momentum / (1 - norm.momentum))
         return norm_act(mapped, norm, self.act)
 

@@ -1,0 +1,147 @@
+"""The commands, as a person types them."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+from typer.testing import CliRunner
+
+import vig_pyg
+from tests.train.conftest import write_images
+from vig_pyg.commands import app
+from vig_pyg.train import read_recipe
+
+BRIEF = ["epochs=1", "warmup_epochs=0", "batch=240", "device_batch=60", "--device", "cpu"]
+
+
+def call(*words: object):
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    return result.exit_code, " ".join(result.output.split())
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "digits"
+    status, output = call("train", "--conv", "gin", "--out", out, *BRIEF)
+    assert status == 0, output
+    return out
+
+
+def test_train_says_what_it_does_and_where_it_wrote(tmp_path):
+    status, output = call("train", "--data", "digits", "--out", tmp_path / "run", *BRIEF)
+    assert status == 0
+    assert "on digits: 10 classes, 1,438 images to train on, 359 held out" in output
+    assert "batch 240 = 1 process(es) × 60 images × 4 step(s)" in output
+    assert "learning rate 0.015 (scaled from 0.003 at a batch of 48)" in output
+    assert "waiting for data" in output and f"Written to {tmp_path / 'run'}" in output
+
+
+def test_the_recipe_of_a_run_trains_again(run, tmp_path):
+    status, _ = call("train", "--recipe", run / "recipe.yaml", "--out", tmp_path / "again", "--device", "cpu")
+    assert status == 0
+    files = [folder / "last" / "model.safetensors" for folder in (run, tmp_path / "again")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_folder_of_images_is_trained_on_from_published_weights(tmp_path):
+    write_images(tmp_path / "images", 10)
+    torch.save(vig_pyg.ViG(32, channels=48, depth=4, stride=4, num_classes=5).state_dict(), tmp_path / "weights.pth")
+    words = ["--data", tmp_path / "images", "--model", "vig_micro", "--init", tmp_path / "weights.pth"]
+    small = ["epochs=1", "warmup_epochs=0", "batch=8", "image_size=48", "workers=0", "--device", "cpu"]
+    status, output = call("train", *words, "--out", tmp_path / "run", *small)
+    assert status == 0, output
+    assert read_recipe(tmp_path / "run" / "recipe.yaml").layer_decay == read_recipe("finetune").layer_decay
+    assert json.loads((tmp_path / "run" / "best" / "config.json").read_text())["label_names"] == ["flower", "temple"]
+
+
+def test_eval_counts_as_the_run_did(run, tmp_path):
+    status, output = call("eval", run / "last", "--out", tmp_path / "eval", "--device", "cpu")
+    assert status == 0
+    rows = list(csv.reader((run / "metrics.csv").open()))
+    assert f"top-1 {100 * float(rows[-1][2]):.2f} %" in output
+    counts = np.array([[int(cell) for cell in row[1:]] for row in list(csv.reader(open_csv(tmp_path)))[1:]])
+    assert counts.sum() == 359
+    assert counts.trace() / 359 == pytest.approx(float(rows[-1][2]))
+    assert (tmp_path / "eval" / "confusion.png").stat().st_size > 1000
+
+
+def open_csv(folder: Path):
+    return (folder / "eval" / "confusion.csv").read_text().splitlines()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_predict_reads_folders_and_names_what_does_not_decode(run, suffix, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(3):
+        digit = Image.fromarray((load_digits().images[number] * 15).astype("uint8"))
+        digit.resize((32, 32), Image.Resampling.BICUBIC).save(photos / f"{number}.png")
+    (photos / "broken.png").write_bytes(b"no image")
+    out = tmp_path / f"found.{suffix}"
+    status, output = call("predict", run, photos, "--top", 3, "--batch", 2, "--out", out, "--device", "cpu")
+    assert status == 0, output
+    if suffix == "csv":
+        rows = list(csv.DictReader(out.open()))
+        assert [Path(row["file"]).name for row in rows] == ["0.png", "1.png", "2.png", "broken.png"]
+        shares = [float(rows[0][f"share{place}"]) for place in (1, 2, 3)]
+        assert rows[3]["error"] and not rows[0]["error"]
+    else:
+        rows = [json.loads(line) for line in out.read_text().splitlines()]
+        shares = [guess["share"] for guess in rows[0]["guesses"]]
+        assert "error" in rows[3] and len(rows) == 4
+    assert shares == sorted(shares, reverse=True) and 0 < sum(shares) <= 1
+    status, output = call("predict", run, photos / "*.png", "--top", 2, "--device", "cpu")
+    assert status == 0 and "does not decode" in output
+
+
+def test_export_writes_a_file(run, tmp_path):
+    status, output = call("export", run, "--out", tmp_path / "model.onnx", "--dynamic-batch")
+    assert status == 0, output
+    assert (tmp_path / "model.onnx").stat().st_size > 100_000
+
+
+def test_models_convs_and_info_are_tables():
+    assert "pvig_base" in call("models")[1] and "max_relative" in call("convs")[1]
+    status, output = call("info", "pvig_tiny")
+    assert status == 0 and "10,714,376" in output and "1699.6" in output
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["train", "--data", "nowhere"], "there is no folder 'nowhere'"),
+        (["train", "--model", "vig_tny"], "there is no model called 'vig_tny': did you mean vig_tiny?"),
+        (["train", "--conv", "egde"], "did you mean 'edge'?"),
+        (["train", "--recipe", "diet"], "there is no recipe 'diet'"),
+        (["train", "epoch=3"], "did you mean epochs?"),
+        (["train", "epochs=-1"], "epochs must be at least 1, got -1"),
+        (["train", "model_options.wings=2"], "does not take these options"),
+        (["train", "--device", "abacus"], "device 'abacus' cannot be used here"),
+        (["train", "--resume"], "--resume needs --out"),
+        (["train", "--resume", "--out", "nowhere"], "there is no recipe 'nowhere/recipe.yaml'"),
+        (["train", "--init", "nowhere.pth"], "there are no weights in nowhere.pth"),
+        (["train", "--out", "/proc/run"], "/proc/run"),
+        (["eval", "nowhere"], "there are no weights in nowhere"),
+        (["predict", "RUN", "nowhere/*.jpg"], "names no image"),
+        (["predict", "RUN", "x.jpg", "--out", "found.txt"], "--out must end in .csv or .jsonl"),
+        (["info", "resnet50"], "is no model of this library"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_status_2(words, sentence, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, output = call(*(run if word == "RUN" else word for word in words))
+    assert status == 2, output
+    assert sentence in output and "Traceback" not in output
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_is_not_overwritten(run):
+    before = (run / "last" / "model.safetensors").read_bytes()
+    status, output = call("train", "--out", run, *BRIEF)
+    assert status == 2 and "holds a run: add --resume" in output
+    assert (run / "last" / "model.safetensors").read_bytes() == before
