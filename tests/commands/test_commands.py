@@ -124,7 +124,7 @@ def test_models_convs_and_info_are_tables():
         (["train", "--device", "abacus"], "device 'abacus' cannot be used here"),
         (["train", "--resume"], "--resume needs --out"),
         (["train", "--resume", "--out", "nowhere"], "there is no recipe 'nowhere/recipe.yaml'"),
-        (["train", "--init", "nowhere.pth"], "there are no weights in nowhere.pth"),
+        (["train", "--data", "digits", "--init", "nowhere.pth"], "there are no weights in nowhere.pth"),
         (["train", "--out", "/proc/run"], "/proc/run"),
         (["eval", "nowhere"], "there are no weights in nowhere"),
         (["predict", "RUN", "nowhere/*.jpg"], "names no image"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,6 +25,8 @@ WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 def build_model(recipe: Recipe, classes: int, channels: int = 3) -> nn.Module:
     """Return the model of a recipe, for so many classes and channels, with its first weights.
 
+    Where the weights to start from tell another number of classes apart, the classifier starts anew.
+
     Raises:
         ValueError: timm knows no model of that name (the sentence names the nearest), an option does not fit, or the
             weights to start from are of another model.
@@ -42,7 +45,11 @@ def build_model(recipe: Recipe, classes: int, channels: int = 3) -> nn.Module:
         )
     except TypeError as error:
         raise ValueError(f"{recipe.model} does not take these options: {error}") from None
-    return model if recipe.init is None else load_checkpoint(model, weights_file(recipe.init))
+    if recipe.init is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # another number of classes is what fine-tuning is for
+            load_checkpoint(model, weights_file(recipe.init))
+    return model
 
 
 def check_model_name(name: str) -> None:
