@@ -1,4 +1,4 @@
-"""A small training as a process of its own: ``python training.py OUT [--resume] [--processes-share] [key=value …]``."""
+"""A small training as a process of its own: ``python training.py OUT [--resume] [key=value …]``."""
 
 import json
 import sys

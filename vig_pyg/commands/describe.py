@@ -67,7 +67,7 @@ def info(
 
 @torch.no_grad()
 def stages(model: VisionGNN, images: torch.Tensor) -> Table:
-    """Return one row per part: the stem, runs of blocks that look alike, downsampling and the head."""
+    """Return one row per part: the stem, every block and downsampling, and the head."""
     shapes: dict[str, tuple[int, int]] = {}
     parts = {"stem": model.stem, **{f"blocks.{i}": part for i, part in enumerate(model.blocks)}, "head": model.head}
     names = {part: name for name, part in parts.items()}
@@ -90,9 +90,9 @@ def stages(model: VisionGNN, images: torch.Tensor) -> Table:
         near = (str(graph.k), str(graph.dilation)) if graph else ("", "")
         nodes, width = shapes[name]
         label = f"{name} ({type(part).__name__})"
-        table.add_row(label, str(nodes), str(width), *near, f"{_parameters(part):,}", f"{flops / 2e6:.1f}")
+        table.add_row(label, str(nodes), str(width), *near, f"{count_parameters(part):,}", f"{flops / 2e6:.1f}")
     table.add_section()
-    table.add_row("all", "", "", "", "", f"{_parameters(model):,}", f"{total / 2e6:.1f}")
+    table.add_row("all", "", "", "", "", f"{count_parameters(model):,}", f"{total / 2e6:.1f}")
     return table
 
 
@@ -100,7 +100,3 @@ def _size(out: object) -> tuple[int, int]:
     x = out[0] if isinstance(out, tuple) else out
     assert isinstance(x, torch.Tensor)
     return x.size(0), x.size(1)
-
-
-def _parameters(part: nn.Module) -> int:
-    return sum(p.numel() for p in part.parameters())

@@ -12,29 +12,15 @@ once :math:`u` and :math:`v` are centred. So a batch norm over edges needs no te
 """
 
 import torch
-from timm.layers import activations
 from torch import Tensor, nn
 
+from vig_pyg.conv.norm_act import KNOWN_ACTIVATIONS
 from vig_pyg.kernels import neighbour_sum
-
-# Activations that fall and then rise, or only rise.
-FALLS_THEN_RISES = (
-    nn.GELU,
-    nn.Hardswish,
-    nn.Identity,
-    nn.LeakyReLU,
-    nn.Mish,
-    nn.ReLU,
-    nn.SiLU,
-    activations.GELU,
-    activations.GELUTanh,
-    activations.QuickGELU,
-)
 
 
 def falls_then_rises(act: nn.Module) -> bool:
     """Return whether an activation is known to take its maximum over any interval at one of its ends."""
-    return isinstance(act, FALLS_THEN_RISES)
+    return isinstance(act, KNOWN_ACTIVATIONS)
 
 
 def is_affine(norm: nn.Module) -> bool:

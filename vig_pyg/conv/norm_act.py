@@ -20,8 +20,8 @@ from torch.autograd.graph import saved_tensors_hooks
 # Activations are computed again where they return so many values (8 MB in float32), norms alone, which cost less, where
 # they return half as many: below, time is dearer than memory.
 LARGE = 1 << 21
-# Activations that give the same again.
-DETERMINISTIC = (
+# Activations that are known to give the same again, and to fall and then rise, or only to rise.
+KNOWN_ACTIVATIONS = (
     nn.GELU,
     nn.Hardswish,
     nn.Identity,
@@ -45,7 +45,7 @@ def norm_act(x: Tensor, norm: nn.Module, act: nn.Module) -> Tensor:
     if not _may_recompute(normed) or getattr(act, "inplace", False):
         return act(normed)
     alone = isinstance(act, nn.Identity)
-    if normed.numel() < (LARGE // 2 if alone else LARGE) or not isinstance(act, DETERMINISTIC):
+    if normed.numel() < (LARGE // 2 if alone else LARGE) or not isinstance(act, KNOWN_ACTIVATIONS):
         return act(normed)
     affine = _affine(norm, normed.grad_fn)
     again = None if affine is None else _Normed(x.detach(), *affine, normed.dtype)

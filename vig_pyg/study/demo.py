@@ -24,6 +24,7 @@ from vig_pyg.study.cost import count_macs, count_parameters, milliseconds_per_im
 from vig_pyg.study.pictures import draw_curves, draw_neighbours
 from vig_pyg.study.report import write_report
 from vig_pyg.train import Epoch, Split, accelerator_for, fit, load_data, load_digits, read_recipe
+from vig_pyg.train.run import write_whole
 
 OPERATORS = ("max_relative", "edge", "gin", "sage")
 PHOTOGRAPH = "china.jpg"
@@ -90,7 +91,7 @@ def run_demo(
     for conv in convs:
         build(conv, torch.device("cpu"))
     out.mkdir(parents=True, exist_ok=True)
-    data = load_digits()
+    data, images = load_digits(), load_data("digits")
     setting = describe(data, epochs, seeds, device)
     runs: list[Run] = []
     trained: VisionGNN | None = None
@@ -101,9 +102,7 @@ def run_demo(
                 model, start = build(conv, device), time.perf_counter()
                 recipe = read_recipe("digits", [f"epochs={epochs}", f"seed={seed}", "warmup_epochs=0.9"])
                 accelerator = accelerator_for(recipe, device.type)
-                history = fit(
-                    model, load_data("digits"), recipe, accelerator=accelerator, on_epoch=partial(on_epoch, conv, seed)
-                )
+                history = fit(model, images, recipe, accelerator=accelerator, on_epoch=partial(on_epoch, conv, seed))
                 runs.append(Run(conv, seed, time.perf_counter() - start, history))
                 trained = trained or model
                 write_results(out / "results.json", runs, [], setting)
@@ -177,9 +176,7 @@ def write_results(path: Path, runs: Sequence[Run], rows: Sequence[Row], setting:
         "table": [row._asdict() for row in rows],
         "runs": [{**run._asdict(), "epochs": [epoch._asdict() for epoch in run.epochs]} for run in runs],
     }
-    unfinished = path.with_suffix(".partial")
-    unfinished.write_text(json.dumps(content, indent=1))
-    os.replace(unfinished, path)
+    write_whole(path, lambda partial: partial.write_text(json.dumps(content, indent=1)))
 
 
 def describe(data: Split, epochs: int, seeds: int, device: torch.device) -> dict[str, Any]:
