@@ -2,16 +2,21 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 import vig_pyg
+from tests.models.published import published_state
 from tests.train.conftest import write_images
 from vig_pyg.commands import app
 from vig_pyg.train import read_recipe
@@ -50,13 +55,30 @@ def test_the_recipe_of_a_run_trains_again(run, tmp_path):
 
 def test_a_folder_of_images_is_trained_on_from_published_weights(tmp_path):
     write_images(tmp_path / "images", 10)
-    torch.save(vig_pyg.ViG(32, channels=48, depth=4, stride=4, num_classes=5).state_dict(), tmp_path / "weights.pth")
+    published = vig_pyg.ViG(32, channels=48, depth=4, stride=4, num_classes=5)
+    torch.save(published_state(published), tmp_path / "weights.pth")
     words = ["--data", tmp_path / "images", "--model", "vig_micro", "--init", tmp_path / "weights.pth"]
     small = ["epochs=1", "warmup_epochs=0", "batch=8", "image_size=48", "workers=0", "--device", "cpu"]
     status, output = call("train", *words, "--out", tmp_path / "run", *small)
     assert status == 0, output
     assert read_recipe(tmp_path / "run" / "recipe.yaml").layer_decay == read_recipe("finetune").layer_decay
     assert json.loads((tmp_path / "run" / "best" / "config.json").read_text())["label_names"] == ["flower", "temple"]
+    begun, name = load_file(tmp_path / "run" / "last" / "model.safetensors"), "blocks.0.ffn.fc1.linear.weight"
+    weight = published.state_dict()[name]
+    assert (begun[name] - weight).norm() < 0.1 * weight.norm() and len(begun["head.fc2.weight"]) == 2
+    status, output = call("eval", tmp_path / "run", "--data", tmp_path / "images", "--out", tmp_path / "eval")
+    assert status == 0 and "of 4 images" in output
+
+
+def test_a_hub_gives_the_weights_back(run, tmp_path, monkeypatch):
+    snapshot = tmp_path / "models--someone--digits" / "snapshots" / "0123"  # as the hub's client keeps what it fetched
+    shutil.copytree(run / "last", snapshot)
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("0123")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    model = timm.create_model("hf-hub:someone/digits", pretrained=True, cache_dir=tmp_path)
+    kept = load_file(run / "last" / "model.safetensors")
+    assert all(torch.equal(weight, kept[name]) for name, weight in model.state_dict().items())
 
 
 def test_eval_counts_as_the_run_did(run, tmp_path):

@@ -1,4 +1,6 @@
+import json
 import random
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +11,10 @@ from PIL import Image
 from sklearn.datasets import load_digits as sklearn_digits
 
 from tests.train.conftest import write_images
-from vig_pyg.train import Split, load_data, load_digits, read_recipe
-from vig_pyg.train.data import NOTHING, Images, Memory, loaders, test_batches, test_transform
+from vig_pyg.train import Split, accelerator_for, build_model, fit, load_data, load_digits, read_recipe
+from vig_pyg.train.data import NOTHING, Images, Memory, held_out_batches, inference_transform, loaders
 from vig_pyg.train.digits import shift
 from vig_pyg.train.sampler import Draw
-
-test_batches.__test__ = test_transform.__test__ = False  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_a_broken_image_is_replaced_in_training_and_not_counted_in_tests(folder)
     path = data.train.samples[0][0]
     whole = Path(path).read_bytes()
     Path(path).write_bytes(whole[: len(whole) // 2])
-    images = Images(data.train, test_transform(timm.create_model("vig_micro")))
+    images = Images(data.train, inference_transform(timm.create_model("vig_micro")))
     batch = images.__getitems__([Draw(0, 1), Draw(1, 1)])
     assert batch.broken == [path] and torch.equal(batch.images[0], batch.images[1])
     batch = images.__getitems__([Draw(0, None), Draw(1, None)])
@@ -113,8 +113,74 @@ def test_images_are_prepared_as_timm_prepares_them(folder):
     image = Image.open(load_data(str(folder)).test.samples[0][0])
     config = timm.data.resolve_data_config({}, model=model)
     expected = timm.data.create_transform(**config)(image)
-    (batch,) = test_batches(load_data(str(folder)), model, 4)
+    (batch,) = held_out_batches(load_data(str(folder)), model, 4)
     assert torch.equal(batch.images[0], expected) and expected.shape == (3, 224, 224)
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """Write MNIST's file format: a magic number, the sizes, the bytes."""
+    header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    path.write_bytes(header + array.astype(np.uint8).tobytes())
+
+
+def test_torchvisions_data_sets_are_read(tmp_path):
+    digits = sklearn_digits()
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part, chosen in (("train", slice(0, 40)), ("t10k", slice(40, 60))):
+        write_idx(
+            raw / f"{part}-images-idx3-ubyte", np.kron(digits.images[chosen] * 15, np.ones((1, 4, 4)))[:, 2:30, 2:30]
+        )
+        write_idx(raw / f"{part}-labels-idx1-ubyte", digits.target[chosen])
+    data = load_data("torch/mnist", root=str(tmp_path))
+    assert (len(data.train), len(data.test), len(data.classes)) == (40, 20, 10)
+    model = timm.create_model("vig_micro", in_chans=1, num_classes=10)
+    batches = list(held_out_batches(data, model, 8))
+    assert batches[0].images.shape == (8, 1, 32, 32)
+    assert torch.cat([batch.labels for batch in batches]).tolist() == digits.target[40:60].tolist()
+
+
+def test_hugging_face_data_sets_are_read(tmp_path, monkeypatch):
+    pytest.importorskip("datasets")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    write_images(tmp_path / "images" / "train", 6)
+    write_images(tmp_path / "images" / "validation", 2)
+    data = load_data(f"hfds/{tmp_path / 'images'}", root=str(tmp_path / "cache"))
+    assert data.classes == ["flower", "temple"]
+    (batch,) = held_out_batches(data, timm.create_model("vig_micro"), 8)
+    assert sorted(batch.labels.tolist()) == [0, 0, 1, 1]
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    """Return a folder of tar shards with 24 images to train on and 10 to test on, red ones 0 and blue ones 1."""
+    wds = pytest.importorskip("webdataset")
+    splits = {}
+    for split, lengths in (("train", (10, 14)), ("validation", (4, 6))):
+        names = [f"{split}-{number}.tar" for number in range(len(lengths))]
+        for name, length in zip(names, lengths, strict=True):
+            with wds.TarWriter(str(tmp_path / name)) as shard:
+                for number in range(length):
+                    label = number % 2
+                    image = Image.new("RGB", (32, 32), ("red", "blue")[label])
+                    shard.write({"__key__": f"{number:03d}", "png": image, "cls": label})
+        splits[split] = {"name": split, "num_samples": sum(lengths), "filenames": names, "shard_lengths": lengths}
+    (tmp_path / "_info.json").write_text(json.dumps({"splits": splits}))
+    return tmp_path
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_shards_train_and_are_evaluated_once(workers, shards):
+    words = ["epochs=2", "warmup_epochs=0", "batch=8", "device_batch=4", f"workers={workers}", "mixup=0", "cutmix=0"]
+    recipe = read_recipe("deit", ["model=vig_micro", f"data=wds/{shards}", "classes=2", *words])
+    history = fit(build_model(recipe, 2), recipe.data, recipe, accelerator=accelerator_for(recipe, "cpu"))
+    assert len(history) == 2
+    data = load_data(recipe.data, classes=2)
+    batches = list(held_out_batches(data, timm.create_model("vig_micro"), 4))
+    labels, images = (torch.cat([batch[i] for batch in batches]) for i in (1, 0))
+    assert len(labels) == 10 and (images[:, 2] > images[:, 0]).flatten(1).all(1).equal(labels == 1)
+    with pytest.raises(ValueError, match=r"does not say how many classes it has: add classes=NUMBER"):
+        load_data(recipe.data)
 
 
 def test_a_data_set_that_timm_cannot_load_is_one_sentence(tmp_path):

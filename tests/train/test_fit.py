@@ -33,7 +33,7 @@ def run(tmp_path_factory):
 
 def test_it_learns(run):
     _, _, (first, last) = run
-    assert last.loss < first.loss and last.top5 >= last.accuracy > 0.1
+    assert last.loss < first.loss and last.measured["top5"] >= last.accuracy > 0.1
 
 
 def test_the_folder_holds_all_that_is_needed(run):

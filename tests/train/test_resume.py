@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tests.train.training import SMALL, small_digits
-from vig_pyg.train import build_model, fit, read_recipe
+from vig_pyg.train import build_model, fit, load_model, read_recipe
 from vig_pyg.train.run import states
 
 SCRIPT = Path(__file__).with_name("training.py")
@@ -121,6 +121,22 @@ def test_two_processes_learn_as_one(uninterrupted, tmp_path):
     for one, two in zip(*curves, strict=True):
         assert two["loss"] == pytest.approx(one["loss"], rel=1e-3)
         assert two["accuracy"] * 37 == pytest.approx(round(two["accuracy"] * 37))  # every image counts once
+
+
+def test_sharded_weights_learn_as_whole_ones(tmp_path):
+    curves, kept = [], []
+    words = ["conv=gin", "drop_path=0.0", "weight_averaging=null", "optimizer=sgd", "shift=0", "learning_rate=0.02"]
+    for script in (SCRIPT, SCRIPT.with_name("sharded.py")):
+        out = tmp_path / script.stem
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[2])}
+        command = [sys.executable, *TWO, str(script), str(out), *words]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        assert result.returncode == 0, result.stderr
+        curves.append([epoch["loss"] for epoch in json.loads((out / "history.json").read_text())])
+        kept.append(load_model(out)[0])
+    assert curves[1] == pytest.approx(curves[0], rel=1e-3)
+    for whole, sharded in zip(*(model.parameters() for model in kept), strict=True):
+        torch.testing.assert_close(sharded, whole, rtol=0.05, atol=0.01)
 
 
 def test_a_state_of_another_recipe_is_refused(uninterrupted):

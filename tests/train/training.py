@@ -30,7 +30,7 @@ def main() -> None:
     accelerator = accelerator_for(recipe, "cpu")
     history = fit(model, small_digits(), recipe, out, resume=resume, accelerator=accelerator)
     if accelerator.is_main_process:
-        (out / "history.json").write_text(json.dumps([epoch._asdict() for epoch in history]))
+        (out / "history.json").write_text(json.dumps([epoch.row() for epoch in history]))
 
 
 if __name__ == "__main__":

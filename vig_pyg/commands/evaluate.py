@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors, progress_bar
-from vig_pyg.train.data import load_data, test_batches
+from vig_pyg.train.data import held_out_batches, load_data
 from vig_pyg.train.evaluate import Evaluation, evaluate
 from vig_pyg.train.run import write_whole
 from vig_pyg.train.weights import load_model
@@ -19,6 +19,7 @@ from vig_pyg.train.weights import load_model
 def evaluate_(
     weights: Annotated[Path, typer.Argument(help="The folder of a run or of weights, or a file.")],
     data: Annotated[str, typer.Option(help="digits, an image folder, or a name for timm.")] = "digits",
+    data_root: Annotated[str, typer.Option(help="Where timm's data sets lie.")] = "data",
     model: Annotated[str | None, typer.Option(help="The model, where the weights do not say it.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side of the images. (default: that of the weights)")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 64,
@@ -34,12 +35,12 @@ def evaluate_(
         device = device or default_device()
         check_device(device)
         built, _ = load_model(weights, model)
-        images = load_data(data, image_size or 32)
+        images = load_data(data, image_size or 32, data_root, int(built.num_classes))  # type: ignore[arg-type]
         if len(images.classes) != built.num_classes:
             raise ValueError(f"{weights} tells {built.num_classes} classes apart, but {data} has {len(images.classes)}")
         console.print(f"Evaluates {weights} on the {len(images.test):,} held-out images of {images.name}, on {device}.")
         out.mkdir(parents=True, exist_ok=True)
-        batches = test_batches(images, built, batch, workers, image_size)
+        batches = held_out_batches(images, built, batch, workers, image_size)
         with progress_bar() as bar:
             task = bar.add_task("images", total=len(images.test), note="")
             found = evaluate(

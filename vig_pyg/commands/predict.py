@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors, progress_bar
-from vig_pyg.train.data import test_transform
+from vig_pyg.train.data import inference_transform
 from vig_pyg.train.predict import Prediction, find_images, predict
 from vig_pyg.train.run import write_whole
 from vig_pyg.train.weights import load_model
@@ -38,7 +38,9 @@ def predict_(
             raise ValueError(f"--out must end in .csv or .jsonl, got {str(out)!r}")
         built, classes = load_model(weights, model)
         files = find_images(images)
-        found = predict(built.to(device), classes, files, test_transform(built), top=top, batch=batch, device=device)
+        found = predict(
+            built.to(device), classes, files, inference_transform(built), top=top, batch=batch, device=device
+        )
         if out is None:
             show(found)
             return

@@ -50,15 +50,15 @@ def train(
         chosen = read_recipe(str(out / RECIPE) if resume and out else recipe, overrides)
         out = out or Path("runs") / f"{chosen.model}-{Path(chosen.data).name}"
         accelerator = accelerator_for(chosen, device)
-        images = load_data(chosen.data, chosen.image_size or 32, chosen.data_root)
+        images = load_data(chosen.data, chosen.image_size or 32, chosen.data_root, chosen.classes)
         torch.manual_seed(chosen.seed)
         built = build_model(chosen, len(images.classes), images.channels)
         console.quiet = not accelerator.is_main_process
         announce(chosen, images, built, accelerator, out, resume)
         history = run(built, images, chosen, out, resume, accelerator)
-        best = max(epoch.accuracy for epoch in history)
+        name, best = next(iter(history[-1].measured)), max(epoch.score for epoch in history)
         console.print(
-            f"Accuracy {100 * history[-1].accuracy:.2f} % (best epoch {100 * best:.2f} %). Written to {out}: "
+            f"{name.capitalize()} {100 * history[-1].score:.2f} % (best epoch {100 * best:.2f} %). Written to {out}: "
             "recipe, metrics.csv, curves.png, and the weights in best and last."
         )
 
@@ -95,9 +95,10 @@ def run(model: nn.Module, data: Data, recipe: Recipe, out: Path, resume: bool, a
             bar.update(task, completed=progress.epoch * updates + progress.update, note=f"loss {loss:.3f}")
 
         def line(epoch: Epoch) -> None:
+            measured = "".join(f"{name} {100 * share:6.2f} %  " for name, share in epoch.measured.items())
             bar.console.print(
-                f"epoch {number + 1:3d}  loss {epoch.loss:.4f}  accuracy {100 * epoch.accuracy:6.2f} %  "
-                f"top-5 {100 * epoch.top5:6.2f} %  {epoch.seconds:.1f} s, {100 * epoch.waiting:.0f} % waiting for data"
+                f"epoch {number + 1:3d}  loss {epoch.loss:.4f}  {measured}{epoch.seconds:.1f} s, "
+                f"{100 * epoch.waiting:.0f} % waiting for data"
             )
 
         return fit(model, data, recipe, out, resume=resume, accelerator=accelerator, on_look=look, on_epoch=line)

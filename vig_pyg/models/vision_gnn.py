@@ -44,6 +44,7 @@ class VisionGNN(nn.Module):
     """
 
     stem: ConvStem | PatchStem
+    _no_split_modules = ("Block",)  # what accelerate shards as a whole
 
     def __init__(
         self,

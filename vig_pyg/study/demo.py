@@ -174,7 +174,7 @@ def write_results(path: Path, runs: Sequence[Run], rows: Sequence[Row], setting:
     content = {
         **setting,
         "table": [row._asdict() for row in rows],
-        "runs": [{**run._asdict(), "epochs": [epoch._asdict() for epoch in run.epochs]} for run in runs],
+        "runs": [{**run._asdict(), "epochs": [epoch.row() for epoch in run.epochs]} for run in runs],
     }
     write_whole(path, lambda partial: partial.write_text(json.dumps(content, indent=1)))
 

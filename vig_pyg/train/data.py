@@ -75,10 +75,11 @@ class Images(Dataset):
     Args:
         source: Gives ``(PIL image, label)`` by number.
         transform: From a PIL image to a tensor.
+        mode: PIL's name for the channels that the model takes.
     """
 
-    def __init__(self, source: Any, transform: Callable[[Any], Tensor]) -> None:
-        self.source, self.transform = source, transform
+    def __init__(self, source: Any, transform: Callable[[Any], Tensor], mode: str = "RGB") -> None:
+        self.source, self.transform, self.mode = source, transform, mode
 
     def __len__(self) -> int:
         return len(self.source)
@@ -105,7 +106,7 @@ class Images(Dataset):
         while index >= 0:
             try:
                 image, label = self.source[index]
-                return self.transform(image.convert("RGB")), int(label), broken
+                return self.transform(image.convert(self.mode)), int(label), broken
             except (OSError, SyntaxError, ValueError) as error:  # what PIL raises for damaged files
                 broken.append(self.name(index))
                 if len(broken) == TRIES:
@@ -135,25 +136,27 @@ class Part(Dataset):
         return self.folder.loader(path), label
 
 
-def load_data(name: str, image_size: int = 32, root: str = "data") -> Data:
+def load_data(name: str, image_size: int = 32, root: str = "data", classes: int | None = None) -> Data:
     """Return a data set.
 
     Args:
         name: ``digits``; a folder with ``train`` and ``val`` folders of one folder per class, or with one folder per
-            class, of which a fifth is then held out; or a name for timm's ``create_dataset`` (``torch/cifar10``, …).
+            class, of which a fifth is then held out; or a name for timm's ``create_dataset``: ``torch/cifar10``,
+            ``hfds/…``, or ``wds/FOLDER`` with shards and the ``_info.json`` that says their splits.
         image_size: Side of the built-in images.
         root: Where timm's data sets lie or are downloaded to.
+        classes: How many classes there are, where the data does not say it, as shards do not.
 
     Raises:
         FileNotFoundError: there is no such folder, or there are no images in it.
-        ValueError: there is one class only, or timm cannot load it.
+        ValueError: there is one class only, it is not known how many there are, or timm cannot load it.
     """
     if name == "digits":
         split = load_digits(image_size)
         train, test = Memory(split.train_images, split.train_labels), Memory(split.test_images, split.test_labels)
         return Data(name, train, test, [str(digit) for digit in range(10)], channels=1)
     if "/" in name and not Path(name).exists() and name.split("/")[0] in ("torch", "hfds", "hfids", "tfds", "wds"):
-        return _from_timm(name, root)
+        return _from_timm(name, root, classes)
     data = _from_folder(Path(name))
     if len(data.classes) < 2:
         raise ValueError(f"{name} has one class only ({data.classes[0]}): classification needs at least two folders")
@@ -193,14 +196,19 @@ def _every_fifth(labels: Sequence[int]) -> list[int]:
     return sorted(chosen)
 
 
-def _from_timm(name: str, root: str) -> Data:
+def _from_timm(name: str, root: str, classes: int | None) -> Data:
+    if name.startswith("wds/"):
+        root = name.removeprefix("wds/")
     try:
         train = create_dataset(name, root=root, split="train", is_training=True, download=True)
         test = create_dataset(name, root=root, split="validation", download=True)
     except Exception as error:  # every reader raises its own
-        raise ValueError(f"timm cannot load {name!r} from {root!r}: {str(error).splitlines()[0]}") from error
-    classes = getattr(train, "classes", None) or list(getattr(getattr(train, "reader", None), "class_to_idx", {}))
-    return Data(name, train, test, [str(c) for c in classes])
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"timm cannot load {name!r} from {root!r}: {reason}") from error
+    names = getattr(train, "classes", None) or list(getattr(getattr(train, "reader", None), "class_to_idx", {}))
+    if not names and classes is None:
+        raise ValueError(f"{name} does not say how many classes it has: add classes=NUMBER")
+    return Data(name, train, test, [str(c) for c in names or range(classes or 0)])
 
 
 def loaders(
@@ -217,18 +225,20 @@ def loaders(
     if isinstance(train, Memory):
         train = Memory(train.images, train.labels, recipe.shift)
     else:
-        train = _with_transform(train, _training_transform(model, recipe))
-        test = _with_transform(test, test_transform(model, recipe.image_size))
+        train = _prepared(train, _training_transform(model, recipe), image_mode(model))
+        test = _prepared(test, inference_transform(model, recipe.image_size), image_mode(model))
     options: dict[str, Any] = {
         "num_workers": recipe.workers,
         "persistent_workers": recipe.workers > 0,
         "pin_memory": torch.cuda.is_available(),
     }
-    if isinstance(train, IterableDataset):
-        options |= {"collate_fn": _collate}
-        return DataLoader(train, device_batch, drop_last=True, **options), DataLoader(test, device_batch, **options)
     if len(train) < recipe.batch:
         raise ValueError(f"batch={recipe.batch} is more than the {len(train)} training images of {data.name}: lower it")
+    if isinstance(train, IterableDataset):
+        train.set_loader_cfg(recipe.workers)  # type: ignore[attr-defined]  # timm's, as all below
+        return DataLoader(train, device_batch, drop_last=True, collate_fn=_collate, **options), _whole_shards(
+            test, device_batch, rank
+        )
     options |= {"collate_fn": _as_it_is}
     repeats = recipe.repeated_augmentation
     drawn = EpochSampler(len(train), recipe.batch, device_batch, recipe.seed, repeats, rank, processes)
@@ -238,22 +248,33 @@ def loaders(
     )
 
 
-def test_batches(
+def held_out_batches(
     data: Data, model: nn.Module, batch: int, workers: int = 0, image_size: int | None = None
 ) -> DataLoader:
     """Return what loads every held-out image once, prepared as the model's weights want it."""
     test = data.test
     if not isinstance(test, Memory):
-        test = _with_transform(test, test_transform(model, image_size))
+        test = _prepared(test, inference_transform(model, image_size), image_mode(model))
     if isinstance(test, IterableDataset):
-        return DataLoader(test, batch, num_workers=workers, collate_fn=_collate)
+        return _whole_shards(test, batch)
     options: dict[str, Any] = {"sampler": OnceSampler(len(test)), "collate_fn": _as_it_is}
     return DataLoader(test, batch, num_workers=workers, **options)
 
 
-def test_transform(model: nn.Module, image_size: int | None = None) -> Callable[[Any], Tensor]:
+def _whole_shards(test: Any, batch: int, rank: int = 0) -> DataLoader:
+    """Return what loads all shards in the first process and nothing in the others: so every image counts once."""
+    test.reader.dist_rank, test.reader.dist_num_replicas = 0, 1
+    return DataLoader(test if rank == 0 else [], batch, collate_fn=_collate)
+
+
+def inference_transform(model: nn.Module, image_size: int | None = None) -> Callable[[Any], Tensor]:
     """Return how an image is prepared for a model outside of training."""
     return create_transform(**data_config(model, image_size))
+
+
+def image_mode(model: nn.Module) -> str:
+    """Return PIL's name for the channels that a model takes."""
+    return "L" if getattr(model, "in_chans", 3) == 1 else "RGB"
 
 
 def data_config(model: nn.Module, image_size: int | None = None) -> dict[str, Any]:
@@ -272,11 +293,11 @@ def _training_transform(model: nn.Module, recipe: Recipe) -> Callable[[Any], Ten
     )
 
 
-def _with_transform(part: Any, transform: Callable[[Any], Tensor]) -> Any:
+def _prepared(part: Any, transform: Callable[[Any], Tensor], mode: str) -> Any:
     if isinstance(part, IterableDataset):
-        part.transform = transform  # type: ignore[attr-defined]
+        part.transform = lambda image: transform(image.convert(mode))  # type: ignore[attr-defined]
         return part
-    return Images(part, transform)
+    return Images(part, transform, mode)
 
 
 def _collate(samples: Sequence[tuple[Tensor, int]]) -> Batch:

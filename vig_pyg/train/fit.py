@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import signal
 import threading
@@ -10,28 +11,28 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import send_to_device
-from timm.data import Mixup
+from accelerate.utils import DistributedType
 from timm.optim import create_optimizer_v2
 from timm.scheduler import CosineLRScheduler
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from vig_pyg.train.data import Batch, Data, load_data, loaders
-from vig_pyg.train.evaluate import check_labels, evaluate
+from vig_pyg.train.classification import Classification
+from vig_pyg.train.data import Data, load_data
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.run import Epoch, Progress, draw_curves, open_run, save_state, states, write_metrics, write_whole
 from vig_pyg.train.sampler import EpochSampler
 from vig_pyg.train.sync import synchronise_batch_norm
-from vig_pyg.train.weights import save_weights
+from vig_pyg.train.task import Task
 
+log = logging.getLogger(__name__)
 LOOK_EVERY = 10  # updates between two looks at the losses
 
 
@@ -41,7 +42,7 @@ class Interrupted(KeyboardInterrupt):
 
 def fit(
     model: nn.Module,
-    data: Data | str,
+    data: Task | Data | str,
     recipe: Recipe,
     out: str | Path | None = None,
     *,
@@ -57,8 +58,8 @@ def fit(
     by bit, to those of a training that was never interrupted: everything random follows from the seed and the update.
 
     Args:
-        model: From images to logits, one per class of the data.
-        data: What :func:`~vig_pyg.train.load_data` returns or takes.
+        model: From images to what the task's loss takes; in classification logits, one per class of the data.
+        data: What :func:`~vig_pyg.train.load_data` returns or takes, for classification; or any other task.
         recipe: How to train. Its ``model``, ``conv``, ``data`` and ``init`` are only written down.
         out: Folder of the run: recipe, setting, metrics, curves, state, and the ``best`` and ``last`` weights.
         resume: Go on with the run in ``out``.
@@ -73,8 +74,9 @@ def fit(
         Interrupted: the process was asked to stop.
     """
     accelerator = accelerator or accelerator_for(recipe)
-    data = load_data(data, recipe.image_size or 32) if isinstance(data, str) else data
-    training = _Training(model, data, recipe, accelerator, None if out is None else Path(out), on_look)
+    data = load_data(data, recipe.image_size or 32, recipe.data_root, recipe.classes) if isinstance(data, str) else data
+    task = Classification(data, recipe) if isinstance(data, Data) else data
+    training = _Training(model, task, recipe, accelerator, None if out is None else Path(out), on_look)
     training.open(resume)
     with _stop_signals() as training.stop:
         while training.progress.epoch < recipe.epochs:
@@ -107,22 +109,21 @@ class _Training:
     def __init__(
         self,
         model: nn.Module,
-        data: Data,
+        task: Task,
         recipe: Recipe,
         accelerator: Accelerator,
         out: Path | None,
         on_look: Callable[[Progress, float], None],
     ) -> None:
-        self.recipe, self.accelerator, self.out, self.on_look = recipe, accelerator, out, on_look
-        self.data, self.classes = data, len(data.classes)
+        self.task, self.recipe, self.accelerator, self.out, self.on_look = task, recipe, accelerator, out, on_look
+        self.sharded = accelerator.distributed_type is DistributedType.FSDP
+        if self.sharded and recipe.weight_averaging:
+            raise ValueError(f"weight_averaging={recipe.weight_averaging} needs whole weights, but FSDP shards them")
         at_once = images_at_once(recipe, accelerator.num_processes)
-        self.train, self.test = loaders(
-            data, model, recipe, at_once, accelerator.process_index, accelerator.num_processes
-        )
-        self.updates = len(data.train) // recipe.batch
+        self.train, self.test = task.loaders(model, at_once, accelerator.process_index, accelerator.num_processes)
+        self.updates = task.images // recipe.batch
         self.steps = recipe.batch // (at_once * accelerator.num_processes)  # of one update
         accelerator.gradient_accumulation_steps = self.steps
-        self.mixup = _mixup(recipe, self.classes)
         if recipe.sync_batch_norm and accelerator.num_processes > 1:
             model = synchronise_batch_norm(model, accelerator.device)
         if recipe.gradient_checkpointing:
@@ -157,10 +158,8 @@ class _Training:
     def epoch(self) -> Epoch:
         """Train for what is left of an epoch and evaluate."""
         progress, start, waited = self.progress, time.perf_counter(), 0.0
-        self.plain.train()
-        if isinstance(self.train.sampler, EpochSampler):
-            self.train.sampler.epoch, self.train.sampler.first_update = progress.epoch, progress.update
-        batches = itertools.islice(self.train, (self.updates - progress.update) * self.steps)
+        self.model.train()
+        batches = self._batches()
         while progress.update < self.updates:
             before = time.perf_counter()
             chosen = list(itertools.islice(batches, self.steps))
@@ -169,38 +168,45 @@ class _Training:
             last = progress.update == self.updates
             if last or len(self.losses) == LOOK_EVERY or (self.accelerator.num_processes == 1 and self.stop.is_set()):
                 self._look()
-        found = evaluate(self._weights(), self.test, self.classes, self.accelerator.device)
+        measured = self.task.evaluate(self._kept_model(), self.test, self.accelerator.device)
         rate = max(group["lr"] for group in self.optimizer.param_groups)
         seconds = time.perf_counter() - start
         loss = progress.loss_sum / self.updates
-        progress.history.append(Epoch(loss, found.top1, found.top5, rate, seconds, waited / seconds))
+        progress.history.append(Epoch(loss, measured, rate, seconds, waited / seconds))
         progress.epoch, progress.update, progress.loss_sum = progress.epoch + 1, 0, 0.0
         self._keep()
         return progress.history[-1]
 
     def close(self) -> None:
         """Write the last weights and the curves."""
+        if self.out is not None:
+            self._save_weights("last")
         if self.out is not None and self.accelerator.is_main_process:
             self.board.close()
-            self._save_weights("last")
             write_whole(self.out / "curves.png", lambda path: draw_curves(path, self.progress.history))
         self.accelerator.wait_for_everyone()
 
-    def _update(self, batches: list[Batch]) -> None:
+    def _batches(self) -> Iterator[Any]:
+        """Return the batches of what is left of an epoch."""
+        done, left = self.progress.update * self.steps, (self.updates - self.progress.update) * self.steps
+        if isinstance(self.train.sampler, EpochSampler):
+            self.train.sampler.epoch, self.train.sampler.first_update = self.progress.epoch, self.progress.update
+            return itertools.islice(self.train, left)
+        self.train.dataset.set_epoch(self.progress.epoch)  # type: ignore[attr-defined]  # shards, in order
+        shards = itertools.chain.from_iterable(itertools.repeat(self.train))  # a process may get some images fewer
+        return itertools.islice(shards, done, done + left)
+
+    def _update(self, batches: list[Any]) -> None:
         """Take one step of the optimiser on a whole batch."""
         recipe, accelerator, number = self.recipe, self.accelerator, self._number()
         self.schedule.step_update(number)
         _seed(recipe.seed, number, accelerator.process_index)
         total = torch.zeros((), device=accelerator.device)
         for batch in batches:
-            check_labels(batch, self.classes)
             self._count_broken(batch.broken)
-            images, labels = send_to_device((batch.images, batch.labels), accelerator.device, non_blocking=True)
-            if self.mixup is not None:
-                images, labels = self.mixup(images, labels)
             with accelerator.accumulate(self.model):
                 with accelerator.autocast():
-                    loss = F.cross_entropy(self.forward(images), labels, label_smoothing=self._smoothing())
+                    loss = self.task.loss(self.forward, batch, accelerator.device)
                 accelerator.backward(loss)
                 if recipe.clip_gradient and accelerator.sync_gradients:
                     accelerator.clip_grad_norm_(self.model.parameters(), recipe.clip_gradient)
@@ -235,11 +241,11 @@ class _Training:
             return
         if self.accelerator.is_main_process:
             write_metrics(self.out, progress.history)
-            for name, value in progress.history[-1]._asdict().items():
+            for name, value in progress.history[-1].row().items():
                 self.board.add_scalar(name, value, progress.epoch)
             self.board.flush()
-            if progress.history[-1].accuracy >= max(epoch.accuracy for epoch in progress.history):
-                self._save_weights("best")
+        if progress.history[-1].score >= max(epoch.score for epoch in progress.history):
+            self._save_weights("best")
         self.accelerator.wait_for_everyone()
         if progress.epoch == self.recipe.epochs:
             self._save()
@@ -251,16 +257,19 @@ class _Training:
 
     def _save_weights(self, name: str) -> None:
         assert self.out is not None
-        save_weights(self._weights(), self.out / name, self.recipe, self.data, self.progress.history)
+        kept = self._kept_model()
+        weights = self.accelerator.get_state_dict(kept) if self.sharded else kept.state_dict()
+        if self.accelerator.is_main_process:
+            self.task.save(self.plain, weights, self.out / name, self.progress.history)
 
-    def _weights(self) -> nn.Module:
-        return self.average.module if self.average is not None else self.plain
+    def _kept_model(self) -> nn.Module:
+        """Return the model that is evaluated and kept."""
+        if self.average is not None:
+            return self.average.module
+        return self.model if self.sharded else self.plain
 
     def _number(self) -> int:
         return self.progress.epoch * self.updates + self.progress.update
-
-    def _smoothing(self) -> float:
-        return 0.0 if self.mixup is not None else self.recipe.label_smoothing  # mixing smooths by itself
 
     def _any(self, condition: bool) -> bool:
         """Return whether a condition holds in any process."""
@@ -270,8 +279,10 @@ class _Training:
         return bool(self.accelerator.reduce(flag, "sum") > 0)
 
     def _count_broken(self, names: list[str]) -> None:
+        for name in set(names) - self.progress.broken:
+            log.warning("%s does not decode: another image takes its place", name)
         self.progress.broken.update(names)
-        broken, images = len(self.progress.broken), len(self.data.train)
+        broken, images = len(self.progress.broken), self.task.images
         if broken > self.recipe.broken_share * images:
             raise ValueError(
                 f"{broken} of {images} training images do not decode, more than broken_share="
@@ -283,12 +294,6 @@ class _Training:
         kept = states(self.out)[-1:] if self.out is not None else []
         where = f"the last good state is {kept[0]}" if kept else "no state was written yet"
         return f"the loss is {loss} at update {number + 1}, with learning rate {rate:.3g}; {where}"
-
-
-def _mixup(recipe: Recipe, classes: int) -> Mixup | None:
-    if recipe.mixup == recipe.cutmix == 0:
-        return None
-    return Mixup(recipe.mixup, recipe.cutmix, label_smoothing=recipe.label_smoothing, num_classes=classes)
 
 
 def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, updates: int) -> CosineLRScheduler:

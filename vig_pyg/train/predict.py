@@ -13,6 +13,8 @@ from PIL import Image
 from timm.data.readers.img_extensions import is_img_extension
 from torch import Tensor, nn
 
+from vig_pyg.train.data import image_mode
+
 
 class Prediction(NamedTuple):
     """The best guesses for a file, the best first, with their probabilities; or why it could not be read."""
@@ -67,7 +69,7 @@ def predict(
     if top < 1 or batch < 1:
         raise ValueError(f"top and batch must be at least 1, got {top} and {batch}")
     model.eval()
-    mode = "L" if getattr(model, "in_chans", 3) == 1 else "RGB"
+    mode = image_mode(model)
     waiting = iter(files)
     while chunk := list(islice(waiting, batch)):
         images = [_read(path, transform, mode) for path in chunk]

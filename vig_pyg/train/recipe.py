@@ -30,6 +30,8 @@ class Recipe:
     """``digits``, an image folder, or a name for timm's ``create_dataset``."""
     data_root: str = "data"
     """Where timm's data sets lie or are downloaded to."""
+    classes: int | None = None
+    """How many classes there are, where the data does not say it, as shards do not."""
     init: str | None = None
     """Weights to start from: a file, or a folder that a run wrote."""
     image_size: int | None = None
@@ -110,6 +112,7 @@ class Recipe:
         for name in ("label_smoothing", "drop_path", "flip", "random_erasing", "weight_averaging", "broken_share"):
             value = getattr(self, name)
             _check(self, name, value is None or 0 <= value <= 1, "between 0 and 1")
+        _check(self, "classes", self.classes is None or self.classes >= 2, "at least 2")
         _check(self, "image_size", self.image_size is None or self.image_size >= 1, "at least 1")
         _check(self, "precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
 

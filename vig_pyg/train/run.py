@@ -25,14 +25,27 @@ PACKAGES = ("vig_pyg", "torch", "torchvision", "torch_geometric", "timm", "accel
 
 
 class Epoch(NamedTuple):
-    """What an epoch gave. Accuracies are shares of the held-out images, ``waiting`` of the time spent on data."""
+    """What an epoch gave: the mean loss, what was measured on held-out images, and the share of time spent waiting."""
 
     loss: float
-    accuracy: float
-    top5: float
+    measured: dict[str, float]
     learning_rate: float
     seconds: float
     waiting: float
+
+    @property
+    def score(self) -> float:
+        """What the best model is chosen by: the first that was measured."""
+        return next(iter(self.measured.values()))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the held-out images that were classified correctly."""
+        return self.measured["accuracy"]
+
+    def row(self) -> dict[str, float]:
+        """Return all figures by name."""
+        return {"loss": self.loss, **self.measured, **dict(zip(self._fields[2:], self[2:], strict=True))}
 
 
 @dataclass
@@ -144,22 +157,23 @@ def write_metrics(out: Path, history: Sequence[Epoch]) -> None:
     def write(path: Path) -> None:
         with path.open("w", newline="") as file:
             rows = csv.writer(file)
-            rows.writerow(["epoch", *Epoch._fields])
-            rows.writerows([number, *epoch] for number, epoch in enumerate(history, start=1))
+            rows.writerow(["epoch", *history[0].row()])
+            rows.writerows([number, *epoch.row().values()] for number, epoch in enumerate(history, start=1))
 
     write_whole(out / METRICS, write)
 
 
 def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
-    """Draw the training loss and the held-out accuracy over the epochs."""
+    """Draw the training loss and what was measured on held-out images over the epochs."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     epochs = range(1, len(history) + 1)
+    name = next(iter(history[0].measured))
     for axes, values, title in zip(
         figure.subplots(1, 2),
-        ([epoch.loss for epoch in history], [100 * epoch.accuracy for epoch in history]),
-        ("training loss", "held-out accuracy, %"),
+        ([epoch.loss for epoch in history], [100 * epoch.score for epoch in history]),
+        ("training loss", f"held-out {name}, %"),
         strict=True,
     ):
         axes.plot(epochs, values, marker="." if len(history) < 30 else None)

@@ -12,7 +12,7 @@ import timm
 from safetensors.torch import save_file
 from timm.models import is_model, list_models
 from timm.models._hub import save_config_for_hf
-from torch import nn
+from torch import Tensor, nn
 
 from vig_pyg.models.checkpoint import checkpoint_filter_fn, load_checkpoint, read_checkpoint
 from vig_pyg.train.data import Data, data_config
@@ -104,7 +104,14 @@ def load_model(weights: str | Path, model: str | None = None) -> tuple[nn.Module
     return built.eval(), classes
 
 
-def save_weights(model: nn.Module, folder: Path, recipe: Recipe, data: Data, history: Sequence[Epoch]) -> None:
+def save_weights(
+    model: nn.Module,
+    weights: dict[str, Tensor],
+    folder: Path,
+    recipe: Recipe,
+    data: Data,
+    history: Sequence[Epoch],
+) -> None:
     """Write a model for ``timm.create_model("local-dir:…")``: weights, configuration and a card.
 
     Each file appears whole; the weights come last.
@@ -117,14 +124,14 @@ def save_weights(model: nn.Module, folder: Path, recipe: Recipe, data: Data, his
         lambda path: save_config_for_hf(model, str(path), model_config=model_config, data_config=prepared),
     )
     write_whole(folder / CARD, lambda path: path.write_text(model_card(recipe, data, history)))
-    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    write_whole(folder / WEIGHTS, lambda path: save_file(weights, path, metadata={"format": "pt"}))
+    whole = {name: tensor.contiguous() for name, tensor in weights.items()}
+    write_whole(folder / WEIGHTS, lambda path: save_file(whole, path, metadata={"format": "pt"}))
 
 
 def model_card(recipe: Recipe, data: Data, history: Sequence[Epoch]) -> str:
     """Return a model card in Markdown, with the header that model hubs read."""
     conv = f" with the operator `{recipe.conv}`" if recipe.conv else ""
-    last = history[-1]
+    last = history[-1].measured
     return f"""---
 tags: [image-classification, timm, vig_pyg, graph-neural-network]
 library_name: timm
@@ -133,7 +140,7 @@ library_name: timm
 
 {recipe.model}{conv}, a graph neural network on images, trained on {data.name} ({len(data.classes)} classes) for
 {len(history)} of {recipe.epochs} epochs from seed {recipe.seed}.
-Accuracy on the {len(data.test)} held-out images: {100 * last.accuracy:.2f} %, top five {100 * last.top5:.2f} %.
+Accuracy on the {len(data.test)} held-out images: {100 * last["accuracy"]:.2f} %, top five {100 * last["top5"]:.2f} %.
 
 ```python
 import timm
