@@ -2,19 +2,16 @@
 
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
-PACKAGES = ("torch", "torchvision", "torch_geometric", "torch_cluster", "torch_scatter", "timm", "numpy")
+from vig_pyg.machine import describe_machine
 
 
 def in_turn(contenders: Mapping[str, Callable[[], object]], rounds: int, device: str = "cpu") -> dict[str, list[float]]:
@@ -45,32 +42,10 @@ def summarise(times: Mapping[str, list[float]], against: str) -> dict[str, dict[
     return rows
 
 
-def machine() -> dict[str, object]:
-    """Return what the figures depend on."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = None
-    processor = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-        processor = models[0].split(":", 1)[1].strip() if models else processor
-    return {
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "processor": processor,
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "versions": versions,
-    }
-
-
 def save(path: Path, results: Mapping[str, object]) -> None:
     """Write results, with the machine beside them, as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"machine": machine(), **results}, indent=1) + "\n")
+    path.write_text(json.dumps({"machine": describe_machine(), **results}, indent=1) + "\n")
 
 
 def peak_memory(code: str, environment: Mapping[str, str] | None = None) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from vig_pyg.machine import installed_version
 
 
 def main() -> None:
@@ -26,17 +27,11 @@ def stop_on_mismatched_torch() -> Iterator[None]:
     except RuntimeError as error:
         if "torchvision::nms" not in str(error):
             raise
+        found = f"torch {installed_version('torch')} and torchvision {installed_version('torchvision')}"
         sentence = (
-            f"torch {_version('torch')} and torchvision {_version('torchvision')} do not belong together; "
-            "install a pair that does, such as: pip install torch==2.11.0 torchvision==0.26.0"
+            f"{found} do not belong together; install a pair that does, such as: "
+            "pip install torch==2.11.0 torchvision==0.26.0"
         )
         if Path(sys.argv[0]).stem == "vig-pyg" or sys.argv[0] == "-m":
             sys.exit(f"vig-pyg: {sentence}")
         raise ImportError(sentence) from error
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "(not installed)"

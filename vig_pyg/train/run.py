@@ -5,23 +5,20 @@ from __future__ import annotations
 import csv
 import json
 import os
-import platform
 import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from accelerate import Accelerator
 
+from vig_pyg.machine import describe_machine
 from vig_pyg.train.recipe import Recipe, read_recipe
 
 RECIPE, SETTING, METRICS, STATE = "recipe.yaml", "run.json", "metrics.csv", "state-"
 MAY_CHANGE = ("workers", "checkpoint_minutes", "broken_share")  # of a recipe when a run is resumed
-PACKAGES = ("vig_pyg", "torch", "torchvision", "torch_geometric", "timm", "accelerate", "numpy")
 
 
 class Epoch(NamedTuple):
@@ -111,10 +108,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
     return {
         "command": sys.argv,
         "seed": recipe.seed,
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
-        "versions": {package: _version(package) for package in PACKAGES},
+        **describe_machine(),
     }
 
 
@@ -188,10 +182,3 @@ def _to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
