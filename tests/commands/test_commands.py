@@ -151,6 +151,8 @@ def test_models_convs_and_info_are_tables():
         (["eval", "nowhere"], "there are no weights in nowhere"),
         (["predict", "RUN", "nowhere/*.jpg"], "names no image"),
         (["predict", "RUN", "x.jpg", "--out", "found.txt"], "--out must end in .csv or .jsonl"),
+        (["export", "RUN", "--model", "vig_tiny"], "holds weights of vig_micro, not of vig_tiny"),
+        (["train", "--data", "wds/nowhere"], "there is no nowhere/_info.json"),
         (["info", "resnet50"], "is no model of this library"),
     ],
 )

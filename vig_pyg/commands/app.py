@@ -29,7 +29,7 @@ def about() -> None:
     sys.path.insert(0, os.getcwd())  # --conv mymodule:MyConv means a file in this folder
     logging.basicConfig(level=logging.ERROR, handlers=[RichHandler(console=console, show_path=False, show_time=False)])
     logging.getLogger("vig_pyg").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module=r"torch(_geometric|metrics)?\.")
+    warnings.filterwarnings("ignore", module=r"(torch(_geometric|metrics)?\.|copyreg)")
 
 
 @contextmanager

@@ -49,7 +49,9 @@ def convs() -> None:
 def info(
     model: Annotated[str, typer.Argument(help="A model of this library.")],
     conv: Annotated[str | None, typer.Option(help="Another operator.")] = None,
-    image_size: Annotated[int | None, typer.Option(help="Side of the images. (default: the model's own)")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(min=1, help="Side of the images. (default: the model's own)")
+    ] = None,
 ) -> None:
     """Show a model stage by stage: nodes, neighbours, dilation, parameters, multiply-accumulates."""
     with plain_errors():

@@ -21,7 +21,9 @@ def evaluate_(
     data: Annotated[str, typer.Option(help="digits, an image folder, or a name for timm.")] = "digits",
     data_root: Annotated[str, typer.Option(help="Where timm's data sets lie.")] = "data",
     model: Annotated[str | None, typer.Option(help="The model, where the weights do not say it.")] = None,
-    image_size: Annotated[int | None, typer.Option(help="Side of the images. (default: that of the weights)")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(min=1, help="Side of the images. (default: that of the weights)")
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 64,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load images.")] = 2,
     out: Annotated[Path, typer.Option(help="Folder for the tables and the picture.")] = Path("runs/eval"),

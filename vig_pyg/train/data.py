@@ -199,6 +199,8 @@ def _every_fifth(labels: Sequence[int]) -> list[int]:
 def _from_timm(name: str, root: str, classes: int | None) -> Data:
     if name.startswith("wds/"):
         root = name.removeprefix("wds/")
+        if not Path(root, "_info.json").is_file():
+            raise FileNotFoundError(f"there is no {root}/_info.json, which says what shards a data set has")
     try:
         train = create_dataset(name, root=root, split="train", is_training=True, download=True)
         test = create_dataset(name, root=root, split="validation", download=True)

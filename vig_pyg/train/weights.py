@@ -91,6 +91,9 @@ def load_model(weights: str | Path, model: str | None = None) -> tuple[nn.Module
     """
     file = weights_file(weights)
     if (file.parent / CONFIG).is_file():
+        known_as = json.loads((file.parent / CONFIG).read_text())["architecture"]
+        if model not in (None, known_as):
+            raise ValueError(f"{file} holds weights of {known_as}, not of {model}: leave out --model")
         built = timm.create_model(f"local-dir:{file.parent}", pretrained=True)
         names = json.loads((file.parent / CONFIG).read_text()).get("label_names")
     elif model is None:
