@@ -17,7 +17,7 @@ from vig_pyg.study.graph_page import graph_page
 from vig_pyg.study.views import View, view
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = [
+FLAGS = (
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
@@ -27,7 +27,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--window-size=1200,1400",
-]
+)
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None or DRIVER is None, reason="needs a browser: apt-get install chromium chromium-driver"
 )
@@ -145,7 +145,7 @@ def test_the_keyboard_does_all_that_the_mouse_does(browser, views) -> None:
     press(browser, *[Keys.ARROW_UP] * 10)  # stays inside
     assert lit(browser, 0)[0] == node % 8
     said = browser.find_element(By.ID, "live").get_attribute("textContent")
-    assert said.startswith(f"vig_micro, block 3: row 0, column {node % 8}; 9 neighbours, the nearest: ")
+    assert said.startswith(f"vig_micro, block 3: row 0, column {node % 8}; 9 neighbours, the first: itself at 0.00; ")
 
 
 @needs_chromium

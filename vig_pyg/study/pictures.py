@@ -22,8 +22,8 @@ COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 def draw_neighbours(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int], title: str = "") -> None:
     """Draw nodes and their neighbours over an image, as the paper's Figure 4 does.
 
-    A centre is marked by a pentagram, its neighbours by squares of the same colour, each as large as what it stands
-    for: a patch, or the window of patches that a pooled node is the mean of.
+    A centre is marked by a pentagram, its neighbours by squares of the same colour. Those of the first are as large as
+    what they stand for, a patch or the window of patches that a pooled node is the mean of; those of the next smaller.
 
     Args:
         axes: Where to draw.
@@ -38,11 +38,11 @@ def draw_neighbours(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int]
     draw_image(axes, image, title)
     sources = graph.pos_source if "pos_source" in graph else graph.pos
     width, height = (2 * sources[0]).tolist()  # the first lies in the middle of the first square
-    for node, colour in zip(nodes, COLOURS * len(nodes), strict=False):
+    for order, (node, colour) in enumerate(zip(nodes, COLOURS * len(nodes), strict=False)):
         neighbours = graph.edge_index[0][graph.edge_index[1] == node]
+        w, h = width * 0.75**order, height * 0.75**order  # where two centres share a neighbour, both show
         for x, y in sources[neighbours].tolist():
-            corner = (x - width / 2, y - height / 2)
-            axes.add_patch(Rectangle(corner, width, height, facecolor=colour, edgecolor="white", alpha=0.6))
+            axes.add_patch(Rectangle((x - w / 2, y - h / 2), w, h, facecolor=colour, edgecolor="white", alpha=0.6))
         x, y = graph.pos[node].tolist()
         axes.plot(x, y, marker="*", markersize=16, color=colour, markeredgecolor="white", markeredgewidth=1)
 

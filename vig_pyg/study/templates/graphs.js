@@ -138,7 +138,7 @@ function say(panel, found) {
   const first = found.near.slice(0, 4).map((n) => `${nameOf(n, found)} at ${n.distance.toFixed(2)}`).join("; ");
   find("live").textContent =
     `${panel.querySelector("h2").textContent}, block ${found.graph.number}: row ${found.row}, column ${found.column}; ` +
-    `${found.near.length} neighbours, the nearest: ${first}; chosen by ${found.degrees[found.own]} patches.`;
+    `${found.near.length} neighbours, the first: ${first}; chosen by ${found.degrees[found.own]} patches.`;
 }
 
 function show() {
