@@ -139,9 +139,9 @@ def draw_pictures(out: Path, runs: Sequence[Run], trained: VisionGNN, data: Spli
     figure = Figure(figsize=(11, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2)
     columns = int(graph.grid[0, 1])
-    draw_neighbours(left, image, graph, [], PATCH, f"{graph.num_nodes} patches of {PATCH}×{PATCH} pixels")
+    draw_neighbours(left, image, graph, [], f"{graph.num_nodes} patches of {PATCH}×{PATCH} pixels")
     centres = [row * columns + column for row, column in CENTRES]
-    draw_neighbours(right, image, graph, centres, PATCH, "two patches and their 18 nearest in feature space")
+    draw_neighbours(right, image, graph, centres, "two patches and their 18 nearest in feature space")
     figure.savefig(out / "photograph.png", dpi=110)
 
     digit = data.test_images[:1].to(next(trained.parameters()).device)
@@ -149,7 +149,7 @@ def draw_pictures(out: Path, runs: Sequence[Run], trained: VisionGNN, data: Spli
         _, graphs = trained.eval().forward_graphs(digit)
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     for block, (axes, batch) in enumerate(zip(figure.subplots(1, len(graphs)), graphs, strict=True), start=1):
-        draw_neighbours(axes, digit[0] / 2 + 0.5, batch.cpu()[0], [27, 36], 4, f"block {block}")
+        draw_neighbours(axes, digit[0] / 2 + 0.5, batch.cpu()[0], [27, 36], f"block {block}")
     figure.savefig(out / "digit.png", dpi=110)
 
 

@@ -9,42 +9,77 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from vig_pyg.study.views import View, check_block, grid_of, node_at
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Told apart by colour-blind readers as well (Wong, Nature Methods, 2011).
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
-def draw_neighbours(
-    axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int], patch: float, title: str = ""
-) -> None:
+def draw_neighbours(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int], title: str = "") -> None:
     """Draw nodes and their neighbours over an image, as the paper's Figure 4 does.
 
-    A centre is marked by a pentagram, its neighbours by squares of the same colour.
+    A centre is marked by a pentagram, its neighbours by squares of the same colour. Those of the first are as large as
+    what they stand for, a patch or the window of patches that a pooled node is the mean of; those of the next smaller.
 
     Args:
         axes: Where to draw.
         image: ``[3, H, W]`` or ``[1, H, W]`` with values from 0 to 1.
-        graph: ``pos`` in pixels and ``edge_index``; neighbours of a pooled graph lie at ``pos_source``.
+        graph: ``pos`` in pixels and ``edge_index``; neighbours of a pooled graph lie at ``pos_source``. What
+            :func:`~vig_pyg.study.neighbours` and :class:`~vig_pyg.PatchGraph` return.
         nodes: The centres.
-        patch: Side of the squares in pixels.
         title: Written above.
     """
     from matplotlib.patches import Rectangle
 
-    picture = image.permute(1, 2, 0).clamp(0, 1).cpu().numpy()
-    axes.imshow(picture, cmap="gray" if image.size(0) == 1 else None, vmin=0, vmax=1, alpha=0.75)
+    draw_image(axes, image, title)
     sources = graph.pos_source if "pos_source" in graph else graph.pos
-    for node, colour in zip(nodes, COLOURS, strict=False):
+    width, height = (2 * sources[0]).tolist()  # the first lies in the middle of the first square
+    for order, (node, colour) in enumerate(zip(nodes, COLOURS * len(nodes), strict=False)):
         neighbours = graph.edge_index[0][graph.edge_index[1] == node]
+        w, h = width * 0.75**order, height * 0.75**order  # where two centres share a neighbour, both show
         for x, y in sources[neighbours].tolist():
-            corner = (x - patch / 2 - 0.5, y - patch / 2 - 0.5)
-            axes.add_patch(Rectangle(corner, patch, patch, facecolor=colour, edgecolor="white", alpha=0.6))
-        x, y = (graph.pos[node] - 0.5).tolist()
+            axes.add_patch(Rectangle((x - w / 2, y - h / 2), w, h, facecolor=colour, edgecolor="white", alpha=0.6))
+        x, y = graph.pos[node].tolist()
         axes.plot(x, y, marker="*", markersize=16, color=colour, markeredgecolor="white", markeredgewidth=1)
+
+
+def draw_image(axes: Axes, image: Tensor, title: str = "") -> None:
+    """Draw an image ``[3, H, W]`` or ``[1, H, W]`` with values from 0 to 1, in coordinates of its pixels' corners."""
+    height, width = image.shape[1:]
+    picture = image.permute(1, 2, 0).clamp(0, 1).cpu().numpy()
+    cmap = "gray" if image.size(0) == 1 else None
+    axes.imshow(picture, cmap=cmap, vmin=0, vmax=1, alpha=0.75, extent=(0, width, height, 0))
     axes.set_title(title, fontsize=10)
     axes.set_axis_off()
+
+
+def draw_views(views: Sequence[View], blocks: Sequence[int], places: Sequence[tuple[float, float]]) -> Figure:
+    """Draw the paper's Figure 4: a row per view, the image and then its graph in some blocks.
+
+    Args:
+        views: What models make of images.
+        blocks: Numbers of blocks, counted from 1.
+        places: Of the centres, as shares ``(down, right)`` of an image's height and width.
+
+    Raises:
+        ValueError: a model has no such block.
+    """
+    from matplotlib.figure import Figure
+
+    shape = max(view.image.size(1) / view.image.size(2) for view in views)
+    figure = Figure(figsize=(2.7 * (1 + len(blocks)), (2.7 * shape + 0.6) * len(views)), layout="constrained")
+    for view, row in zip(views, figure.subplots(len(views), 1 + len(blocks), squeeze=False), strict=True):
+        draw_image(row[0], view.image, f"{view.source}\n{view.model}")
+        for block, axes in zip(blocks, row[1:], strict=True):
+            graph = view.graphs[check_block(block, len(view.graphs)) - 1]
+            rows, columns = grid_of(graph)
+            nodes = [node_at(graph, place) for place in places]
+            draw_neighbours(axes, view.image, graph, nodes, f"block {block}\n{rows}×{columns} nodes")
+    return figure
 
 
 def draw_curves(axes: Axes, curves: Mapping[str, Sequence[Sequence[float]]], label: str) -> None:

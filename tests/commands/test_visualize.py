@@ -1,0 +1,122 @@
+"""``vig-pyg visualize``, as a person types it."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from sklearn.datasets import load_sample_image
+
+from tests.commands.test_commands import call
+from vig_pyg.study import neighbours
+from vig_pyg.train.data import test_transform as transform_of
+
+MICRO = ("--model", "vig_micro")
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("photos") / "china.jpg"
+    Image.fromarray(load_sample_image("china.jpg")).save(path)
+    return path
+
+
+def numbers(page: Path) -> dict:
+    """Return what a page holds."""
+    return json.loads(re.search(r'id="numbers">(.*?)</script>', page.read_text(), re.S)[1])
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_a_picture_by_its_suffix(photo, suffix, tmp_path):
+    out = tmp_path / "new" / f"graphs.{suffix}"
+    words = ("--blocks", "1,4", "--node", "2,3", "--node", "7,7", "--out", out)
+    status, output = call("visualize", photo, *MICRO, *words)
+    assert status == 0, output
+    assert f"Written to {out}: vig_micro, untrained; 1 image(s)." in output
+    if suffix == "png":
+        with Image.open(out) as picture:
+            assert picture.width > 900 and np.asarray(picture.convert("L")).std() > 20
+    else:
+        assert "<svg" in out.read_text()[:2000]
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+def test_a_page_holds_the_edges_of_the_model(photo, tmp_path):
+    page = tmp_path / "graphs.html"
+    status, output = call("visualize", photo, "--model", "vig_micro", "--model", "pvig_micro", "--html", "--out", page)
+    assert status == 0, output
+    for name, graphs in zip(("vig_micro", "pvig_micro"), numbers(page)["graphs"], strict=True):
+        torch.manual_seed(0)
+        model = timm.create_model(name)
+        with Image.open(photo) as image:
+            prepared = transform_of(model)(image.convert("RGB"))
+        for block, graph in enumerate(graphs, start=1):
+            sources = torch.tensor(graph["neighbours"]).flatten()
+            assert torch.equal(sources, neighbours(model, prepared, block).edge_index[0])
+
+
+def test_operators_stand_side_by_side(photo, tmp_path):
+    page = tmp_path / "page.html"
+    words = ("--conv", "gin", "--conv", "gat", "--blocks", "2,3", "--node", "5,6", "--out", page)
+    status, output = call("visualize", photo, *MICRO, *words)
+    assert status == 0, output
+    assert "vig_micro, gin, untrained; vig_micro, gat, untrained" in output
+    found = numbers(page)
+    assert len(found["graphs"]) == 2 and found["blocks"] == [2, 3]
+    assert found["place"] == [5.5 / 8, 6.5 / 8]
+
+
+def test_weights_and_other_image_sizes(photo, tmp_path):
+    torch.manual_seed(5)
+    model = timm.create_model("pvig_micro")
+    save_file(model.state_dict(), tmp_path / "weights.safetensors")
+    page = tmp_path / "page.html"
+    words = ("--weights", tmp_path / "weights.safetensors", "--model", "pvig_micro", "--image-size", 64, "--out", page)
+    status, output = call("visualize", photo, *words)
+    assert status == 0, output
+    with Image.open(photo) as image:
+        graph = neighbours(model, transform_of(model, 64)(image.convert("RGB")), 1)
+    found = numbers(page)["graphs"][0][0]
+    assert found["grid"] == [32, 32] and found["sources"] == [16, 16]
+    assert torch.equal(torch.tensor(found["neighbours"]).flatten(), graph.edge_index[0])
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["nowhere.jpg"], "'nowhere.jpg' names no image"),
+        (["BROKEN"], "broken.png is no image that can be read"),
+        (["PHOTO", *MICRO, "--blocks", "1,5"], "there is no block 5: this model's blocks are 1 to 4"),
+        (["PHOTO", *MICRO, "--blocks", "0"], "there is no block 0"),
+        (["PHOTO", *MICRO, "--blocks", "first"], "--blocks must be numbers such as 1,12, got 'first'"),
+        (["PHOTO", *MICRO, "--node", "8,0"], "there is no node 8,0: rows go from 0 to 7"),
+        (["PHOTO", *MICRO, "--node", "8"], "--node must be a row and a column such as 4,5, got '8'"),
+        (["PHOTO", "--model", "vig_tny"], "did you mean vig_tiny?"),
+        (["PHOTO", "--model", "resnet18"], "resnet18 builds no graphs"),
+        (["PHOTO", *MICRO, "--conv", "egde"], "did you mean 'edge'?"),
+        (["PHOTO", "--weights", "nowhere.pth"], "there are no weights in nowhere.pth"),
+        (["PHOTO", *MICRO, "--weights", "OTHER"], "other.safetensors is not of this ViG"),
+        (["PHOTO", "--weights", "OTHER"], "does not say which model it is of: add --model"),
+        (["PHOTO", "--weights", "OTHER", "--conv", "gin"], "weights bring their own operator"),
+        (["PHOTO", *MICRO, *MICRO, "--weights", "OTHER"], "there are 1 --weights but 2 --model"),
+        (["PHOTO", *MICRO, "--out", "graphs.txt"], "--out must end in .png or .svg or .html, got 'graphs.txt'"),
+        (["PHOTO", *MICRO, "--html", "--out", "graphs.png"], "--out must end in .html, got 'graphs.png'"),
+        (["PHOTO", *MICRO, "--image-size", "4"], "k=9 neighbours need at least 9 nodes"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_status_2(words, sentence, photo, tmp_path, monkeypatch):
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    save_file(timm.create_model("pvig_micro").state_dict(), tmp_path / "other.safetensors")
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    places = {"PHOTO": photo, "BROKEN": tmp_path / "broken.png", "OTHER": tmp_path / "other.safetensors"}
+    status, output = call("visualize", *(places.get(word, word) for word in words))
+    assert status == 2, output
+    assert sentence in output and "Traceback" not in output
+    assert not list(work.iterdir())

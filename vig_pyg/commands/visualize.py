@@ -1,0 +1,161 @@
+"""``vig-pyg visualize``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import product, zip_longest
+from pathlib import Path
+from typing import Annotated, Any
+
+import timm
+import torch
+import typer
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor, nn
+
+from vig_pyg.commands.app import app, console, plain_errors
+from vig_pyg.models.vision_gnn import VisionGNN
+from vig_pyg.study.graph_page import graph_page
+from vig_pyg.study.pictures import draw_views
+from vig_pyg.study.views import check_block, place_of, view
+from vig_pyg.train.data import test_transform
+from vig_pyg.train.predict import find_images
+from vig_pyg.train.run import write_whole
+from vig_pyg.train.weights import check_model_name, load_model
+
+FORMATS = (".png", ".svg", ".html")
+PLACES = ((0.3, 0.35), (0.7, 0.6))  # two centres, as in the paper's Figure 4
+
+
+@app.command()
+def visualize(
+    images: Annotated[list[str], typer.Argument(help="Files, folders or patterns such as 'photos/*.jpg'.")],
+    model: Annotated[
+        list[str] | None, typer.Option(help="A model of this library; repeat to compare. (default: vig_tiny)")
+    ] = None,
+    conv: Annotated[list[str] | None, typer.Option(help="An operator for untrained models; repeat to compare.")] = None,
+    weights: Annotated[
+        list[Path] | None, typer.Option(help="The folder of a run or of weights, or a file; repeat to compare.")
+    ] = None,
+    blocks: Annotated[
+        str | None, typer.Option(help="Blocks such as 1,12, counted from 1. (default: first and last; in a page all)")
+    ] = None,
+    node: Annotated[
+        list[str] | None,
+        typer.Option(help="ROW,COL of a centre in the first of these blocks, counted from 0; repeat for several."),
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(min=1, help="Side of the images. (default: the model's own)")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A file: .png, .svg or .html. (default: graphs.png, with --html graphs.html)")
+    ] = None,
+    html: Annotated[
+        bool, typer.Option("--html", help="Write one page on which pointing at a patch lights its neighbours.")
+    ] = False,
+) -> None:
+    """Show which patches are neighbours, block by block: the paper's Figure 4, or a page to explore.
+
+    In a Pyramid ViG, later blocks have fewer nodes: there the node over the same place is the centre.
+    """
+    with plain_errors():
+        out = out or Path("graphs.html" if html else "graphs.png")
+        formats = FORMATS[-1:] if html else FORMATS
+        if out.suffix not in formats:
+            raise ValueError(f"--out must end in {' or '.join(formats)}, got {str(out)!r}")
+        files = list(dict.fromkeys(find_images(images)))
+        models = list(chosen_models(model, conv, weights))
+        views = [
+            view(built, read_image(file, built, image_size), name, source)
+            for file, source in zip(files, names_of(files), strict=True)
+            for name, built in models
+        ]
+        depth = min(len(each.graphs) for each in views)
+        numbers = [] if blocks is None else read_blocks(blocks, depth)
+        first = views[0].graphs[numbers[0] - 1 if numbers else 0]
+        places = [place_of(first, *read_node(text)) for text in node or []] or list(PLACES)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.suffix == ".html":
+            page = graph_page(views, numbers, places[0])
+            write_whole(out, lambda path: path.write_text(page, encoding="utf-8"))
+        else:
+            figure = draw_views(views, numbers or sorted({1, depth}), places)
+            write_whole(out, lambda path: figure.savefig(path, dpi=150, format=out.suffix[1:]))
+        console.print(
+            f"Written to {out}: {'; '.join(name for name, _ in models)}; {len(files)} image(s).", markup=False
+        )
+
+
+def chosen_models(
+    models: Sequence[str] | None, convs: Sequence[str] | None, weights: Sequence[Path] | None
+) -> Iterator[tuple[str, VisionGNN]]:
+    """Yield every model that is asked for, after what to call it.
+
+    Raises:
+        ValueError: a model or an operator is not known, or the options do not fit each other.
+        FileNotFoundError: there are no such weights.
+    """
+    if not weights:
+        for name, conv in product(models or ["vig_tiny"], convs or [""]):
+            yield f"{name}{f', {conv}' if conv else ''}, untrained", untrained(name, conv)
+        return
+    if convs:
+        raise ValueError("--conv is for untrained models: weights bring their own operator")
+    if models and len(models) != len(weights):
+        raise ValueError(f"there are {len(weights)} --weights but {len(models)} --model: name one for each, or none")
+    for path, architecture in zip_longest(weights, models or ()):
+        built = ours(load_model(path, architecture)[0], str(path))
+        name = str(built.pretrained_cfg["architecture"])  # type: ignore[index]  # timm sets it
+        if architecture not in (None, name):
+            raise ValueError(f"{path} holds weights of {name}, not of {architecture}")
+        yield f"{name}, {'/'.join(path.parts[-2:])}", built
+
+
+def untrained(name: str, conv: str) -> VisionGNN:
+    """Return a model with its first weights, always the same; without a ``conv`` its operator is its own."""
+    check_model_name(name)
+    torch.manual_seed(0)
+    options: dict[str, Any] = {"conv": conv} if conv else {}
+    try:
+        return ours(timm.create_model(name, **options), name)
+    except TypeError as error:
+        raise ValueError(f"{name} cannot be built with conv={conv!r}: {error}") from None
+
+
+def ours(model: nn.Module, name: str) -> VisionGNN:
+    """Return a model of this library as what it is."""
+    if not isinstance(model, VisionGNN):
+        raise ValueError(f"{name} builds no graphs: it is no model of this library; vig-pyg models lists them")
+    return model
+
+
+def read_image(path: Path, model: VisionGNN, image_size: int | None) -> Tensor:
+    """Return an image file ``[C, H, W]`` as a model wants it."""
+    try:
+        with Image.open(path) as image:
+            prepared = image.convert("L" if model.in_chans == 1 else "RGB")
+    except UnidentifiedImageError:
+        raise ValueError(f"{path} is no image that can be read") from None
+    return test_transform(model, image_size)(prepared)
+
+
+def read_blocks(text: str, depth: int) -> list[int]:
+    """Return the numbers of blocks in a text such as ``1,12``."""
+    if re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)*", text) is None:
+        raise ValueError(f"--blocks must be numbers such as 1,12, got {text!r}")
+    return sorted({check_block(int(word), depth) for word in text.split(",")})
+
+
+def read_node(text: str) -> tuple[int, int]:
+    """Return row and column of a text such as ``4,5``."""
+    found = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", text)
+    if found is None:
+        raise ValueError(f"--node must be a row and a column such as 4,5, got {text!r}")
+    return int(found[1]), int(found[2])
+
+
+def names_of(files: Sequence[Path]) -> list[str]:
+    """Return what to call files: their names, or their whole paths where names are equal."""
+    names = [file.name for file in files]
+    return names if len(set(names)) == len(names) else [str(file) for file in files]

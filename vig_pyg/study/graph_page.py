@@ -1,0 +1,65 @@
+"""Graphs to be looked at in a browser: one page that needs no other file and no network."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+from torch import Tensor
+from torch_geometric.data import Data
+from torchvision.transforms.functional import to_pil_image
+
+from vig_pyg.study.views import View, grid_of
+
+
+def graph_page(views: Sequence[View], blocks: Sequence[int] = (), place: tuple[float, float] = (0.5, 0.5)) -> str:
+    """Return an HTML page on which pointing at a patch lights its neighbours.
+
+    Views of one image stand side by side; where there are several images, one is chosen.
+
+    Args:
+        views: What models make of images.
+        blocks: Numbers of the blocks to show, counted from 1; none for all.
+        place: Of the node that is lit first, as shares ``(down, right)`` of an image's height and width.
+    """
+    depth = max(len(view.graphs) for view in views)
+    sources = list(dict.fromkeys(view.source for view in views))
+    environment = Environment(loader=PackageLoader("vig_pyg.study"), autoescape=True)
+    return environment.get_template("graphs.html").render(
+        sources=sources,
+        panels=[
+            {
+                "model": view.model,
+                "source": view.source,
+                "image": sources.index(view.source),
+                "picture": _picture(view.image),
+                "width": view.image.size(2),
+                "height": view.image.size(1),
+            }
+            for view in views
+        ],
+        graphs=[[_numbers(graph) for graph in view.graphs] for view in views],
+        blocks=list(blocks or range(1, depth + 1)),
+        place=place,
+    )
+
+
+def _numbers(graph: Data) -> dict[str, Any]:
+    """Return the grids of a graph, and for every node its neighbours and their distances, the nearest first."""
+    centres = graph.pos_source if "pos_source" in graph else graph.pos
+    degrees = graph.edge_index[1].bincount(minlength=graph.num_nodes).tolist()
+    return {
+        "grid": grid_of(graph),
+        "sources": (len(centres[:, 1].unique()), len(centres[:, 0].unique())),
+        "neighbours": [part.tolist() for part in graph.edge_index[0].split(degrees)],
+        "distances": [[round(d, 3) for d in part.tolist()] for part in graph.edge_attr[:, 0].split(degrees)],
+    }
+
+
+def _picture(image: Tensor) -> str:
+    file = io.BytesIO()
+    to_pil_image(image).save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
