@@ -89,7 +89,7 @@ def run_cells(
     system frees the lock of a process that ends, however it ends.
 
     Args:
-        folder: One file per finished cell.
+        folder: One file per finished cell; its file system must know locks.
         cells: What to train.
         device: Where to train.
         jobs: Processes to start for it.
@@ -97,7 +97,7 @@ def run_cells(
     """
     from joblib import Parallel, delayed
 
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "locks").mkdir(parents=True, exist_ok=True)
     missing = {cell.key: cell for cell in cells}
     seen: set[str] = set()
     for key, cell in list(missing.items()):
@@ -116,7 +116,7 @@ def run_cells(
 def _run_cell(folder: Path, cell: Cell, device: str, wait: bool) -> str | None:
     """Train a cell unless it is finished, and return its key; one that another process trains is left or waited for."""
     try:
-        with FileLock(_file(folder, cell).with_suffix(".lock"), blocking=wait):
+        with FileLock(folder / "locks" / cell.key, blocking=wait):
             if read_result(folder, cell) is None:
                 _train(folder, cell, device)
     except Timeout:

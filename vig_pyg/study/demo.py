@@ -22,7 +22,7 @@ from vig_pyg.graph import PatchGraph
 from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.study.cost import count_macs, count_parameters, milliseconds_per_image
 from vig_pyg.study.pictures import draw_curves, draw_neighbours
-from vig_pyg.study.report import write_report
+from vig_pyg.study.report import write_demo_report
 from vig_pyg.train import Epoch, Split, accelerator_for, fit, load_data, load_digits, read_recipe
 from vig_pyg.train.run import write_whole
 
@@ -113,7 +113,7 @@ def run_demo(
     rows = tabulate(runs, data, device)
     write_results(out / "results.json", runs, rows, setting)
     draw_pictures(out, runs, trained, data)
-    write_report(out, rows, setting)
+    write_demo_report(out, rows, setting)
     return rows
 
 
