@@ -17,7 +17,7 @@ from vig_pyg.study.studies import NAMES, OPERATORS
 from vig_pyg.study.tables import as_text
 from vig_pyg.train import Recipe, read_recipe
 
-BRIEF = ("epochs=6", "warmup_epochs=0.9")  # on digits: all studies in half an hour on two cores
+BRIEF = ("epochs=5", "warmup_epochs=0.9")  # on digits: all studies in half an hour on two cores
 
 
 @app.command()

@@ -147,7 +147,7 @@ def _train(folder: Path, cell: Cell, device: str) -> None:
 
 @contextmanager
 def _alone(device: str) -> Iterator[None]:
-    """Train on one thread on the CPU: cells side by side use cores better, and results do not depend on their number."""
+    """Compute on one thread on the CPU: cells side by side use cores better, and results do not depend on how many."""
     threads = torch.get_num_threads()
     if device == "cpu":
         torch.set_num_threads(1)

@@ -45,7 +45,8 @@ def claims(values: Mapping[str, Sequence[float]], baselines: Mapping[str, str], 
         if p < LEVEL:
             better, worse = (label, other) if gap > 0 else (other, label)
             found.append(f"“{better}” beats “{worse}” by {abs(gap):.2f} {unit} (p = {p:.3f}).")
+    with_ = " and ".join(f"“{other}”" for other in dict.fromkeys(other for _, other in pairs))
     tests = f"paired t tests over {seeds} seeds, p corrected for {len(pairs)} comparison{'s' * (len(pairs) > 1)}"
     if found:
-        return [*found, f"By {tests}; of the other rows nothing is claimed."]
-    return [f"No row differs from its baseline by more than chance explains ({tests}, the smallest is {smallest:.2f})."]
+        return [*found, f"Rows were compared with {with_} by {tests}; of the others nothing is claimed."]
+    return [f"No row differs from {with_} by more than chance explains ({tests}; the smallest is {smallest:.2f})."]

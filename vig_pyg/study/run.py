@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from vig_pyg.study.cells import Cell, Result, load_recipe_data, read_result, run_cells
+from vig_pyg.study.cells import Cell, Result, read_result, run_cells
 from vig_pyg.study.charts import chart_diversity, chart_models, chart_rows
 from vig_pyg.study.claims import claims, paired_p
 from vig_pyg.study.contenders import CONTENDERS

@@ -176,7 +176,8 @@ def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Dat
     for conv in convs if study.name != "operators" else [""]:
         suffix = f", {conv}" if conv and len(convs) > 1 else ""
         for row in study.rows:
-            options, tried = {**default, **row.options}, {}
+            options = {**default, **row.options}
+            tried: dict[int, int] = {}
             recipe = replace(base, conv=options.pop("conv", conv), model_options=options)
             if study.match_macs and row.label != study.baseline:
                 width, tried = _search_width(recipe, replace(recipe, model_options=default), data)
