@@ -43,6 +43,8 @@ def study(
     place, processes = leave_group()
     console.quiet = place > 0
     with plain_errors():
+        if jobs is not None and jobs < 1:
+            raise ValueError(f"jobs must be at least 1, got {jobs}")
         device = device or default_device()
         check_device(device)
         chosen = _recipe(data, model, recipe, changes or [])

@@ -1,30 +1,13 @@
 """What a model costs: parameters, multiply-accumulates, time, memory."""
 
-from __future__ import annotations
-
-import json
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import torch
-from filelock import FileLock
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
-
-from vig_pyg.train.run import write_whole
-
-
-class Cost(NamedTuple):
-    """Parameters, multiply-accumulates per image, and the time per image and memory of a batch in evaluation mode."""
-
-    parameters: int
-    macs: int
-    ms_per_image: float
-    megabytes: float
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -77,27 +60,3 @@ def peak_megabytes(model: nn.Module, images: Tensor) -> float:
         taken += event.nbytes()
         highest = max(highest, taken)
     return highest / 2**20
-
-
-def measure_costs(folder: Path, models: Mapping[str, Callable[[], nn.Module]], images: Tensor) -> dict[str, Cost]:
-    """Return what every model costs; what was measured before is read, the others are measured in turn and kept.
-
-    Args:
-        folder: One file per model.
-        models: How to build each, by the name of its file.
-        images: The batch to measure with, on the device to measure on.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "measuring.lock"):  # two at once would disturb each other
-        missing = [name for name in models if not _file(folder, name).is_file()]
-        built = {name: models[name]().to(images.device) for name in missing}
-        times = milliseconds_per_image(built, images)
-        for name, model in built.items():
-            counts = count_parameters(model), count_macs(model, images[:1])
-            cost = Cost(*counts, times[name], peak_megabytes(model, images))
-            write_whole(_file(folder, name), lambda path, cost=cost: path.write_text(json.dumps(cost._asdict())))  # type: ignore[misc]
-    return {name: Cost(**json.loads(_file(folder, name).read_text())) for name in models}
-
-
-def _file(folder: Path, name: str) -> Path:
-    return folder / f"{name}.json"

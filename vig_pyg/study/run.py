@@ -16,7 +16,7 @@ from vig_pyg.study.cells import Cell, Result, read_result, run_cells
 from vig_pyg.study.charts import chart_diversity, chart_models, chart_rows
 from vig_pyg.study.claims import claims, paired_p
 from vig_pyg.study.contenders import CONTENDERS
-from vig_pyg.study.cost import Cost, measure_costs
+from vig_pyg.study.measure import Cost, measure_costs
 from vig_pyg.study.report import embed, write_page
 from vig_pyg.study.studies import ABLATIONS, NAMES, OPERATORS, Line, Study, operators, plan, sample_images
 from vig_pyg.study.tables import MACS, as_text, models_frame, study_frame, write_tables

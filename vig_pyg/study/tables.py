@@ -9,7 +9,7 @@ import pandas as pd
 
 from vig_pyg.study.cells import Result
 from vig_pyg.study.contenders import Contender
-from vig_pyg.study.cost import Cost
+from vig_pyg.study.measure import Cost
 from vig_pyg.study.studies import Line
 from vig_pyg.train.run import write_whole
 
