@@ -14,7 +14,7 @@ from vig_pyg.commands.app import app, check_device, console, default_device, pla
 from vig_pyg.study.cells import Cell, leave_group, load_recipe_data
 from vig_pyg.study.run import Finding, Studies, evaluate_all, plan_all, train_all, write_study_report
 from vig_pyg.study.studies import NAMES, OPERATORS
-from vig_pyg.study.tables import as_text
+from vig_pyg.study.tables import ACCURACY, DIVERSITY, GMACS, MACS, PUBLISHED, SPEED, TOP1, as_text
 from vig_pyg.train import Recipe, read_recipe
 
 BRIEF = ("epochs=5", "warmup_epochs=0.9")  # on digits: all studies in half an hour on two cores
@@ -96,11 +96,12 @@ def _command(studies: Studies, changes: list[str], recipe: str | None, model: st
 
 
 def as_table(finding: Finding) -> Table:
-    """Return a study's table for the screen."""
+    """Return the columns of a study's table that fit on a screen."""
     text = as_text(finding.frame)
     table = Table("", title=finding.title)
-    for column in text.columns:
+    shown = text[[name for name in (MACS, GMACS, ACCURACY, DIVERSITY, SPEED, TOP1, PUBLISHED) if name in text]]
+    for column in shown.columns:
         table.add_column(str(column), justify="right")
-    for label, values in zip(text.index, text.to_numpy().tolist(), strict=True):
+    for label, values in zip(shown.index, shown.to_numpy().tolist(), strict=True):
         table.add_row(label, *values)
     return table

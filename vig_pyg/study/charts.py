@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from vig_pyg.study.cells import Result
 from vig_pyg.study.pictures import COLOURS
 from vig_pyg.study.studies import Line
-from vig_pyg.study.tables import PUBLISHED, SPEED
+from vig_pyg.study.tables import GMACS, PUBLISHED, SPEED
 
 MARKERS = "osD^vP*"
-SHORT = {"_patch16_224": "", "_patch4_window7_224": ""}
 
 
 def chart_rows(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Figure:
@@ -62,7 +62,7 @@ def chart_models(frame: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(12, 5), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     families: Mapping[str, pd.DataFrame] = dict(list(frame.groupby("family", sort=False)))
-    for axes, cost, label in ((left, "GMACs", "multiply-accumulates, billions"), (right, SPEED, "ms per image, here")):
+    for axes, cost, label in ((left, GMACS, "multiply-accumulates, billions"), (right, SPEED, "ms per image, here")):
         for (family, rows), colour, marker in zip(families.items(), COLOURS, MARKERS, strict=True):
             ours = "ViG" in family
             axes.plot(
@@ -77,7 +77,9 @@ def chart_models(frame: pd.DataFrame) -> Figure:
         axes.set_xscale("log")
         axes.set_xlabel(label)
         _plain(axes)
-    left.set_xticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_locator(NullLocator())
     left.set_ylabel("published ImageNet top-1, %")
     left.legend(frameon=False, loc="lower right")
     return figure

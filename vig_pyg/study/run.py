@@ -19,7 +19,7 @@ from vig_pyg.study.contenders import CONTENDERS
 from vig_pyg.study.measure import Cost, measure_costs
 from vig_pyg.study.report import embed, write_page
 from vig_pyg.study.studies import ABLATIONS, NAMES, OPERATORS, Line, Study, operators, plan, sample_images
-from vig_pyg.study.tables import MACS, as_text, models_frame, study_frame, write_tables
+from vig_pyg.study.tables import MACS, as_text, is_text, models_frame, study_frame, write_tables
 from vig_pyg.train import Data, Recipe
 from vig_pyg.train.run import describe, write_whole
 
@@ -222,7 +222,7 @@ def _shown(out: Path, finding: Finding) -> dict[str, object]:
         "question": finding.question,
         "note": finding.note,
         "claims": finding.claims,
-        "columns": list(text.columns),
+        "columns": list(zip(text.columns, is_text(finding.frame), strict=True)),
         "rows": [(label, list(values)) for label, values in zip(text.index, text.to_numpy(), strict=True)],
         "picture": embed(out / f"{finding.name}.png"),
         "searches": searches,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,23 +16,22 @@ from vig_pyg.train.run import write_whole
 
 ACCURACY, SPREAD, TOP1 = "accuracy (%)", "± (%)", "paper: ImageNet top-1 (%)"
 DIVERSITY, DIVERSITY_SPREAD = "diversity, last layer", "± diversity"
-PARAMETERS, MACS, SPEED, MEMORY = "parameters (M)", "MACs (M)", "ms per image", "memory (MB)"
+PARAMETERS, MACS, GMACS = "parameters (M)", "MACs (M)", "GMACs"
+SPEED, MEMORY = "ms per image", "memory (MB)"
 PUBLISHED = "published ImageNet top-1 (%)"
 
 FORMATS = {
-    PARAMETERS: "{:.3f}",
-    MACS: "{:.2f}",
-    "GMACs": "{:.2f}",
+    GMACS: "{:.2f}",
     ACCURACY: "{:.2f}",
     SPREAD: "{:.2f}",
     DIVERSITY: "{:.0f}",
     DIVERSITY_SPREAD: "{:.0f}",
-    SPEED: "{:.3f}",
     MEMORY: "{:.1f}",
     TOP1: "{:.1f}",
     "paper: parameters (M)": "{:.1f}",
     "paper: FLOPs (G)": "{:.1f}",
     PUBLISHED: "{:.1f}",
+    "width": "{:.0f}",
 }
 
 
@@ -77,7 +77,7 @@ def models_frame(contenders: Sequence[Contender], costs: Mapping[str, Cost]) -> 
             "": name,
             "family": family,
             PARAMETERS: costs[name].parameters / 1e6,
-            "GMACs": costs[name].macs / 1e9,
+            GMACS: costs[name].macs / 1e9,
             SPEED: costs[name].ms_per_image,
             MEMORY: costs[name].megabytes,
             PUBLISHED: top1,
@@ -92,23 +92,38 @@ def as_text(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table with every number written as it is to be read; what is missing is a dash."""
     text = pd.DataFrame(index=frame.index)
     for name, column in frame.items():
-        form = FORMATS.get(str(name), "{:.0f}" if pd.api.types.is_numeric_dtype(column) else "{}")
-        text[name] = ["–" if pd.isna(value) else form.format(value) for value in column]
+        write = _three_digits if name in (PARAMETERS, MACS, SPEED) else FORMATS.get(str(name), "{}").format
+        text[name] = ["–" if pd.isna(value) else write(value) for value in column]
     for mean, spread in ((ACCURACY, SPREAD), (DIVERSITY, DIVERSITY_SPREAD)):
         if spread in text:
             text[mean] += " ± " + text.pop(spread)
     return text
 
 
+def is_text(frame: pd.DataFrame) -> list[bool]:
+    """Return for every column of :func:`as_text` whether it holds words, not numbers."""
+    return [not pd.api.types.is_numeric_dtype(frame[name]) for name in as_text(frame).columns]
+
+
+def _three_digits(value: float) -> str:
+    """Return a number with three significant digits, but no fewer than those before the point."""
+    return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f}" if value > 0 else "0"
+
+
 def write_tables(folder: Path, name: str, frame: pd.DataFrame) -> None:
     """Write a table as ``name.csv`` (all digits), ``name.md`` and ``name.tex`` (needs LaTeX's ``booktabs``)."""
     text = as_text(frame)
-    right = "l" + "r" * len(text.columns)
+    left = is_text(frame)
     latex = text.reset_index().style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
     contents = {
         "csv": frame.to_csv(),
-        "md": text.to_markdown(disable_numparse=True, colalign=["left"] + ["right"] * len(text.columns)) + "\n",
-        "tex": latex.to_latex(hrules=True, column_format=right).replace("±", r"$\pm$").replace("–", "--"),
+        "md": text.to_markdown(
+            disable_numparse=True, colalign=["left", *("left" if words else "right" for words in left)]
+        )
+        + "\n",
+        "tex": latex.to_latex(hrules=True, column_format="l" + "".join("l" if words else "r" for words in left))
+        .replace("±", r"$\pm$")
+        .replace("–", "--"),
     }
     for suffix, content in contents.items():
         write_whole(folder / f"{name}.{suffix}", lambda path, content=content: path.write_text(content, "utf-8"))  # type: ignore[misc]
