@@ -108,3 +108,11 @@ def test_a_cell_that_cannot_be_trained_says_why(tmp_path) -> None:
     with pytest.raises(ValueError, match="batch=2000 is more than"):
         run_cells(tmp_path, [cell(0, batch=2000, device_batch=2000)])
     assert isinstance(RECIPE, Recipe) and not list(tmp_path.glob("*.json"))
+
+
+def test_a_process_of_a_group_works_alone(monkeypatch) -> None:
+    for name, value in {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "here"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert study_cells.leave_group() == (3, 4)
+    assert study_cells.leave_group() == (0, 1)

@@ -25,6 +25,7 @@ from vig_pyg.train.data import test_batches
 from vig_pyg.train.run import MAY_CHANGE, describe, write_whole
 
 DIVERSITY_IMAGES = 4
+IDLE_SECONDS = 20  # a worker whose parent was killed finishes its cell and ends
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,9 @@ def run_cells(
     turns = ((wait, key) for wait in (False, True) for key in missing)
     tasks = (delayed(_run_cell)(folder, missing[key], device, wait) for wait, key in turns if key not in seen)
     jobs = max(1, min(jobs, len(missing)))
-    for finished in Parallel(jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=jobs)(tasks):
+    options = {"idle_worker_timeout": IDLE_SECONDS} if jobs > 1 else {}
+    parallel = Parallel(jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=jobs, **options)
+    for finished in parallel(tasks):
         if finished is not None and finished not in seen:
             seen.add(finished)
             on_cell(missing[finished])
