@@ -213,8 +213,9 @@ def _shown(out: Path, finding: Finding) -> dict[str, object]:
     for line in finding.lines:
         if line.tried:
             target = finding.frame[MACS][line.baseline]
-            width = line.cells[0].recipe.model_options["channels"]
-            near = [(w, f"{m / 1e6:.2f}", w == width) for w, m in line.tried.items() if 0.4 < m / 1e6 / target < 2.5]
+            near = [
+                (w, f"{m / 1e6:.2f}", w == line.width) for w, m in line.tried.items() if 0.4 < m / 1e6 / target < 2.5
+            ]
             searches.append({"label": line.row.label, "target": f"{target:.2f}", "tried": near})
     return {
         "name": finding.name,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vig_pyg.models.vig import ViG
-from vig_pyg.study.cells import Cell
+from vig_pyg.study.cells import DIVERSITY_IMAGES, Cell
 from vig_pyg.study.cost import count_macs
 from vig_pyg.study.width import matching_width
 from vig_pyg.train import Data, Recipe
@@ -139,7 +139,9 @@ DIVERSITY = Study(
     "ViG",
     shared={"depth": 12},
     diversity=True,
-    note="ResGCN is the same network without the linear layers around the operator and without FFN.",
+    note="ResGCN is the same network without the linear layers around the operator and without FFN. Diversity is a "
+    f"mean over {DIVERSITY_IMAGES} held-out images. It is not relative to the size of the features, which grow from "
+    "block to block as residual branches add up.",
 )
 
 ABLATIONS = {study.name: study for study in (MODULES, NEIGHBOURS, HEADS, GRAPHS, DIVERSITY)}
@@ -156,6 +158,8 @@ class Line:
     """Multiply-accumulates of every width, where one was searched."""
     baseline: str = ""
     """The label of the line to compare with."""
+    width: int | None = None
+    """Of the model, where widths differ."""
 
 
 def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Data) -> list[Line]:
@@ -172,27 +176,29 @@ def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Dat
         ValueError: an option does not fit the model.
     """
     default = {**DEFAULTS, **MODEL_DEFAULTS.get(base.model, {}), **base.model_options, **study.shared}
+    images = sample_images(Cell(base), data, 1)
     found = []
     for conv in convs if study.name != "operators" else [""]:
         suffix = f", {conv}" if conv and len(convs) > 1 else ""
         for row in study.rows:
             options = {**default, **row.options}
             tried: dict[int, int] = {}
+            width = None
             recipe = replace(base, conv=options.pop("conv", conv), model_options=options)
-            if study.match_macs and row.label != study.baseline:
-                width, tried = _search_width(recipe, replace(recipe, model_options=default), data)
-                recipe = replace(recipe, model_options={**options, "channels": width})
+            if study.match_macs:
+                width, tried = _search_width(recipe, replace(recipe, model_options=default), data, images)
+                if row.label != study.baseline:
+                    recipe = replace(recipe, model_options={**options, "channels": width})
             cells = [Cell(replace(recipe, seed=seed), study.diversity) for seed in range(seeds)]
-            count_macs_of(cells[0], data)  # refuses what does not fit before anything is trained
+            count_macs_of(cells[0], data, images)  # refuses what does not fit before anything is trained
             if conv not in ("", "max_relative"):
                 row = replace(row, top1=None, parameters=None, flops=None)
-            found.append(Line(replace(row, label=row.label + suffix), cells, tried, study.baseline + suffix))
+            found.append(Line(replace(row, label=row.label + suffix), cells, tried, study.baseline + suffix, width))
     return found
 
 
-def count_macs_of(cell: Cell, data: Data) -> int:
+def count_macs_of(cell: Cell, data: Data, images: Tensor) -> int:
     """Return the multiply-accumulates per image of a cell's model, without computing anything."""
-    images = sample_images(cell, data, 1)
     with torch.device("meta"):
         return count_macs(cell.build(data), images.to("meta"))
 
@@ -204,15 +210,17 @@ def sample_images(cell: Cell, data: Data, count: int) -> Tensor:
     return next(iter(test_batches(data, model, count, image_size=cell.recipe.image_size))).images
 
 
-def _search_width(recipe: Recipe, full: Recipe, data: Data) -> tuple[int, dict[int, int]]:
+def _search_width(recipe: Recipe, full: Recipe, data: Data, images: Tensor) -> tuple[int, dict[int, int]]:
     with torch.device("meta"):
         model = Cell(full).build(data)
     if not isinstance(model, ViG):
         raise ValueError(f"widths are searched for ViG models such as vig_micro or vig_tiny, not for {recipe.model}")
 
     def macs(width: int) -> int:
-        return count_macs_of(Cell(replace(recipe, model_options={**recipe.model_options, "channels": width})), data)
+        return count_macs_of(
+            Cell(replace(recipe, model_options={**recipe.model_options, "channels": width})), data, images
+        )
 
     step = math.lcm(recipe.model_options["heads"], model.stem.stride // 2)
-    target = count_macs_of(Cell(full), data)
+    target = count_macs_of(Cell(full), data, images)
     return matching_width(macs, target, range(step, 4 * model.num_features, step))

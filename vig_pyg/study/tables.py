@@ -52,7 +52,7 @@ def study_frame(lines: Sequence[Line], results: Sequence[Sequence[Result]], cost
         rows.append(
             {
                 "": line.row.label,
-                "width": line.cells[0].recipe.model_options.get("channels"),
+                "width": line.width,
                 PARAMETERS: cost.parameters / 1e6,
                 MACS: cost.macs / 1e6,
                 ACCURACY: accuracy.mean(),
