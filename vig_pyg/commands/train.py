@@ -12,7 +12,7 @@ from torch import nn
 
 from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors, progress_bar
 from vig_pyg.study.cost import count_parameters
-from vig_pyg.train.data import Data, load_data
+from vig_pyg.train.data import Data, load_recipe_data
 from vig_pyg.train.fit import accelerator_for, fit, images_at_once
 from vig_pyg.train.recipe import Recipe, list_recipes, read_recipe
 from vig_pyg.train.run import RECIPE, Epoch, Progress
@@ -50,7 +50,7 @@ def train(
         chosen = read_recipe(str(out / RECIPE) if resume and out else recipe, overrides)
         out = out or Path("runs") / f"{chosen.model}-{Path(chosen.data).name}"
         accelerator = accelerator_for(chosen, device)
-        images = load_data(chosen.data, chosen.image_size or 32, chosen.data_root, chosen.classes)
+        images = load_recipe_data(chosen)
         torch.manual_seed(chosen.seed)
         built = build_model(chosen, len(images.classes), images.channels)
         console.quiet = not accelerator.is_main_process

@@ -19,7 +19,7 @@ from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.study.graph_page import graph_page
 from vig_pyg.study.pictures import draw_views
 from vig_pyg.study.views import check_block, place_of, view
-from vig_pyg.train.data import test_transform
+from vig_pyg.train.data import inference_transform
 from vig_pyg.train.predict import find_images
 from vig_pyg.train.run import write_whole
 from vig_pyg.train.weights import check_model_name, load_model
@@ -137,7 +137,7 @@ def read_image(path: Path, model: VisionGNN, image_size: int | None) -> Tensor:
             prepared = image.convert("L" if model.in_chans == 1 else "RGB")
     except UnidentifiedImageError:
         raise ValueError(f"{path} is no image that can be read") from None
-    return test_transform(model, image_size)(prepared)
+    return inference_transform(model, image_size)(prepared)
 
 
 def read_blocks(text: str, depth: int) -> list[int]:

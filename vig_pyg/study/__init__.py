@@ -1,7 +1,17 @@
-"""Comparisons of operators, and pictures of graphs."""
+"""Comparisons of models, operators and graphs, and pictures of them."""
 
-from vig_pyg.study.cost import count_macs, count_parameters, milliseconds_per_image
+from vig_pyg.study.cost import count_macs, count_parameters, milliseconds_per_image, peak_megabytes
+from vig_pyg.study.diversity import diversity, layer_diversity
 from vig_pyg.study.pictures import draw_neighbours
 from vig_pyg.study.views import neighbours
 
-__all__ = ["count_macs", "count_parameters", "draw_neighbours", "milliseconds_per_image", "neighbours"]
+__all__ = [
+    "count_macs",
+    "count_parameters",
+    "diversity",
+    "draw_neighbours",
+    "layer_diversity",
+    "milliseconds_per_image",
+    "neighbours",
+    "peak_megabytes",
+]

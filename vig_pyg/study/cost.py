@@ -1,5 +1,6 @@
-"""What a model costs: parameters, multiply-accumulates, time."""
+"""What a model costs: parameters, multiply-accumulates, time, memory."""
 
+import os
 import statistics
 import time
 from collections.abc import Mapping
@@ -38,3 +39,24 @@ def milliseconds_per_image(models: Mapping[str, nn.Module], images: Tensor, roun
             if round_ >= 0:
                 times[name].append((time.perf_counter() - start) * 1e3 / len(images))
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+@torch.no_grad()
+def peak_megabytes(model: nn.Module, images: Tensor) -> float:
+    """Return the most memory (MiB) that a forward pass in evaluation mode takes beside weights and images."""
+    model.eval()
+    if images.is_cuda:
+        torch.cuda.reset_peak_memory_stats(images.device)
+        before = torch.cuda.memory_allocated(images.device)
+        model(images)
+        return (torch.cuda.max_memory_allocated(images.device) - before) / 2**20
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it complains where there is no GPU
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        model(images)
+    assert profile.profiler is not None and profile.profiler.kineto_results is not None
+    events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+    taken = highest = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        taken += event.nbytes()
+        highest = max(highest, taken)
+    return highest / 2**20

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import timm
 import torch
-import torch_geometric
 
-import vig_pyg
 from vig_pyg.graph import PatchGraph
+from vig_pyg.machine import describe_machine
 from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.study.cost import count_macs, count_parameters, milliseconds_per_image
 from vig_pyg.study.pictures import draw_curves, draw_neighbours
-from vig_pyg.study.report import write_report
+from vig_pyg.study.report import write_demo_report
 from vig_pyg.train import Epoch, Split, accelerator_for, fit, load_data, load_digits, read_recipe
 from vig_pyg.train.run import write_whole
 
@@ -113,7 +109,7 @@ def run_demo(
     rows = tabulate(runs, data, device)
     write_results(out / "results.json", runs, rows, setting)
     draw_pictures(out, runs, trained, data)
-    write_report(out, rows, setting)
+    write_demo_report(out, rows, setting)
     return rows
 
 
@@ -182,19 +178,11 @@ def write_results(path: Path, runs: Sequence[Run], rows: Sequence[Row], setting:
 def describe(data: Split, epochs: int, seeds: int, device: torch.device) -> dict[str, Any]:
     """Return what is needed to repeat the demo."""
     return {
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "training images": len(data.train_labels),
         "held-out images": len(data.test_labels),
         "model": "vig_micro",
         "epochs": epochs,
         "seeds": seeds,
         "device": str(device),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "torch_geometric": torch_geometric.__version__,
-            "timm": timm.__version__,
-            "vig_pyg": vig_pyg.__version__,
-        },
+        **describe_machine(),
     }

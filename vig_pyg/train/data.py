@@ -163,6 +163,11 @@ def load_data(name: str, image_size: int = 32, root: str = "data", classes: int 
     return data
 
 
+def load_recipe_data(recipe: Recipe) -> Data:
+    """Return the data set that a recipe names."""
+    return load_data(recipe.data, recipe.image_size or 32, recipe.data_root, recipe.classes)
+
+
 def _from_folder(path: Path) -> Data:
     if not path.is_dir():
         raise FileNotFoundError(

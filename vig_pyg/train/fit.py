@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from vig_pyg.train.classification import Classification
-from vig_pyg.train.data import Data, load_data
+from vig_pyg.train.data import Data, load_recipe_data
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.run import Epoch, Progress, draw_curves, open_run, save_state, states, write_metrics, write_whole
 from vig_pyg.train.sampler import EpochSampler
@@ -74,7 +75,7 @@ def fit(
         Interrupted: the process was asked to stop.
     """
     accelerator = accelerator or accelerator_for(recipe)
-    data = load_data(data, recipe.image_size or 32, recipe.data_root, recipe.classes) if isinstance(data, str) else data
+    data = load_recipe_data(replace(recipe, data=data)) if isinstance(data, str) else data
     task = Classification(data, recipe) if isinstance(data, Data) else data
     training = _Training(model, task, recipe, accelerator, None if out is None else Path(out), on_look)
     training.open(resume)

@@ -1,0 +1,81 @@
+"""``vig-pyg study``, as a person types it."""
+
+import csv
+import re
+import statistics
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.commands.test_commands import call
+from vig_pyg.commands import app
+from vig_pyg.study import cells as study_cells
+from vig_pyg.study import measure
+
+BRIEF = ["epochs=1", "warmup_epochs=0", "batch=240", "device_batch=60"]
+ARGUMENTS = ["study", "modules", *BRIEF, "model_options.depth=1", "--device", "cpu", "--jobs", "1"]
+TABLES = ("modules.csv", "modules.md", "modules.tex")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> tuple[Path, str]:
+    out = tmp_path_factory.mktemp("runs") / "study"
+    result = CliRunner().invoke(app, [*ARGUMENTS, "--seeds", "2", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    return out, result.output
+
+
+def test_the_table_holds_what_the_cells_gave(finished):
+    out, _ = finished
+    rows = {row[""]: row for row in csv.DictReader((out / "modules.csv").open())}
+    assert list(rows) == ["operator alone", "with FC in Grapher", "with FFN", "with both"]
+    found = {}
+    for file in (out / "cells").glob("*.json"):
+        content = study_cells.json.loads(file.read_text())
+        options = content["recipe"]["model_options"]
+        found.setdefault((options["grapher_fc"], options["ffn"]), []).append(content["epochs"][-1]["accuracy"])
+    both = found[True, True]
+    assert float(rows["with both"]["accuracy (%)"]) == pytest.approx(100 * statistics.mean(both))
+    assert float(rows["with both"]["± (%)"]) == pytest.approx(100 * statistics.stdev(both))
+    assert [row["paper: ImageNet top-1 (%)"] for row in rows.values()] == ["67.0", "73.4", "73.6", "73.9"]
+    macs = [float(row["MACs (M)"]) for row in rows.values()]
+    assert max(macs) / min(macs) < 1.15  # widths were chosen for it; they are multiples of four
+
+
+def test_run_again_it_trains_and_measures_nothing_and_gives_the_same_tables(finished, monkeypatch):
+    out, _ = finished
+    before = {name: (out / name).read_bytes() for name in TABLES}
+    monkeypatch.setattr(study_cells, "_train", None)
+    monkeypatch.setattr(measure, "peak_megabytes", None)
+    status, output = call(*ARGUMENTS, "--seeds", "2", "--out", out)
+    assert status == 0, output
+    assert {name: (out / name).read_bytes() for name in TABLES} == before
+
+
+def test_the_report_needs_no_other_file_and_no_network(finished):
+    page = (finished[0] / "report.html").read_text()
+    assert page.count('src="data:image/png;base64,') == 1
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page) and "http" not in page
+    assert "How the widths were found" in page and "paired t tests over 2 seeds" in page
+    assert "vig-pyg study modules epochs=1" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["study", "wings"], "there is no study 'wings': take one of operators, modules"),
+        (["study", "heads", "--seeds", "0"], "seeds must be at least 1, got 0"),
+        (["study", "heads", "--conv", "egde"], "did you mean 'edge'?"),
+        (["study", "heads", "--model", "resnet18"], "resnet18"),
+        (["study", "heads", "--data", "nowhere"], "there is no folder 'nowhere'"),
+        (["study", "heads", "model_options.channels=20"], "heads"),
+        (["study", "heads", "--jobs", "0"], "jobs must be at least 1, got 0"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_status_2(words, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, output = call(*words, "--device", "cpu")
+    assert status == 2, output
+    assert sentence in output and "Traceback" not in output
+    assert not list(tmp_path.iterdir())

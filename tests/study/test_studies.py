@@ -1,0 +1,57 @@
+"""The studies against the paper's tables, and the cells that they share."""
+
+import pytest
+
+from vig_pyg.study.cells import load_recipe_data
+from vig_pyg.study.studies import ABLATIONS, OPERATORS, operators, plan
+from vig_pyg.train import build_model, read_recipe
+
+
+@pytest.fixture(scope="module")
+def digits():
+    recipe = read_recipe("digits")
+    return recipe, load_recipe_data(recipe)
+
+
+def test_figures_are_those_of_tables_6_to_9() -> None:
+    table = {row.label: (row.parameters, row.flops, row.top1) for row in operators(OPERATORS).rows}
+    assert table["edge"] == (7.2, 2.4, 74.3) and table["max_relative"] == (7.1, 1.3, 73.9)
+    assert [row.top1 for row in ABLATIONS["neighbours"].rows] == [72.2, 73.4, 73.6, 73.6, 73.5, 73.3, 73.9]
+    assert [row.flops for row in ABLATIONS["heads"].rows] == [1.6, 1.4, 1.3, 1.2, 1.2]
+
+
+def test_the_default_setting_is_one_cell_in_all_studies(digits) -> None:
+    plans = [plan(study, *_arguments(digits)) for study in (operators(OPERATORS), *ABLATIONS.values())]
+    defaults = [line.cells[0].key for lines in plans for line in lines if line.row.label == line.baseline]
+    assert len(defaults) == 6 and len(set(defaults[:5])) == 1  # diversity has more blocks
+    every = [cell.key for lines in plans for line in lines for cell in line.cells]
+    assert len(every) == 84 and len(set(every)) == 72
+
+
+def test_widths_bring_the_cost_near(digits) -> None:
+    lines = plan(ABLATIONS["modules"], *_arguments(digits))
+    for line in lines[:3]:
+        width = line.cells[0].recipe.model_options["channels"]
+        target = 9_972_736  # of the full block, for one channel and ten classes
+        assert (
+            abs(line.tried[width] - target) == min(abs(macs - target) for macs in line.tried.values()) < 0.07 * target
+        )
+
+
+def test_with_several_operators_every_row_is_repeated_and_the_papers_figures_stay_with_its_own(digits) -> None:
+    recipe, data = digits
+    lines = plan(ABLATIONS["heads"], recipe, ["max_relative", "edge"], 1, data)
+    assert [line.row.label for line in lines][::5] == ["1 head, max_relative", "1 head, edge"]
+    assert lines[0].row.top1 == 74.2 and lines[5].row.top1 is None
+    assert lines[5].baseline == "4 heads, edge" and lines[5].cells[0].recipe.conv == "edge"
+
+
+def test_the_default_setting_is_the_models_own(digits) -> None:
+    recipe, data = digits
+    cell = plan(ABLATIONS["heads"], *_arguments(digits))[2].cells[0]
+    assert str(cell.build(data)) == str(build_model(recipe, 10, 1))
+
+
+def _arguments(digits):
+    recipe, data = digits
+    return recipe, ["max_relative"], 3, data

@@ -1,0 +1,108 @@
+"""``vig-pyg study``."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from joblib import cpu_count
+from rich.table import Table
+
+from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors, progress_bar
+from vig_pyg.study.cells import Cell, leave_group
+from vig_pyg.study.run import Finding, Studies, evaluate_all, plan_all, train_all, write_study_report
+from vig_pyg.study.studies import NAMES, OPERATORS
+from vig_pyg.study.tables import ACCURACY, DIVERSITY, GMACS, MACS, PUBLISHED, SPEED, TOP1, as_text
+from vig_pyg.train import Recipe, read_recipe
+from vig_pyg.train.data import load_recipe_data
+
+BRIEF = ("epochs=5", "warmup_epochs=0.9")  # on digits: all studies in half an hour on two cores
+
+
+@app.command()
+def study(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"{', '.join(NAMES)}, or all.")],
+    changes: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes of the recipe.")
+    ] = None,
+    conv: Annotated[list[str], typer.Option(help="Operator: a name or module:Name. Repeat for several.")] = OPERATORS,  # type: ignore[assignment]
+    data: Annotated[str, typer.Option(help="digits, an image folder, or a name for timm (torch/cifar10).")] = "digits",
+    model: Annotated[str | None, typer.Option(help="The model to vary. (default: the recipe's)")] = None,
+    recipe: Annotated[str | None, typer.Option(help="A recipe. (default: digits for digits, else deit)")] = None,
+    seeds: Annotated[int, typer.Option(help="Trainings per row.")] = 3,
+    out: Annotated[Path, typer.Option(help="Folder for cells, tables, pictures and report.")] = Path("runs/study"),
+    device: Annotated[str | None, typer.Option(help="cpu or cuda. (default: a GPU where there is one)")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Trainings at a time. (default: one per core, one on a GPU)")] = None,
+) -> None:
+    """Repeat the paper's experiments: tables, pictures and a report, with several seeds.
+
+    Finished trainings are kept: what was interrupted goes on, and a further seed or operator trains only what is
+    missing. Processes and machines that share --out share the work, also under `accelerate launch -m vig_pyg study`.
+    """
+    place, processes = leave_group()
+    console.quiet = place > 0
+    with plain_errors():
+        if jobs is not None and jobs < 1:
+            raise ValueError(f"jobs must be at least 1, got {jobs}")
+        device = device or default_device()
+        check_device(device)
+        chosen = _recipe(data, model, recipe, changes or [])
+        names = NAMES if name == "all" else [name]
+        studies = Studies(names, chosen, list(dict.fromkeys(conv)), seeds, out, device)
+        images = load_recipe_data(chosen)
+        plans = plan_all(studies, images)
+        if jobs is None:
+            jobs = cpu_count() if device == "cpu" and processes == 1 else 1
+        _train(studies, plans, jobs)
+        findings = evaluate_all(studies, plans, images)
+        write_study_report(studies, findings, plans, images, _command(studies, changes or [], recipe, model))
+        for finding in findings:
+            console.print(as_table(finding))
+            for sentence in finding.claims:
+                console.print(sentence, markup=False)
+    console.print(f"Written to {out}: report.html; {', '.join(names)}, each as .md, .csv, .tex and .png.")
+
+
+def _recipe(data: str, model: str | None, recipe: str | None, changes: list[str]) -> Recipe:
+    brief = BRIEF if recipe is None and data == "digits" else ()
+    overrides = [*brief, f"data={data}", *([f"model={model}"] if model else []), *changes]
+    return read_recipe(recipe or ("digits" if data == "digits" else "deit"), overrides)
+
+
+def _train(studies: Studies, plans: dict, jobs: int) -> None:
+    """Train with a progress bar."""
+    total = len({cell.key for lines in plans.values() for line in lines for cell in line.cells})
+    if not total:
+        return
+    console.print(f"{total} trainings in all, {jobs} at a time. Ctrl-C stops; finished ones are kept.")
+    with progress_bar(console.quiet) as bar:
+        task = bar.add_task("trainings", total=total, note="")
+
+        def advance(cell: Cell) -> None:
+            bar.update(task, advance=1, note=f"{cell.recipe.conv}, seed {cell.recipe.seed}")
+
+        train_all(studies, plans, jobs, advance)
+
+
+def _command(studies: Studies, changes: list[str], recipe: str | None, model: str | None) -> str:
+    """Return the command that repeats the studies."""
+    words = ["vig-pyg", "study", "all" if tuple(studies.names) == NAMES else studies.names[0], *changes]
+    if tuple(studies.convs) != OPERATORS:
+        words += [word for conv in studies.convs for word in ("--conv", conv)]
+    options = {"--data": studies.base.data, "--model": model, "--recipe": recipe, "--seeds": str(studies.seeds)}
+    words += [word for option, value in options.items() if value is not None for word in (option, value)]
+    return shlex.join(words)
+
+
+def as_table(finding: Finding) -> Table:
+    """Return the columns of a study's table that fit on a screen."""
+    text = as_text(finding.frame)
+    table = Table("", title=finding.title)
+    shown = text[[name for name in (MACS, GMACS, ACCURACY, DIVERSITY, SPEED, TOP1, PUBLISHED) if name in text]]
+    for column in shown.columns:
+        table.add_column(str(column), justify="right")
+    for label, values in zip(shown.index, shown.to_numpy().tolist(), strict=True):
+        table.add_row(label, *values)
+    return table

@@ -1,0 +1,230 @@
+"""A study from its plan to its tables, pictures and report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from vig_pyg.study.cells import Cell, Result, read_result, run_cells
+from vig_pyg.study.charts import chart_diversity, chart_models, chart_rows
+from vig_pyg.study.claims import claims, paired_p
+from vig_pyg.study.contenders import CONTENDERS
+from vig_pyg.study.measure import Cost, measure_costs
+from vig_pyg.study.report import embed, write_page
+from vig_pyg.study.studies import ABLATIONS, NAMES, OPERATORS, Line, Study, operators, plan, sample_images
+from vig_pyg.study.tables import MACS, as_text, is_text, models_frame, study_frame, write_tables
+from vig_pyg.train import Data, Recipe
+from vig_pyg.train.run import describe, write_whole
+
+BATCH, LARGE_BATCH = 64, 4  # images at once when costs are measured: small ones, and those of 224×224
+EXPECTED_RATIO = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a study found: a table, a picture beside the report, and what may be said about it."""
+
+    name: str
+    title: str
+    question: str
+    note: str
+    frame: pd.DataFrame
+    claims: list[str]
+    lines: Sequence[Line] = ()
+
+
+@dataclass(frozen=True)
+class Studies:
+    """Which studies to run, how and where."""
+
+    names: Sequence[str]
+    base: Recipe
+    """How to train; its ``conv`` and ``seed`` are replaced."""
+    convs: Sequence[str]
+    seeds: int
+    out: Path
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be studied.
+
+        Raises:
+            ValueError: a study is unknown, or there are no seeds.
+        """
+        for name in self.names:
+            if name not in NAMES:
+                raise ValueError(f"there is no study {name!r}: take one of {', '.join(NAMES)}, or all")
+        if self.seeds < 1:
+            raise ValueError(f"seeds must be at least 1, got {self.seeds}")
+
+
+def chosen_studies(studies: Studies) -> list[Study]:
+    """Return the studies that train, in the order asked for."""
+    made = {"operators": operators(studies.convs), **ABLATIONS}
+    return [made[name] for name in studies.names if name != "models"]
+
+
+def plan_all(studies: Studies, data: Data) -> dict[str, list[Line]]:
+    """Return what every study that trains needs; ablations take one operator unless several were asked for."""
+    convs = ["max_relative"] if tuple(studies.convs) == OPERATORS else studies.convs
+    return {study.name: plan(study, studies.base, convs, studies.seeds, data) for study in chosen_studies(studies)}
+
+
+def train_all(
+    studies: Studies, plans: dict[str, list[Line]], jobs: int, on_cell: Callable[[Cell], None] = lambda _: None
+) -> None:
+    """Train the cells that are missing; those of the first seed come first."""
+    cells = {cell.key: cell for lines in plans.values() for line in lines for cell in line.cells}
+    in_order = sorted(cells.values(), key=lambda cell: cell.recipe.seed)
+    run_cells(studies.out / "cells", in_order, studies.device, jobs, on_cell)
+
+
+def evaluate_all(studies: Studies, plans: dict[str, list[Line]], data: Data) -> list[Finding]:
+    """Measure costs, write every study's tables and picture, and return what was found. All cells are finished."""
+    found = []
+    for study in chosen_studies(studies):
+        lines = plans[study.name]
+        results = [[_result(studies.out, cell) for cell in line.cells] for line in lines]
+        costs = _costs(studies, lines, data)
+        frame = study_frame(lines, results, costs)
+        figure = chart_diversity(lines, results) if study.diversity else chart_rows(lines, results)
+        _write(studies.out, study.name, frame, figure)
+        said = _diversity_claims(lines, results) if study.diversity else _accuracy_claims(lines, results)
+        found.append(Finding(study.name, study.title, study.question, study.note, frame, said, lines))
+    if "models" in studies.names:
+        found.append(_compare_models(studies))
+    return found
+
+
+def _result(out: Path, cell: Cell) -> Result:
+    result = read_result(out / "cells", cell)
+    assert result is not None
+    return result
+
+
+def _costs(studies: Studies, lines: Sequence[Line], data: Data) -> list[Cost]:
+    """Return the costs of all lines: of the model alone, however it is trained."""
+    cells = [Cell(_cost_recipe(line.cells[0].recipe)) for line in lines]
+    images = sample_images(cells[0], data, measured_batch(cells[0], data)).to(studies.device)
+    models = {f"{studies.device}-{cell.key}": partial(cell.build, data) for cell in cells}
+    return list(measure_costs(studies.out / "costs", models, images).values())
+
+
+def measured_batch(cell: Cell, data: Data) -> int:
+    """Return how many images at once costs are measured with: fewer where they are large."""
+    return BATCH if sample_images(cell, data, 1).size(-1) <= 64 else LARGE_BATCH
+
+
+def _cost_recipe(recipe: Recipe) -> Recipe:
+    kept = {name: getattr(recipe, name) for name in ("model", "conv", "model_options", "data", "image_size")}
+    return Recipe(**kept)
+
+
+def _accuracy_claims(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> list[str]:
+    values = {line.row.label: [100 * r.accuracy for r in found] for line, found in zip(lines, results, strict=True)}
+    return claims(values, {line.row.label: line.baseline for line in lines})
+
+
+def _diversity_claims(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> list[str]:
+    """Return how many times as diverse ViG's last layer is as ResGCN's."""
+    pairs = zip(lines, results, strict=True)
+    last = {line.row.label: [r.diversity[-1] for r in found if r.diversity] for line, found in pairs}
+    said = []
+    for line in lines:
+        if line.row.label == line.baseline:
+            continue
+        ratio = float(np.mean(last[line.baseline]) / np.mean(last[line.row.label]))
+        p = paired_p(last[line.baseline], last[line.row.label])
+        test = f" (paired t test over {len(last[line.baseline])} seeds, p = {p:.3f})" if p < 1 else ""
+        said.append(
+            f"Behind the last layer, {line.baseline} is {ratio:.1f} times as diverse as {line.row.label}{test}."
+        )
+        if ratio < EXPECTED_RATIO:
+            said.append(f"A factor of at least {EXPECTED_RATIO} was expected; it was not found in this setting.")
+    return said
+
+
+def _compare_models(studies: Studies) -> Finding:
+    images = torch.randn(LARGE_BATCH, 3, 224, 224, generator=torch.Generator().manual_seed(0)).to(studies.device)
+    names = {f"{studies.device}-{model.name}": model.build for model in CONTENDERS}
+    costs = measure_costs(studies.out / "costs", names, images)
+    frame = models_frame(CONTENDERS, {model.name: costs[f"{studies.device}-{model.name}"] for model in CONTENDERS})
+    _write(studies.out, "models", frame, chart_models(frame))
+    return Finding(
+        "models",
+        "Published models (paper, Tables 1, 2, 4 and 5)",
+        "What do ViG and Pyramid ViG cost here, beside other networks of their time, and how accurate are they?",
+        "Nothing is trained here: accuracies are those published, under each model's own training. All are counted and "
+        f"measured at 224×224 and 1000 classes, {LARGE_BATCH} images at once.",
+        frame,
+        [],
+    )
+
+
+def _write(out: Path, name: str, frame: pd.DataFrame, figure: Figure) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    write_tables(out, name, frame)
+    write_whole(out / f"{name}.png", lambda path: figure.savefig(path, dpi=150, format="png"))
+
+
+def write_study_report(
+    studies: Studies, findings: Sequence[Finding], plans: dict[str, list[Line]], data: Data, command: str
+) -> None:
+    """Write ``report.html``: questions, setting, tables, pictures, what is claimed, and the command that repeats it."""
+    base, machine = studies.base, describe(studies.base)
+    machine["device"] = torch.cuda.get_device_name() if studies.device.startswith("cuda") else "CPU"
+    setting = None
+    if plans:
+        cell = next(iter(plans.values()))[0].cells[0]
+        setting = {
+            "model": base.model,
+            "data": data.name,
+            "train": len(data.train),
+            "test": len(data.test),
+            "classes": len(data.classes),
+            "epochs": base.epochs,
+            "batch": base.batch,
+            "seeds": studies.seeds,
+            "measured_batch": measured_batch(cell, data),
+        }
+    shown = [_shown(studies.out, finding) for finding in findings]
+    write_page(
+        studies.out,
+        "study.html",
+        findings=shown,
+        setting=setting,
+        machine=machine,
+        command=command,
+        large_batch=LARGE_BATCH,
+    )
+
+
+def _shown(out: Path, finding: Finding) -> dict[str, object]:
+    """Return a finding as the page's template takes it."""
+    text = as_text(finding.frame)
+    searches = []
+    for line in finding.lines:
+        if line.tried:
+            target = finding.frame[MACS][line.baseline]
+            near = [
+                (w, f"{m / 1e6:.2f}", w == line.width) for w, m in line.tried.items() if 0.4 < m / 1e6 / target < 2.5
+            ]
+            searches.append({"label": line.row.label, "target": f"{target:.2f}", "tried": near})
+    return {
+        "name": finding.name,
+        "title": finding.title,
+        "question": finding.question,
+        "note": finding.note,
+        "claims": finding.claims,
+        "columns": list(zip(text.columns, is_text(finding.frame), strict=True)),
+        "rows": [(label, list(values)) for label, values in zip(text.index, text.to_numpy(), strict=True)],
+        "picture": embed(out / f"{finding.name}.png"),
+        "searches": searches,
+    }

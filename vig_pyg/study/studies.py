@@ -1,0 +1,226 @@
+"""The studies as data: what is compared, and what the paper found on ImageNet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vig_pyg.models.vig import ViG
+from vig_pyg.study.cells import DIVERSITY_IMAGES, Cell
+from vig_pyg.study.cost import count_macs
+from vig_pyg.study.width import matching_width
+from vig_pyg.train import Data, Recipe
+from vig_pyg.train.data import held_out_batches
+
+OPERATORS = ("max_relative", "edge", "gin", "sage")
+DEFAULTS: dict[str, Any] = {"k": None, "heads": 4, "graph": "dynamic", "grapher_fc": True, "ffn": True}
+MODEL_DEFAULTS: dict[str, dict[str, Any]] = {"vig_micro": {"k": 9}}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a study: its name, how the model differs from the default, and the paper's figures.
+
+    ``top1`` is in percent, ``parameters`` in millions, ``flops`` (multiply-accumulates) in billions.
+    """
+
+    label: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    top1: float | None = None
+    parameters: float | None = None
+    flops: float | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question, and the rows that answer it; all are compared with the row ``baseline``."""
+
+    name: str
+    title: str
+    question: str
+    rows: Sequence[Row]
+    baseline: str
+    shared: Mapping[str, Any] = field(default_factory=dict)
+    """Options of all rows."""
+    match_macs: bool = False
+    """Choose every row's width so that it costs what the baseline costs."""
+    diversity: bool = False
+    """Measure the diversity of every layer."""
+    note: str = ""
+
+
+_OPERATOR_FIGURES = {
+    "edge": Row("edge", top1=74.3, parameters=7.2, flops=2.4),
+    "gin": Row("gin", top1=72.8, parameters=7.0, flops=1.3),
+    "sage": Row("sage", top1=74.0, parameters=7.3, flops=1.6),
+    "max_relative": Row("max_relative", top1=73.9, parameters=7.1, flops=1.3),
+}
+
+
+def operators(convs: Sequence[str]) -> Study:
+    """Return the study of operators (paper, Table 6)."""
+    return Study(
+        "operators",
+        "Graph operators (paper, Table 6)",
+        "Does it matter by which operator patches exchange messages?",
+        [replace(_OPERATOR_FIGURES.get(conv, Row(conv)), options={"conv": conv}) for conv in convs],
+        "max_relative" if "max_relative" in convs else convs[0],
+    )
+
+
+MODULES = Study(
+    "modules",
+    "Modules of a block (paper, Table 7)",
+    "What do the linear layers around the operator and the FFN behind it contribute, at equal cost?",
+    [
+        Row("operator alone", {"grapher_fc": False, "ffn": False}, 67.0, 5.8, 1.4),
+        Row("with FC in Grapher", {"grapher_fc": True, "ffn": False}, 73.4, 4.4, 1.4),
+        Row("with FFN", {"grapher_fc": False, "ffn": True}, 73.6, 7.7, 1.3),
+        Row("with both", {"grapher_fc": True, "ffn": True}, 73.9, 7.1, 1.3),
+    ],
+    "with both",
+    match_macs=True,
+    note="The width of every row is the multiple of the number of heads at which it costs nearest to the full block.",
+)
+
+NEIGHBOURS = Study(
+    "neighbours",
+    "Number of neighbours (paper, Table 8)",
+    "To how many nearest neighbours should a patch listen?",
+    [
+        *(
+            Row(f"K = {k}", {"k": k}, top1)
+            for k, top1 in ((3, 72.2), (6, 73.4), (9, 73.6), (12, 73.6), (15, 73.5), (20, 73.3))
+        ),
+        Row("K = 9 to 18", {"k": None}, 73.9),
+    ],
+    "K = 9",
+)
+
+HEADS = Study(
+    "heads",
+    "Heads of the update (paper, Table 9)",
+    "Into how many heads should the operator's update be split?",
+    [
+        Row(f"{h} head{'s' if h > 1 else ''}", {"heads": h}, top1, None, flops)
+        for h, top1, flops in ((1, 74.2, 1.6), (2, 74.0, 1.4), (4, 73.9, 1.3), (6, 73.7, 1.2), (8, 73.7, 1.2))
+    ],
+    "4 heads",
+)
+
+GRAPHS = Study(
+    "graphs",
+    "Ways to build the graph",
+    "Does it help to rebuild the graph from the features in every block, and does the graph matter at all?",
+    [
+        Row("rebuilt in every block", {"graph": "dynamic"}),
+        Row("rebuilt, every second neighbour", {"dilation": 2}),
+        Row("rebuilt, neighbours drawn", {"dilation": 2, "stochastic": True}),
+        Row("built once", {"graph": "static"}),
+        Row("grid of the image", {"graph": "grid"}),
+        Row("random", {"graph": "random"}),
+    ],
+    "rebuilt in every block",
+    note="The paper has no such table. “Every second neighbour” takes K of the 2·K nearest, “drawn” in training with "
+    "probability 0.2 a random half of them. The grid links a patch to the 9 nearest in the image, itself among them; "
+    "the random graph to itself and 8 others that have nothing to do with the image, the same in all blocks.",
+)
+
+DIVERSITY = Study(
+    "diversity",
+    "Over-smoothing (paper, Figure 3)",
+    "Do the nodes of an image grow alike with depth, and do the linear layers and the FFN of ViG keep them apart?",
+    [Row("ViG", {}), Row("ResGCN", {"grapher_fc": False, "ffn": False})],
+    "ViG",
+    shared={"depth": 12},
+    diversity=True,
+    note="ResGCN is the same network without the linear layers around the operator and without FFN. Diversity is a "
+    f"mean over {DIVERSITY_IMAGES} held-out images. It is not relative to the size of the features, which grow from "
+    "block to block as residual branches add up.",
+)
+
+ABLATIONS = {study.name: study for study in (MODULES, NEIGHBOURS, HEADS, GRAPHS, DIVERSITY)}
+NAMES = ("operators", *ABLATIONS, "models")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row with one operator: what is trained for it, a cell per seed, and the widths that were tried for it."""
+
+    row: Row
+    cells: list[Cell]
+    tried: Mapping[int, int] = field(default_factory=dict)
+    """Multiply-accumulates of every width, where one was searched."""
+    baseline: str = ""
+    """The label of the line to compare with."""
+    width: int | None = None
+    """Of the model, where widths differ."""
+
+
+def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Data) -> list[Line]:
+    """Return what a study trains.
+
+    Args:
+        study: The rows.
+        base: How to train; its ``model_options`` hold for all rows that say nothing else.
+        convs: Operators to repeat every row with; rows that name theirs keep it.
+        seeds: Trainings per row, from seeds 0, 1, 2, …
+        data: What to train on.
+
+    Raises:
+        ValueError: an option does not fit the model.
+    """
+    default = {**DEFAULTS, **MODEL_DEFAULTS.get(base.model, {}), **base.model_options, **study.shared}
+    images = sample_images(Cell(base), data, 1)
+    found = []
+    for conv in convs if study.name != "operators" else [""]:
+        suffix = f", {conv}" if conv and len(convs) > 1 else ""
+        for row in study.rows:
+            options = {**default, **row.options}
+            tried: dict[int, int] = {}
+            width = None
+            recipe = replace(base, conv=options.pop("conv", conv), model_options=options)
+            if study.match_macs:
+                width, tried = _search_width(recipe, replace(recipe, model_options=default), data, images)
+                if row.label != study.baseline:
+                    recipe = replace(recipe, model_options={**options, "channels": width})
+            cells = [Cell(replace(recipe, seed=seed), study.diversity) for seed in range(seeds)]
+            count_macs_of(cells[0], data, images)  # refuses what does not fit before anything is trained
+            if conv not in ("", "max_relative"):
+                row = replace(row, top1=None, parameters=None, flops=None)
+            found.append(Line(replace(row, label=row.label + suffix), cells, tried, study.baseline + suffix, width))
+    return found
+
+
+def count_macs_of(cell: Cell, data: Data, images: Tensor) -> int:
+    """Return the multiply-accumulates per image of a cell's model, without computing anything."""
+    with torch.device("meta"):
+        return count_macs(cell.build(data), images.to("meta"))
+
+
+def sample_images(cell: Cell, data: Data, count: int) -> Tensor:
+    """Return held-out images as a cell's model gets them."""
+    with torch.device("meta"):
+        model = cell.build(data)
+    return next(iter(held_out_batches(data, model, count, image_size=cell.recipe.image_size))).images
+
+
+def _search_width(recipe: Recipe, full: Recipe, data: Data, images: Tensor) -> tuple[int, dict[int, int]]:
+    with torch.device("meta"):
+        model = Cell(full).build(data)
+    if not isinstance(model, ViG):
+        raise ValueError(f"widths are searched for ViG models such as vig_micro or vig_tiny, not for {recipe.model}")
+
+    def macs(width: int) -> int:
+        return count_macs_of(
+            Cell(replace(recipe, model_options={**recipe.model_options, "channels": width})), data, images
+        )
+
+    step = math.lcm(recipe.model_options["heads"], model.stem.stride // 2)
+    target = count_macs_of(Cell(full), data, images)
+    return matching_width(macs, target, range(step, 4 * model.num_features, step))

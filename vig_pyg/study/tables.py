@@ -1,0 +1,129 @@
+"""Tables of a study: numbers as a data frame, and as Markdown, CSV and LaTeX for papers and talks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from vig_pyg.study.cells import Result
+from vig_pyg.study.contenders import Contender
+from vig_pyg.study.measure import Cost
+from vig_pyg.study.studies import Line
+from vig_pyg.train.run import write_whole
+
+ACCURACY, SPREAD, TOP1 = "accuracy (%)", "± (%)", "paper: ImageNet top-1 (%)"
+DIVERSITY, DIVERSITY_SPREAD = "diversity, last layer", "± diversity"
+PARAMETERS, MACS, GMACS = "parameters (M)", "MACs (M)", "GMACs"
+SPEED, MEMORY = "ms per image", "memory (MB)"
+PUBLISHED = "published ImageNet top-1 (%)"
+
+FORMATS = {
+    GMACS: "{:.2f}",
+    ACCURACY: "{:.2f}",
+    SPREAD: "{:.2f}",
+    DIVERSITY: "{:.0f}",
+    DIVERSITY_SPREAD: "{:.0f}",
+    MEMORY: "{:.1f}",
+    TOP1: "{:.1f}",
+    "paper: parameters (M)": "{:.1f}",
+    "paper: FLOPs (G)": "{:.1f}",
+    PUBLISHED: "{:.1f}",
+    "width": "{:.0f}",
+}
+
+
+def study_frame(lines: Sequence[Line], results: Sequence[Sequence[Result]], costs: Sequence[Cost]) -> pd.DataFrame:
+    """Return the numbers of a study, a row per line; columns without any number are left out.
+
+    Accuracies and diversities are means over seeds, ± their standard deviation (none for one seed).
+
+    Args:
+        lines: What was compared.
+        results: For every line what its seeds gave.
+        costs: For every line what its model costs.
+    """
+    rows = []
+    for line, found, cost in zip(lines, results, costs, strict=True):
+        accuracy = pd.Series([100 * result.accuracy for result in found])
+        diversity = pd.Series([result.diversity[-1] for result in found if result.diversity], dtype=float)
+        rows.append(
+            {
+                "": line.row.label,
+                "width": line.width,
+                PARAMETERS: cost.parameters / 1e6,
+                MACS: cost.macs / 1e6,
+                ACCURACY: accuracy.mean(),
+                SPREAD: accuracy.std(),
+                "seeds": len(found),
+                DIVERSITY: diversity.mean(),
+                DIVERSITY_SPREAD: diversity.std(),
+                SPEED: cost.ms_per_image,
+                MEMORY: cost.megabytes,
+                TOP1: line.row.top1,
+                "paper: parameters (M)": line.row.parameters,
+                "paper: FLOPs (G)": line.row.flops,
+            }
+        )
+    return pd.DataFrame(rows).set_index("").dropna(axis="columns", how="all")
+
+
+def models_frame(contenders: Sequence[Contender], costs: Mapping[str, Cost]) -> pd.DataFrame:
+    """Return what published models cost here, and their published accuracy with its source."""
+    rows = [
+        {
+            "": name,
+            "family": family,
+            PARAMETERS: costs[name].parameters / 1e6,
+            GMACS: costs[name].macs / 1e9,
+            SPEED: costs[name].ms_per_image,
+            MEMORY: costs[name].megabytes,
+            PUBLISHED: top1,
+            "source": source,
+        }
+        for name, family, top1, source in contenders
+    ]
+    return pd.DataFrame(rows).set_index("")
+
+
+def as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with every number written as it is to be read; what is missing is a dash."""
+    text = pd.DataFrame(index=frame.index)
+    for name, column in frame.items():
+        write = _three_digits if name in (PARAMETERS, MACS, SPEED) else FORMATS.get(str(name), "{}").format
+        text[name] = ["–" if pd.isna(value) else write(value) for value in column]
+    for mean, spread in ((ACCURACY, SPREAD), (DIVERSITY, DIVERSITY_SPREAD)):
+        if spread in text:
+            text[mean] += " ± " + text.pop(spread)
+    return text
+
+
+def is_text(frame: pd.DataFrame) -> list[bool]:
+    """Return for every column of :func:`as_text` whether it holds words, not numbers."""
+    return [not pd.api.types.is_numeric_dtype(frame[name]) for name in as_text(frame).columns]
+
+
+def _three_digits(value: float) -> str:
+    """Return a number with three significant digits, but no fewer than those before the point."""
+    return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f}" if value > 0 else "0"
+
+
+def write_tables(folder: Path, name: str, frame: pd.DataFrame) -> None:
+    """Write a table as ``name.csv`` (all digits), ``name.md`` and ``name.tex`` (needs LaTeX's ``booktabs``)."""
+    text = as_text(frame)
+    left = is_text(frame)
+    latex = text.reset_index().style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
+    contents = {
+        "csv": frame.to_csv(),
+        "md": text.to_markdown(
+            disable_numparse=True, colalign=["left", *("left" if words else "right" for words in left)]
+        )
+        + "\n",
+        "tex": latex.to_latex(hrules=True, column_format="l" + "".join("l" if words else "r" for words in left))
+        .replace("±", r"$\pm$")
+        .replace("–", "--"),
+    }
+    for suffix, content in contents.items():
+        write_whole(folder / f"{name}.{suffix}", lambda path, content=content: path.write_text(content, "utf-8"))  # type: ignore[misc]
