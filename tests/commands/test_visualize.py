@@ -14,7 +14,7 @@ from sklearn.datasets import load_sample_image
 
 from tests.commands.test_commands import call
 from vig_pyg.study import neighbours
-from vig_pyg.train.data import test_transform as transform_of
+from vig_pyg.train.data import inference_transform as transform_of
 
 MICRO = ("--model", "vig_micro")
 

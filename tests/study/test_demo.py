@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import signal
 import subprocess
@@ -130,7 +131,7 @@ def test_ctrl_c_leaves_what_is_finished_readable(tmp_path: Path) -> None:
 def test_numbers_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "results.json"
     path.write_text("the last good one")
-    monkeypatch.setattr(demo.os, "replace", _full_disk)
+    monkeypatch.setattr(os, "replace", _full_disk)
     with pytest.raises(OSError, match="no space"):
         demo.write_results(path, [], [], {})
     assert path.read_text() == "the last good one"

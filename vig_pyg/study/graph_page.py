@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Sequence
 from typing import Any
 
-from jinja2 import Environment, PackageLoader
 from torch import Tensor
 from torch_geometric.data import Data
 from torchvision.transforms.functional import to_pil_image
 
+from vig_pyg.study.report import embed, render
 from vig_pyg.study.views import View, grid_of
 
 
@@ -27,8 +26,8 @@ def graph_page(views: Sequence[View], blocks: Sequence[int] = (), place: tuple[f
     """
     depth = max(len(view.graphs) for view in views)
     sources = list(dict.fromkeys(view.source for view in views))
-    environment = Environment(loader=PackageLoader("vig_pyg.study"), autoescape=True)
-    return environment.get_template("graphs.html").render(
+    return render(
+        "graphs.html",
         sources=sources,
         panels=[
             {
@@ -62,4 +61,4 @@ def _numbers(graph: Data) -> dict[str, Any]:
 def _picture(image: Tensor) -> str:
     file = io.BytesIO()
     to_pil_image(image).save(file, "PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    return embed(file.getvalue())

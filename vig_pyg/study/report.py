@@ -23,11 +23,16 @@ def write_demo_report(out: Path, rows: Sequence[Row], setting: dict[str, Any]) -
 
 def write_page(out: Path, template: str, **content: Any) -> None:
     """Write ``report.html`` from a template; the file is whole or not there."""
-    environment = Environment(loader=PackageLoader("vig_pyg.study"), autoescape=True)
-    page = environment.get_template(template).render(content)
+    page = render(template, **content)
     write_whole(out / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
 
 
-def embed(path: Path) -> str:
-    """Return a picture as an address that holds all of it."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+def render(template: str, **content: Any) -> str:
+    """Return a page from a template."""
+    return Environment(loader=PackageLoader("vig_pyg.study"), autoescape=True).get_template(template).render(content)
+
+
+def embed(picture: Path | bytes) -> str:
+    """Return a PNG as an address that holds all of it."""
+    content = picture if isinstance(picture, bytes) else picture.read_bytes()
+    return "data:image/png;base64," + base64.b64encode(content).decode()
