@@ -34,7 +34,9 @@ def test_the_table_holds_what_the_cells_gave(finished):
     for file in (out / "cells").glob("*.json"):
         content = study_cells.json.loads(file.read_text())
         options = content["recipe"]["model_options"]
-        found.setdefault((options["grapher_fc"], options["ffn"]), []).append(content["epochs"][-1]["accuracy"])
+        found.setdefault((options["grapher_fc"], options["ffn"]), []).append(
+            content["epochs"][-1]["measured"]["accuracy"]
+        )
     both = found[True, True]
     assert float(rows["with both"]["accuracy (%)"]) == pytest.approx(100 * statistics.mean(both))
     assert float(rows["with both"]["± (%)"]) == pytest.approx(100 * statistics.stdev(both))

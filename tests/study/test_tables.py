@@ -13,7 +13,8 @@ COST = Cost(213_434, 10_080_256, 0.51234, 11.7)
 
 def result(accuracy: float, last: float | None = None) -> Result:
     diversity = None if last is None else [1.0, last]
-    return Result([Epoch(1.0, 0.1, 0.5, 0.1, 1.0, 0.0), Epoch(0.5, accuracy, 0.9, 0.1, 1.0, 0.0)], diversity)
+    epochs = [Epoch(loss, {"accuracy": share}, 0.1, 1.0, 0.0) for loss, share in ((1.0, 0.1), (0.5, accuracy))]
+    return Result(epochs, diversity)
 
 
 def frame(seeds: int = 2) -> pd.DataFrame:
