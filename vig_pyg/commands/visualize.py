@@ -19,7 +19,7 @@ from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.study.graph_page import graph_page
 from vig_pyg.study.pictures import draw_views
 from vig_pyg.study.views import check_block, place_of, view
-from vig_pyg.train.data import inference_transform
+from vig_pyg.train.data import image_mode, inference_transform
 from vig_pyg.train.predict import find_images
 from vig_pyg.train.run import write_whole
 from vig_pyg.train.weights import check_model_name, load_model
@@ -81,7 +81,7 @@ def visualize(
             write_whole(out, lambda path: path.write_text(page, encoding="utf-8"))
         else:
             figure = draw_views(views, numbers or sorted({1, depth}), places)
-            write_whole(out, lambda path: figure.savefig(path, dpi=150, format=out.suffix[1:]))
+            write_whole(out, lambda path: figure.savefig(path, dpi=150, format=out.suffix[1:], bbox_inches="tight"))
         console.print(
             f"Written to {out}: {'; '.join(name for name, _ in models)}; {len(files)} image(s).", markup=False
         )
@@ -107,8 +107,6 @@ def chosen_models(
     for path, architecture in zip_longest(weights, models or ()):
         built = ours(load_model(path, architecture)[0], str(path))
         name = str(built.pretrained_cfg["architecture"])  # type: ignore[index]  # timm sets it
-        if architecture not in (None, name):
-            raise ValueError(f"{path} holds weights of {name}, not of {architecture}")
         yield f"{name}, {'/'.join(path.parts[-2:])}", built
 
 
@@ -134,7 +132,7 @@ def read_image(path: Path, model: VisionGNN, image_size: int | None) -> Tensor:
     """Return an image file ``[C, H, W]`` as a model wants it."""
     try:
         with Image.open(path) as image:
-            prepared = image.convert("L" if model.in_chans == 1 else "RGB")
+            prepared = image.convert(image_mode(model))
     except UnidentifiedImageError:
         raise ValueError(f"{path} is no image that can be read") from None
     return inference_transform(model, image_size)(prepared)
