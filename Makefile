@@ -9,8 +9,9 @@ PIP := $(BIN)/python -m pip install -q -c constraints.txt
 demo: $(VENV)/demo.ready
 	$(BIN)/vig-pyg demo
 
+# One thread per process and a process per core: small models gain nothing from threads.
 test: $(VENV)/test.ready lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/test.ready
 	$(BIN)/ruff check .
