@@ -131,6 +131,7 @@ def test_models_convs_and_info_are_tables():
     assert "pvig_base" in call("models")[1] and "max_relative" in call("convs")[1]
     status, output = call("info", "pvig_tiny")
     assert status == 0 and "10,714,376" in output and "1699.6" in output
+    assert call("info", "vig_micro", "--conv", "gatv2")[0] == 0  # looks at values: cannot be counted without computing
 
 
 @pytest.mark.parametrize(

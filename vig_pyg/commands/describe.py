@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 import timm
@@ -15,7 +16,7 @@ from vig_pyg.commands.app import app, console, plain_errors
 from vig_pyg.conv import get_conv, list_convs
 from vig_pyg.graph import KNNGraph
 from vig_pyg.models.vision_gnn import VisionGNN
-from vig_pyg.study.cost import count_macs, count_parameters
+from vig_pyg.study.cost import count_macs, count_parameters, without_computing
 from vig_pyg.train.data import data_config
 from vig_pyg.train.weights import check_model_name
 
@@ -63,13 +64,14 @@ def info(
             built = timm.create_model(model, **options)
         if not isinstance(built, VisionGNN):
             raise ValueError(f"{model} is no model of this library; vig-pyg models lists them")
-        size = data_config(built, image_size)["input_size"]
-        console.print(stages(built, torch.empty(1, *size, device="meta")))
+        images = torch.zeros(1, *data_config(built, image_size)["input_size"])
+        console.print(without_computing(stages, partial(timm.create_model, model, **options), images))
 
 
 @torch.no_grad()
-def stages(model: VisionGNN, images: torch.Tensor) -> Table:
+def stages(model: nn.Module, images: torch.Tensor) -> Table:
     """Return one row per part: the stem, every block and downsampling, and the head."""
+    assert isinstance(model, VisionGNN)
     shapes: dict[str, tuple[int, int]] = {}
     parts = {"stem": model.stem, **{f"blocks.{i}": part for i, part in enumerate(model.blocks)}, "head": model.head}
     names = {part: name for name, part in parts.items()}

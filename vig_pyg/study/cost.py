@@ -3,11 +3,14 @@
 import os
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+Result = TypeVar("Result")
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -23,6 +26,20 @@ def count_macs(model: nn.Module, images: Tensor) -> int:
         model.eval()(images)
     model.train(training)
     return counter.get_total_flops() // 2 // len(images)
+
+
+def without_computing(
+    measure: Callable[[nn.Module, Tensor], Result], build: Callable[[], nn.Module], images: Tensor
+) -> Result:
+    """Measure a model on the device meta, where nothing is computed and nothing fused.
+
+    Operators that look at values, such as those of PyG's that replace self-loops, cannot be there: they compute.
+    """
+    try:
+        with torch.device("meta"):
+            return measure(build(), images.to("meta"))
+    except NotImplementedError:
+        return measure(build(), images.cpu())
 
 
 @torch.no_grad()

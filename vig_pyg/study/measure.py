@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from filelock import FileLock
 from torch import Tensor, nn
 
-from vig_pyg.study.cost import count_macs, count_parameters, milliseconds_per_image, peak_megabytes
+from vig_pyg.study.cost import count_macs, count_parameters, milliseconds_per_image, peak_megabytes, without_computing
 from vig_pyg.train.run import write_whole
 
 
@@ -38,8 +37,7 @@ def measure_costs(folder: Path, models: Mapping[str, Callable[[], nn.Module]], i
         built = {name: models[name]().to(images.device) for name in missing}
         times = milliseconds_per_image(built, images)
         for name, model in built.items():
-            with torch.device("meta"):  # where nothing is fused, the counter sees every operation
-                macs = count_macs(models[name](), images[:1].to("meta"))
+            macs = without_computing(count_macs, models[name], images[:1])
             cost = Cost(count_parameters(model), macs, times[name], peak_megabytes(model, images))
             write_whole(_file(folder, name), lambda path, cost=cost: path.write_text(json.dumps(cost._asdict())))  # type: ignore[misc]
     return {name: Cost(**json.loads(_file(folder, name).read_text())) for name in models}

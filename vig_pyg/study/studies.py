@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from vig_pyg.models.vig import ViG
 from vig_pyg.study.cells import DIVERSITY_IMAGES, Cell
-from vig_pyg.study.cost import count_macs
+from vig_pyg.study.cost import count_macs, without_computing
 from vig_pyg.study.width import matching_width
 from vig_pyg.train import Data, Recipe
 from vig_pyg.train.data import held_out_batches
@@ -198,9 +199,8 @@ def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Dat
 
 
 def count_macs_of(cell: Cell, data: Data, images: Tensor) -> int:
-    """Return the multiply-accumulates per image of a cell's model, without computing anything."""
-    with torch.device("meta"):
-        return count_macs(cell.build(data), images.to("meta"))
+    """Return the multiply-accumulates per image of a cell's model, if possible without computing anything."""
+    return without_computing(count_macs, partial(cell.build, data), images)
 
 
 def sample_images(cell: Cell, data: Data, count: int) -> Tensor:

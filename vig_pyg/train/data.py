@@ -286,7 +286,13 @@ def image_mode(model: nn.Module) -> str:
 
 def data_config(model: nn.Module, image_size: int | None = None) -> dict[str, Any]:
     """Return timm's settings for the images of a model: size, crop, interpolation, mean and deviation."""
-    return resolve_input_data_config(model, {} if image_size is None else {"img_size": image_size})
+    args: dict[str, Any] = {} if image_size is None else {"img_size": image_size}
+    known = getattr(model, "pretrained_cfg", None) or {}
+    for key in ("mean", "std"):
+        values = known.get(key, ())
+        if len(values) > 1 and len(values) != getattr(model, "in_chans", 3):
+            args[key] = (sum(values) / len(values),)  # what timm does with a warning
+    return resolve_input_data_config(model, args)
 
 
 def _training_transform(model: nn.Module, recipe: Recipe) -> Callable[[Any], Tensor]:
