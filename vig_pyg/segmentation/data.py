@@ -15,14 +15,16 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
+from vig_pyg.detection.scenes import write_scenes
 from vig_pyg.train.data import draw_image, every_fifth
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.sampler import Draw, EpochSampler, OnceSampler
 
 IGNORED = 255  # the class number of pixels that count for nothing
+SCENES, BACKGROUND = "digits-scenes", "background"
 CLASS_NAMES = "classes.txt"
 VOC_CLASSES = (
-    "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
+    f"{BACKGROUND} aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
     "pottedplant sheep sofa train tvmonitor"
 ).split()
 
@@ -135,7 +137,7 @@ class ResizeImage(v2.Transform):
         return v2.functional.to_dtype(inpt, torch.float32, scale=True)
 
 
-def load_segmentation_data(name: str, classes: int | None = None) -> SegmentationData:
+def load_segmentation_data(name: str, root: str = "data", classes: int | None = None) -> SegmentationData:
     """Return a data set, with every mask checked.
 
     Args:
@@ -144,12 +146,16 @@ def load_segmentation_data(name: str, classes: int | None = None) -> Segmentatio
             ``SegmentationClass``, ``ImageSets/Segmentation``). The mask of ``NAME.jpg`` is ``NAME.png``, of 8 bits,
             with class numbers, 255 for what counts for nothing. ``classes.txt`` in the folder names the classes, one
             per line.
+        root: Where ``digits-scenes`` is written to.
         classes: How many classes there are, where nothing names them; by default as many as the masks show.
 
     Raises:
         FileNotFoundError: there is no such folder, no image in it, or an image has no mask.
         ValueError: a mask has another size than its image, a class number outside, colours, or does not decode.
     """
+    if name == SCENES:
+        pairs = _folder_pairs(write_scenes(Path(root) / SCENES), "segmentation")
+        return SegmentationData(name, *pairs, [BACKGROUND, *map(str, range(10))])
     folder = Path(name)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {name!r}; data may be digits-scenes or a folder with masks")
@@ -180,13 +186,13 @@ def _voc_pairs(folder: Path) -> tuple[list[Pair], list[Pair]]:
     return parts[0], parts[1]
 
 
-def _folder_pairs(folder: Path) -> tuple[list[Pair], list[Pair]]:
+def _folder_pairs(folder: Path, masks: str = "masks") -> tuple[list[Pair], list[Pair]]:
     def pairs(part: str) -> list[Pair]:
         place = folder / "images" / part
         files = sorted(path for path in place.rglob("*") if is_img_extension(path.suffix.lower()))
         if not files:
             raise FileNotFoundError(f"there is no image in {place}")
-        return [Pair(file, folder / "masks" / file.relative_to(folder / "images").with_suffix(".png")) for file in files]
+        return [Pair(file, folder / masks / file.relative_to(folder / "images").with_suffix(".png")) for file in files]
 
     if (folder / "images" / "train").is_dir():
         return pairs("train"), pairs("val")

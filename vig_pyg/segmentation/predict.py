@@ -13,10 +13,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.utils import draw_segmentation_masks
 
-from vig_pyg.segmentation.data import ResizeImage, read_image
+from vig_pyg.segmentation.data import BACKGROUND, ResizeImage, read_image
 from vig_pyg.segmentation.evaluate import guess_classes
-
-BACKGROUND = "background"
 
 
 class ClassMap(NamedTuple):
