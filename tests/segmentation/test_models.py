@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from vig_pyg.segmentation import semantic_fpn
 from vig_pyg.segmentation.models import SemanticHead
 
-SIZES = [(64, 64), (70, 90), (64, 61), (100, 64), (128, 97)]
+SIZES = [(64, 64), (70, 90), (64, 55), (100, 64), (128, 97)]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_an_image_among_others_gives_what_it_gives_alone(model):
         assert logits.shape == (5, *image.shape[1:])
         assert torch.equal(logits, model([image])[0])
     # Images that are padded to one size share a batch, in which products may be rounded otherwise.
-    torch.testing.assert_close(model([images[0], images[2]])[1], together[2])
+    torch.testing.assert_close(model([images[0], images[0][:, :60]])[1], model([images[0][:, :60]])[0])
 
 
 @torch.no_grad()
@@ -83,8 +83,8 @@ def test_frozen_stages_and_norms_stay_as_they_are():
     built(torch.rand(2, 3, 64, 64)).square().mean().backward()
     optimizer.step()
     changed = {name for name, value in built.state_dict().items() if not torch.equal(value, before[name])}
-    assert not any("running" in name or "stem" in name or "blocks.0." in name for name in changed)
-    assert any("blocks.4." in name for name in changed) and "head.classifier.weight" in changed
+    assert not any("running" in name or "stem" in name or ".blocks.0." in name for name in changed)
+    assert any(".blocks.4." in name for name in changed) and "head.classifier.weight" in changed
 
 
 def test_a_width_that_gives_no_groups_is_refused():

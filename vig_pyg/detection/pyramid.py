@@ -51,7 +51,7 @@ class FeaturePyramid(nn.Module):
         body: Gives the feature maps, and tells their channels and strides by timm's ``feature_info``.
         finest: The smallest stride of a map that is used.
         channels: Width of all levels.
-        extra: Makes further, coarser levels.
+        extra: Makes further, coarser levels; None makes none.
         frozen_stages: So many of the body's feature maps, the finest first, stay as they are: all that lies before
             them takes no gradient and is in evaluation mode.
         frozen_norm: The same for every batch norm of the body.
@@ -65,7 +65,7 @@ class FeaturePyramid(nn.Module):
         body: nn.Module,
         finest: int,
         channels: int,
-        extra: ExtraFPNBlock,
+        extra: ExtraFPNBlock | None = None,
         frozen_stages: int = 0,
         frozen_norm: bool = False,
     ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,7 +21,6 @@ from vig_pyg.train.sampler import Draw, EpochSampler, OnceSampler
 
 NOTHING = -1  # the label of what counts for nothing: padding, and images that do not decode
 TEST_FOLDERS = ("val", "validation", "test")
-T = TypeVar("T")
 TRIES = 20  # broken images in a row before one gives up
 
 
@@ -89,9 +88,8 @@ class Images(Dataset):
         """Return what was drawn, as one batch."""
         images: list[Tensor | None] = []
         labels, broken = [], []
-        for draw in draws:
-            found, names = draw_image(self.load, draw, len(self), self.name)
-            image, label = (None, NOTHING) if found is None else found
+        for index, seed in draws:
+            image, label, names = self._draw(index, seed)
             images.append(image)
             labels.append(label)
             broken += names
@@ -99,49 +97,29 @@ class Images(Dataset):
         stacked = torch.stack([torch.zeros(shape) if image is None else image for image in images])
         return Batch(stacked, torch.tensor(labels), broken)
 
-    def load(self, index: int) -> tuple[Tensor, int]:
-        """Return an image, transformed, and its label."""
-        image, label = self.source[index]
-        return self.transform(image.convert(self.mode)), int(label)
+    def _draw(self, index: int, seed: int | None) -> tuple[Tensor | None, int, list[str]]:
+        if seed is not None:
+            random.seed(seed)
+            np.random.seed(seed)
+            torch.manual_seed(seed)
+        broken: list[str] = []
+        while index >= 0:
+            try:
+                image, label = self.source[index]
+                return self.transform(image.convert(self.mode)), int(label), broken
+            except (OSError, SyntaxError, ValueError) as error:  # what PIL raises for damaged files
+                broken.append(self.name(index))
+                if len(broken) == TRIES:
+                    raise ValueError(
+                        f"{TRIES} images in a row do not decode, {broken[-1]} the last: {error}"
+                    ) from error
+                index = (index + 1) % len(self) if seed is not None else -1
+        return None, NOTHING, broken
 
     def name(self, index: int) -> str:
         """Return the file of an image, or its number."""
         samples = getattr(self.source, "samples", None)
         return str(samples[index][0]) if samples else f"image {index}"
-
-
-def draw_image(
-    load: Callable[[int], T], draw: Draw, images: int, name: Callable[[int], str]
-) -> tuple[T | None, list[str]]:
-    """Return what was drawn, and the names of images that did not decode.
-
-    In training the next image takes the place of one that does not decode; in a test there is nothing then, as for
-    number −1.
-
-    Args:
-        load: Decodes and augments an image, by number.
-        draw: Its seed decides everything random.
-        images: How many there are.
-        name: Gives the name of an image, by number.
-
-    Raises:
-        ValueError: too many in a row do not decode.
-    """
-    index, seed = draw
-    if seed is not None:
-        random.seed(seed)
-        np.random.seed(seed)
-        torch.manual_seed(seed)
-    broken: list[str] = []
-    while index >= 0:
-        try:
-            return load(index), broken
-        except (OSError, SyntaxError, ValueError) as error:  # what PIL raises for damaged files
-            broken.append(name(index))
-            if len(broken) == TRIES:
-                raise ValueError(f"{TRIES} images in a row do not decode, {broken[-1]} the last: {error}") from error
-            index = (index + 1) % images if seed is not None else -1
-    return None, broken
 
 
 class Part(Dataset):
@@ -204,13 +182,13 @@ def _from_folder(path: Path) -> Data:
             train = ImageFolder(str(path))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path} holds no images in folders, one per class ({error})") from None
-    held_out = every_fifth([label for _, label in train.samples])
+    held_out = _every_fifth([label for _, label in train.samples])
     kept = sorted(set(range(len(train.samples))) - set(held_out))
     return Data(str(path), Part(train, kept), Part(train, held_out), train.classes)
 
 
-def every_fifth(labels: Sequence[int]) -> list[int]:
-    """Return which images to hold out: a fifth of every class, always the same."""
+def _every_fifth(labels: Sequence[int]) -> list[int]:
+    """Return a fifth of every class, always the same."""
     random_state, chosen = np.random.RandomState(0), []
     for label in sorted(set(labels)):
         members = random_state.permutation(np.flatnonzero(np.array(labels) == label))
