@@ -20,7 +20,6 @@ from vig_pyg.segmentation.data import (
 from vig_pyg.train.sampler import Draw
 
 
-
 def draw(size: tuple[int, int] = (90, 60), seed: int = 0) -> tuple[Image.Image, Image.Image]:
     """Return a red image with a blue ellipse and a green box, and its class numbers 1, 3 and 2."""
     random = np.random.default_rng(seed)
@@ -147,7 +146,7 @@ def test_pascal_vocs_layout(tmp_path):
     data = load_segmentation_data(str(tmp_path))
     assert [pair.image.stem for pair in data.train] == ["a", "b"] and data.test[0].mask.name == "c.png"
     assert len(data.classes) == 21 and data.classes[20] == "tvmonitor"
-    assert Masks(data.test, ResizeImage(None), False).load(0)[1].unique().tolist() == [1, 2, 3]
+    assert Masks(data.test, ResizeImage(None), False).draw(0, None)[0][1].unique().tolist() == [1, 2, 3]
     (tmp_path / "ImageSets" / "Segmentation" / "val.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"there is no .*val\.txt, which should name the images of val"):
         load_segmentation_data(str(tmp_path))

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from vig_pyg.segmentation.data import IGNORED, Batch
-from vig_pyg.segmentation.evaluate import evaluate_segmentation
+from vig_pyg.segmentation.evaluate import evaluate
 
 
 class Answers(nn.Module):
@@ -34,7 +34,7 @@ def test_figures_are_those_of_the_definition(size):
     guesses, masks = maps(10, 4), maps(10, 4)
     for mask in masks:
         mask[torch.rand(mask.shape) < 0.2] = IGNORED
-    found = evaluate_segmentation(Answers(6), batches(guesses, masks, size), 6)
+    found = evaluate(Answers(6), batches(guesses, masks, size), 6)
     pairs = [(g, m) for guess, mask in zip(guesses, masks, strict=True) for g, m in zip(guess, mask, strict=True)]
     pixels = [(int(g), int(m)) for guess, mask in pairs for g, m in zip(guess, mask, strict=True) if m != IGNORED]
     wanted = []
@@ -52,15 +52,15 @@ def test_figures_are_those_of_the_definition(size):
 def test_a_mask_of_another_size_gets_the_logits_resized():
     guess = torch.tensor([[0, 1]]).repeat_interleave(4, 0).repeat_interleave(2, 1)
     mask = torch.tensor([[0, 1]]).repeat_interleave(8, 0).repeat_interleave(4, 1)
-    assert evaluate_segmentation(Answers(2), batches([guess], [mask], 1), 2).miou == 1
+    assert evaluate(Answers(2), batches([guess], [mask], 1), 2).miou == 1
 
 
 def test_images_that_do_not_decode_are_named_and_not_counted():
     guesses = maps(2, 3)
-    found = evaluate_segmentation(Answers(3), [*batches(guesses, guesses, 1), Batch([], [], ["broken.jpg"])], 3)
+    found = evaluate(Answers(3), [*batches(guesses, guesses, 1), Batch([], [], ["broken.jpg"])], 3)
     assert (found.miou, found.images, found.broken) == (1, 2, ["broken.jpg"])
 
 
 def test_no_image_at_all_is_refused():
     with pytest.raises(ValueError, match="no image to evaluate on"):
-        evaluate_segmentation(Answers(2), [Batch([], [], [])], 2)
+        evaluate(Answers(2), [Batch([], [], [])], 2)

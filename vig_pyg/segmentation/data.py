@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 from timm.data.readers.img_extensions import is_img_extension
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
 from vig_pyg.detection.scenes import write_scenes
-from vig_pyg.train.data import draw_image, every_fifth
+from vig_pyg.train.data import Decoded, as_it_is, every_fifth, sampled_loaders
 from vig_pyg.train.recipe import Recipe
-from vig_pyg.train.sampler import Draw, EpochSampler, OnceSampler
+from vig_pyg.train.sampler import Draw, OnceSampler
 
 IGNORED = 255  # the class number of pixels that count for nothing
 SCENES, BACKGROUND = "digits-scenes", "background"
@@ -56,34 +56,38 @@ class Batch(NamedTuple):
     broken: list[str]
 
 
-class Masks(Dataset):
-    """Pairs that are decoded and transformed together when they are drawn; the draw's seed decides all randomness.
+class Masks(Decoded):
+    """Images with class numbers, transformed together.
 
     Args:
-        pairs: Files.
+        source: Files.
         transform: From an image and a mask of torchvision's ``tv_tensors`` to both.
         stack: Whether all have one size then.
     """
 
-    def __init__(self, pairs: Sequence[Pair], transform: v2.Transform, stack: bool) -> None:
-        self.pairs, self.transform, self.stack = pairs, transform, stack
+    def __init__(self, source: Sequence[Pair], transform: v2.Transform, stack: bool) -> None:
+        super().__init__(source)
+        self.transform, self.stack = transform, stack
 
-    def __len__(self) -> int:
-        return len(self.pairs)
+    def prepare(self, sample: Pair) -> tuple[Tensor, Tensor]:
+        """Return an image ``[3, H, W]`` and its class numbers ``[H, W]``."""
+        image, mask = self.transform(*read_pair(sample))
+        return image.as_subclass(Tensor), mask.as_subclass(Tensor).long()
 
     def __getitems__(self, draws: Sequence[Draw]) -> Batch:
         """Return what was drawn, as one batch; nothing for number −1."""
-        found = [draw_image(self.load, draw, len(self), lambda i: str(self.pairs[i].image)) for draw in draws]
-        pairs = [pair for pair, _ in found if pair is not None]
-        images, masks = [image for image, _ in pairs], [mask for _, mask in pairs]
-        broken = [name for _, names in found for name in names]
+        images, masks, broken = [], [], []
+        for index, seed in draws:
+            sample, names = self.draw(index, seed)
+            if sample is not None:
+                images.append(sample[0])
+                masks.append(sample[1])
+            broken += names
         return Batch(torch.stack(images), torch.stack(masks), broken) if self.stack else Batch(images, masks, broken)
 
-    def load(self, index: int) -> tuple[Tensor, Tensor]:
-        """Return an image ``[3, H, W]`` and its class numbers ``[H, W]``."""
-        image, mask = read_pair(self.pairs[index])
-        image, mask = self.transform(image, mask)
-        return image.as_subclass(Tensor), mask.as_subclass(Tensor).long()
+    def name(self, index: int) -> str:
+        """Return the file of an image."""
+        return str(self.source[index].image)
 
 
 def read_pair(pair: Pair) -> tuple[tv_tensors.Image, tv_tensors.Mask]:
@@ -231,7 +235,9 @@ def _class_numbers(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as mask:
             if mask.mode not in ("L", "P"):
-                raise ValueError(f"{path} has colours or more than 8 bits ({mask.mode}), not one class number per pixel")
+                raise ValueError(
+                    f"{path} has colours or more than 8 bits ({mask.mode}), not one class number per pixel"
+                )
             return np.array(mask)
     except (OSError, SyntaxError) as error:
         raise ValueError(f"the mask {path} does not decode: {error}") from error
@@ -256,36 +262,12 @@ def loaders(
     """
     if recipe.image_size is None:
         raise ValueError("segmentation needs image_size, the side of the training crops in pixels: add image_size=512")
-    if len(data.train) < recipe.batch:
-        raise ValueError(
-            f"batch={recipe.batch} is more than the {len(data.train)} training images of {data.name}: lower it"
-        )
     train = Masks(data.train, training_transform(recipe.image_size, recipe.crop_scale, recipe.flip), stack=True)
-    drawn = EpochSampler(len(train), recipe.batch, device_batch, recipe.seed, 1, rank, processes)
-    options: dict[str, Any] = {
-        "num_workers": recipe.workers,
-        "persistent_workers": recipe.workers > 0,
-        "pin_memory": torch.cuda.is_available(),
-        "collate_fn": _as_it_is,
-    }
-    return DataLoader(train, device_batch, sampler=drawn, **options), held_out_batches(
-        data, device_batch, recipe.image_size, rank, processes, **options
-    )
+    test = Masks(data.test, ResizeImage(recipe.image_size), stack=False)
+    return sampled_loaders(train, test, data.name, recipe, device_batch, rank, processes)
 
 
-def held_out_batches(
-    data: SegmentationData,
-    batch: int,
-    image_size: int | None = None,
-    rank: int = 0,
-    processes: int = 1,
-    **options: Any,
-) -> DataLoader:
+def held_out_batches(data: SegmentationData, batch: int, workers: int = 0, image_size: int | None = None) -> DataLoader:
     """Return what loads every held-out image once, its shorter side resized to ``image_size`` (None: as it is)."""
     test = Masks(data.test, ResizeImage(image_size), stack=False)
-    options.setdefault("collate_fn", _as_it_is)
-    return DataLoader(test, batch, sampler=OnceSampler(len(test), rank, processes), **options)
-
-
-def _as_it_is(batch: Batch) -> Batch:
-    return batch
+    return DataLoader(test, batch, sampler=OnceSampler(len(test)), num_workers=workers, collate_fn=as_it_is)

@@ -14,7 +14,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from vig_pyg.segmentation.data import IGNORED, Batch
 
 
-class SegmentationEvaluation(NamedTuple):
+class Evaluation(NamedTuple):
     """Counts of pixels ``[true, guessed]``, how many images they are of, and the names of those that did not decode."""
 
     confusion: Tensor
@@ -42,13 +42,13 @@ class SegmentationEvaluation(NamedTuple):
 
 
 @torch.no_grad()
-def evaluate_segmentation(
+def evaluate(
     model: nn.Module,
     batches: Iterable[Batch],
     num_classes: int,
     device: torch.device | str = "cpu",
     on_batch: Callable[[int], None] = lambda _: None,
-) -> SegmentationEvaluation:
+) -> Evaluation:
     """Guess the class of every pixel once, in evaluation mode. With several processes, counts are summed over all.
 
     Args:
@@ -76,7 +76,7 @@ def evaluate_segmentation(
         torch.distributed.all_reduce(images)
     if int(images) == 0:
         raise ValueError("there is no image to evaluate on that could be read")
-    return SegmentationEvaluation(confusion.compute().long().cpu(), int(images), broken)
+    return Evaluation(confusion.compute().long().cpu(), int(images), broken)
 
 
 def guess_classes(

@@ -66,9 +66,10 @@ class SemanticFPN(nn.Module):
         std: Their deviation.
     """
 
-    def __init__(
-        self, backbone: FeaturePyramid, num_classes: int, mean: Sequence[float], std: Sequence[float]
-    ) -> None:
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: FeaturePyramid, num_classes: int, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         self.backbone, self.num_classes, self.stride = backbone, num_classes, backbone.strides[-1]
         self.head = SemanticHead(backbone.out_channels, backbone.out_channels // 2, num_classes, backbone.strides)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from vig_pyg.segmentation.data import IGNORED, Batch, SegmentationData, loaders
-from vig_pyg.segmentation.evaluate import evaluate_segmentation
+from vig_pyg.segmentation.evaluate import evaluate
 from vig_pyg.segmentation.weights import save_segmenter
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.run import Epoch
@@ -53,7 +53,7 @@ class Segmentation(Task):
 
     def evaluate(self, model: nn.Module, batches: Iterable[Batch], device: torch.device) -> dict[str, float]:
         """Return the mean intersection over union, and the share of pixels whose class was guessed."""
-        found = evaluate_segmentation(model, batches, len(self.data.classes), device)
+        found = evaluate(model, batches, len(self.data.classes), device)
         return {"miou": found.miou, "pixel_accuracy": found.pixel_accuracy}
 
     def save(self, model: nn.Module, weights: dict[str, Tensor], folder: Path, history: Sequence[Epoch]) -> None:

@@ -16,8 +16,6 @@ from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.run import Epoch, write_whole
 from vig_pyg.train.weights import CARD, CONFIG, WEIGHTS, check_model_name, weights_file
 
-ARCHITECTURE = "semantic_fpn"
-
 
 class Segmenter(NamedTuple):
     """A model with its weights, in evaluation mode, the names of its classes, and the shorter side of its images."""
@@ -35,25 +33,22 @@ def build_segmenter(recipe: Recipe, classes: int) -> nn.Module:
             weights to start from are of another model.
         FileNotFoundError: there are no weights to start from.
     """
-    return _build(
-        _options(recipe),
+    check_model_name(recipe.model)
+    return semantic_fpn(
+        recipe.model,
         classes,
-        init=recipe.init and str(weights_file(recipe.init)),
+        **_options(recipe),
         frozen_stages=recipe.frozen_stages,
         frozen_norm=recipe.frozen_norm,
+        init=None if recipe.init is None else str(weights_file(recipe.init)),
         drop_path_rate=0.1 if recipe.drop_path is None else recipe.drop_path,
     )
 
 
 def _options(recipe: Recipe) -> dict[str, Any]:
-    """Return what of a recipe says which model it is."""
+    """Return the keywords of a model that its weights depend on."""
     conv = {} if recipe.conv is None else {"conv": recipe.conv}
-    return {"backbone": recipe.model, "channels": recipe.head_channels, **recipe.model_options, **conv}
-
-
-def _build(model: dict[str, Any], classes: int, **options: Any) -> nn.Module:
-    check_model_name(model["backbone"])
-    return semantic_fpn(num_classes=classes, **model, **options)
+    return {"channels": recipe.head_channels, **recipe.model_options, **conv}
 
 
 def save_segmenter(
@@ -64,14 +59,10 @@ def save_segmenter(
     Each file appears whole; the weights come last.
     """
     folder.mkdir(exist_ok=True)
-    config = {
-        "architecture": ARCHITECTURE,
-        "model": _options(recipe),
-        "classes": data.classes,
-        "image_size": recipe.image_size,
-    }
-    write_whole(folder / CONFIG, lambda path: path.write_text(json.dumps(config, indent=1) + "\n"))
-    write_whole(folder / CARD, lambda path: path.write_text(model_card(recipe, data, history)))
+    config = {"task": "segment", "backbone": recipe.model, "label_names": data.classes, "options": _options(recipe)}
+    text = json.dumps(config | {"image_size": recipe.image_size}, indent=1) + "\n"
+    write_whole(folder / CONFIG, lambda path: path.write_text(text))
+    write_whole(folder / CARD, lambda path: path.write_text(_card(recipe, data, history)))
     whole = {name: tensor.contiguous() for name, tensor in weights.items()}
     write_whole(folder / WEIGHTS, lambda path: save_file(whole, path, metadata={"format": "pt"}))
 
@@ -84,21 +75,20 @@ def load_segmenter(weights: str | Path) -> Segmenter:
         ValueError: they are not of Semantic FPN, or do not fit their configuration.
     """
     file = weights_file(weights)
-    try:
-        config = json.loads((file.parent / CONFIG).read_text())
-    except (OSError, ValueError):
-        config = {}
-    if config.get("architecture") != ARCHITECTURE:
-        raise ValueError(f"{file} is not of a model that segments: there is no {CONFIG} beside it that says so")
-    model = _build(config["model"], len(config["classes"]))
+    path = file.with_name(CONFIG)
+    config = json.loads(path.read_text()) if path.is_file() else {}
+    if config.get("task") != "segment":
+        raise ValueError(f"{file} holds no model that segments: there must be a {CONFIG} beside it that says which")
+    names = config["label_names"]
+    model = semantic_fpn(config["backbone"], len(names), **config["options"])
     try:
         model.load_state_dict(load_file(file))
-    except Exception as error:  # safetensors and torch raise what they like
-        raise ValueError(f"{file} does not fit its {CONFIG}: {str(error).splitlines()[0]}") from None
-    return Segmenter(model.eval(), config["classes"], config["image_size"])
+    except RuntimeError as error:
+        raise ValueError(f"{file} does not fit its {CONFIG}: {str(error).splitlines()[-1].strip()}") from None
+    return Segmenter(model.eval(), names, config["image_size"])
 
 
-def model_card(recipe: Recipe, data: SegmentationData, history: Sequence[Epoch]) -> str:
+def _card(recipe: Recipe, data: SegmentationData, history: Sequence[Epoch]) -> str:
     """Return a model card in Markdown, with the header that model hubs read."""
     conv = f" with the operator `{recipe.conv}`" if recipe.conv else ""
     last = history[-1].measured
