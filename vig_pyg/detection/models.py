@@ -32,17 +32,18 @@ class Detector(nn.Module):
 
     backbone: FeaturePyramid
     first_label = 0  # of torchvision's
+    finds_masks = False
 
     def forward(self, images: list[Tensor], targets: list[Target] | None = None) -> Any:
         """Return the losses in training, else the objects that were found."""
         if self.training:
             shifted = [{**target, "labels": target["labels"] + self.first_label} for target in targets or []]
-            return super().forward(images, shifted if targets is not None else None)  # type: ignore[misc]
+            return super().forward(images, shifted if targets is not None else None)
         # A smaller image in a batch is padded, and its padding's nodes would be neighbours: so size by size.
         found: dict[int, Target] = {}
         for size in dict.fromkeys(image.shape for image in images):
             chosen = [index for index, image in enumerate(images) if image.shape == size]
-            found |= zip(chosen, super().forward([images[index] for index in chosen]), strict=True)  # type: ignore[misc]
+            found |= zip(chosen, super().forward([images[index] for index in chosen]), strict=True)
         return [{**found[i], "labels": found[i]["labels"] - self.first_label} for i in range(len(images))]
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
@@ -52,7 +53,7 @@ class Detector(nn.Module):
     def no_weight_decay(self) -> set[str]:
         """Return the names of parameters that take no weight decay: those of the backbone's model."""
         model = self.backbone.model
-        names = getattr(model, "no_weight_decay", set)()
+        names: set[str] = getattr(model, "no_weight_decay", set)()
         prefix = next(name for name, module in self.named_modules() if module is model)
         return {f"{prefix}.{name}" for name in names}
 
@@ -63,6 +64,7 @@ class _RetinaNet(Detector, RetinaNet):
 
 class _MaskRCNN(Detector, MaskRCNN):
     first_label = 1  # 0 is the background
+    finds_masks = True
 
 
 def retinanet(
