@@ -47,6 +47,8 @@ class CocoImages(CocoDetection):
         ValueError: the annotations are none, or one is impossible; names it by its number.
     """
 
+    ids: list[int]
+
     def __init__(self, images: Path, annotations: Path, training: bool, masks: bool = True) -> None:
         try:
             with redirect_stdout(io.StringIO()):  # COCO's tools print
@@ -92,7 +94,7 @@ class CocoImages(CocoDetection):
         corners[:, 1::2].clamp_(0, size[0])
         target: dict[str, Any] = {
             "image_id": number,
-            "boxes": BoundingBoxes(corners, format="XYXY", canvas_size=size),  # type: ignore[call-overload]
+            "boxes": BoundingBoxes(corners, format="XYXY", canvas_size=size),
             "labels": torch.tensor([self.categories.index(o["category_id"]) for o in objects], dtype=torch.int64),
             "area": torch.tensor([_area(entry) for entry in objects], dtype=torch.float32),
             "iscrowd": torch.tensor([entry.get("iscrowd", 0) for entry in objects], dtype=torch.int64),

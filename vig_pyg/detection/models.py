@@ -77,6 +77,7 @@ def retinanet(
     frozen_stages: int = 0,
     frozen_norm: bool = False,
     init: str | None = None,
+    backbone_options: dict[str, Any] | None = None,
     **options: Any,
 ) -> Detector:
     """Return RetinaNet (Lin et al., *Focal Loss for Dense Object Detection*) on a backbone.
@@ -93,12 +94,13 @@ def retinanet(
         frozen_stages: Stages of the backbone that are not trained.
         frozen_norm: Keep the backbone's batch norms as they are.
         init: A file of classification weights for the backbone.
-        options: More keywords of the backbone, such as ``conv`` or ``drop_path_rate``.
+        backbone_options: More keywords of the backbone, such as ``conv`` or ``drop_path_rate``.
+        options: More keywords of torchvision's detector, such as ``score_thresh``.
 
     Raises:
         ValueError: the backbone is no pyramid, or an option does not fit.
     """
-    body = build_backbone(backbone, init, **options) if isinstance(backbone, str) else backbone
+    body = build_backbone(backbone, init, **backbone_options or {}) if isinstance(backbone, str) else backbone
     extra = LastLevelP6P7(body.feature_info.channels()[-1], channels)  # type: ignore[operator,union-attr]
     extra.use_P5 = False  # torchvision would, where both are equally wide
     pyramid = FeaturePyramid(body, 8, channels, extra, frozen_stages, frozen_norm)
@@ -109,10 +111,9 @@ def retinanet(
         pyramid,
         num_classes,
         anchor_generator=AnchorGenerator(sizes, (RATIOS,) * len(sizes)),
-        detections_per_img=DETECTIONS,
         min_size=min_size,
         max_size=max_size,
-        **_normalisation(body),
+        **{"detections_per_img": DETECTIONS, **_normalisation(body), **options},
     )
 
 
@@ -126,6 +127,7 @@ def mask_rcnn(
     frozen_stages: int = 0,
     frozen_norm: bool = False,
     init: str | None = None,
+    backbone_options: dict[str, Any] | None = None,
     **options: Any,
 ) -> Detector:
     """Return Mask R-CNN (He et al., 2017) on a backbone; the arguments are those of :func:`retinanet`.
@@ -133,7 +135,7 @@ def mask_rcnn(
     Its levels are the feature maps of stride 4 and more, and one beyond them by pooling; anchors are 8 strides wide
     at three ratios. The box head is four times as wide as the pyramid, the mask head as wide.
     """
-    body = build_backbone(backbone, init, **options) if isinstance(backbone, str) else backbone
+    body = build_backbone(backbone, init, **backbone_options or {}) if isinstance(backbone, str) else backbone
     pyramid = FeaturePyramid(body, 4, channels, LastLevelMaxPool(), frozen_stages, frozen_norm)
     levels = [str(level) for level in range(len(pyramid.strides))]
     sizes = tuple((8 * stride,) for stride in (*pyramid.strides, 2 * pyramid.strides[-1]))
@@ -146,10 +148,9 @@ def mask_rcnn(
         mask_roi_pool=MultiScaleRoIAlign(levels, output_size=14, sampling_ratio=2),
         mask_head=MaskRCNNHeads(channels, (channels,) * 4, dilation=1),
         mask_predictor=MaskRCNNPredictor(channels, channels, num_classes + 1),
-        box_detections_per_img=DETECTIONS,
         min_size=min_size,
         max_size=max_size,
-        **_normalisation(body),
+        **{"box_detections_per_img": DETECTIONS, **_normalisation(body), **options},
     )
 
 

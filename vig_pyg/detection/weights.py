@@ -25,22 +25,22 @@ def build_detector(recipe: Recipe, classes: int) -> Detector:
         FileNotFoundError: there are no weights to start from.
     """
     check_model_name(recipe.model)
-    return HEADS[recipe.head](
-        recipe.model,
-        classes,
-        **_config(recipe),
-        frozen_stages=recipe.frozen_stages,
-        frozen_norm=recipe.frozen_norm,
-        init=None if recipe.init is None else str(weights_file(recipe.init)),
-        drop_path_rate=0.1 if recipe.drop_path is None else recipe.drop_path,
-    )
+    options = _options(recipe)
+    options["backbone_options"]["drop_path_rate"] = 0.1 if recipe.drop_path is None else recipe.drop_path
+    init = None if recipe.init is None else str(weights_file(recipe.init))
+    frozen: dict[str, Any] = {"frozen_stages": recipe.frozen_stages, "frozen_norm": recipe.frozen_norm}
+    try:
+        return HEADS[recipe.head](recipe.model, classes, init=init, **frozen, **options)
+    except TypeError as error:
+        raise ValueError(f"{recipe.head} does not take these options: {error}") from None
 
 
-def _config(recipe: Recipe) -> dict[str, Any]:
-    """Return the keywords of a detector that its weights depend on."""
-    config = {"channels": recipe.head_channels, "min_size": recipe.min_size, "max_size": recipe.max_size}
+def _options(recipe: Recipe) -> dict[str, Any]:
+    """Return the keywords of a detector that count when it is used."""
     optional = {"conv": recipe.conv, "img_size": recipe.image_size}
-    return config | {key: value for key, value in optional.items() if value is not None} | recipe.model_options
+    backbone = {key: value for key, value in optional.items() if value is not None} | recipe.model_options
+    sizes = {"min_size": recipe.min_size, "max_size": recipe.max_size}
+    return {**sizes, "backbone_options": backbone, **recipe.head_options}
 
 
 def save_detector(
@@ -49,7 +49,7 @@ def save_detector(
     """Write a detector for :func:`load_detector`. Each file appears whole; the weights come last."""
     folder.mkdir(exist_ok=True)
     config = {"task": "detect", "head": recipe.head, "backbone": recipe.model, "label_names": data.classes}
-    text = json.dumps(config | {"options": _config(recipe)}, indent=1) + "\n"
+    text = json.dumps(config | {"options": _options(recipe)}, indent=1) + "\n"
     write_whole(folder / CONFIG, lambda path: path.write_text(text))
     write_whole(folder / CARD, lambda path: path.write_text(_card(recipe, data, history)))
     whole = {name: tensor.contiguous() for name, tensor in weights.items()}

@@ -254,7 +254,7 @@ def loaders(
         train = _prepared(train, _training_transform(model, recipe), image_mode(model))
         test = _prepared(test, inference_transform(model, recipe.image_size), image_mode(model))
     if isinstance(train, IterableDataset):
-        _check_batch(recipe, len(train), data.name)
+        _check_batch(recipe, len(train), data.name)  # type: ignore[arg-type]
         train.set_loader_cfg(recipe.workers)  # type: ignore[attr-defined]  # timm's, as all below
         options = _options(recipe)
         return DataLoader(train, device_batch, drop_last=True, collate_fn=_collate, **options), _whole_shards(

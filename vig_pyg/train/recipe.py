@@ -26,8 +26,8 @@ class Recipe:
     """``classify`` or ``detect``."""
     head: str = "retinanet"
     """Of a detector, on the model as its backbone: ``retinanet`` or ``mask_rcnn``."""
-    head_channels: int = 256
-    """Width of a detector's feature pyramid and heads."""
+    head_options: dict[str, Any] = field(default_factory=dict)
+    """More keywords of the detector, such as ``head_options.channels=64``, the width of its pyramid and heads."""
     model: str = "vig_micro"
     """A name that timm knows."""
     conv: str | None = None
@@ -129,7 +129,6 @@ class Recipe:
             "device_batch",
             "learning_rate_batch",
             "repeated_augmentation",
-            "head_channels",
             "min_size",
         ):
             _check(self, name, getattr(self, name) >= 1, "at least 1")
