@@ -32,17 +32,18 @@ class Detector(nn.Module):
 
     backbone: FeaturePyramid
     first_label = 0  # of torchvision's
+    finds_masks = False
 
     def forward(self, images: list[Tensor], targets: list[Target] | None = None) -> Any:
         """Return the losses in training, else the objects that were found."""
         if self.training:
             shifted = [{**target, "labels": target["labels"] + self.first_label} for target in targets or []]
-            return super().forward(images, shifted if targets is not None else None)  # type: ignore[misc]
+            return super().forward(images, shifted if targets is not None else None)
         # A smaller image in a batch is padded, and its padding's nodes would be neighbours: so size by size.
         found: dict[int, Target] = {}
         for size in dict.fromkeys(image.shape for image in images):
             chosen = [index for index, image in enumerate(images) if image.shape == size]
-            found |= zip(chosen, super().forward([images[index] for index in chosen]), strict=True)  # type: ignore[misc]
+            found |= zip(chosen, super().forward([images[index] for index in chosen]), strict=True)
         return [{**found[i], "labels": found[i]["labels"] - self.first_label} for i in range(len(images))]
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
@@ -52,7 +53,7 @@ class Detector(nn.Module):
     def no_weight_decay(self) -> set[str]:
         """Return the names of parameters that take no weight decay: those of the backbone's model."""
         model = self.backbone.model
-        names = getattr(model, "no_weight_decay", set)()
+        names: set[str] = getattr(model, "no_weight_decay", set)()
         prefix = next(name for name, module in self.named_modules() if module is model)
         return {f"{prefix}.{name}" for name in names}
 
@@ -63,6 +64,7 @@ class _RetinaNet(Detector, RetinaNet):
 
 class _MaskRCNN(Detector, MaskRCNN):
     first_label = 1  # 0 is the background
+    finds_masks = True
 
 
 def retinanet(
@@ -75,6 +77,7 @@ def retinanet(
     frozen_stages: int = 0,
     frozen_norm: bool = False,
     init: str | None = None,
+    backbone_options: dict[str, Any] | None = None,
     **options: Any,
 ) -> Detector:
     """Return RetinaNet (Lin et al., *Focal Loss for Dense Object Detection*) on a backbone.
@@ -91,12 +94,13 @@ def retinanet(
         frozen_stages: Stages of the backbone that are not trained.
         frozen_norm: Keep the backbone's batch norms as they are.
         init: A file of classification weights for the backbone.
-        options: More keywords of the backbone, such as ``conv`` or ``drop_path_rate``.
+        backbone_options: More keywords of the backbone, such as ``conv`` or ``drop_path_rate``.
+        options: More keywords of torchvision's detector, such as ``score_thresh``.
 
     Raises:
         ValueError: the backbone is no pyramid, or an option does not fit.
     """
-    body = build_backbone(backbone, init, **options) if isinstance(backbone, str) else backbone
+    body = build_backbone(backbone, init, **backbone_options or {}) if isinstance(backbone, str) else backbone
     extra = LastLevelP6P7(body.feature_info.channels()[-1], channels)  # type: ignore[operator,union-attr]
     extra.use_P5 = False  # torchvision would, where both are equally wide
     pyramid = FeaturePyramid(body, 8, channels, extra, frozen_stages, frozen_norm)
@@ -107,10 +111,9 @@ def retinanet(
         pyramid,
         num_classes,
         anchor_generator=AnchorGenerator(sizes, (RATIOS,) * len(sizes)),
-        detections_per_img=DETECTIONS,
         min_size=min_size,
         max_size=max_size,
-        **_normalisation(body),
+        **{"detections_per_img": DETECTIONS, **_normalisation(body), **options},
     )
 
 
@@ -124,6 +127,7 @@ def mask_rcnn(
     frozen_stages: int = 0,
     frozen_norm: bool = False,
     init: str | None = None,
+    backbone_options: dict[str, Any] | None = None,
     **options: Any,
 ) -> Detector:
     """Return Mask R-CNN (He et al., 2017) on a backbone; the arguments are those of :func:`retinanet`.
@@ -131,7 +135,7 @@ def mask_rcnn(
     Its levels are the feature maps of stride 4 and more, and one beyond them by pooling; anchors are 8 strides wide
     at three ratios. The box head is four times as wide as the pyramid, the mask head as wide.
     """
-    body = build_backbone(backbone, init, **options) if isinstance(backbone, str) else backbone
+    body = build_backbone(backbone, init, **backbone_options or {}) if isinstance(backbone, str) else backbone
     pyramid = FeaturePyramid(body, 4, channels, LastLevelMaxPool(), frozen_stages, frozen_norm)
     levels = [str(level) for level in range(len(pyramid.strides))]
     sizes = tuple((8 * stride,) for stride in (*pyramid.strides, 2 * pyramid.strides[-1]))
@@ -144,10 +148,9 @@ def mask_rcnn(
         mask_roi_pool=MultiScaleRoIAlign(levels, output_size=14, sampling_ratio=2),
         mask_head=MaskRCNNHeads(channels, (channels,) * 4, dilation=1),
         mask_predictor=MaskRCNNPredictor(channels, channels, num_classes + 1),
-        box_detections_per_img=DETECTIONS,
         min_size=min_size,
         max_size=max_size,
-        **_normalisation(body),
+        **{"box_detections_per_img": DETECTIONS, **_normalisation(body), **options},
     )
 
 

@@ -34,7 +34,7 @@ def build_backbone(name: str, init: str | None = None, **options: Any) -> nn.Mod
     if init is not None and not ours:
         options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": init}}
     try:
-        body = timm.create_model(name, features_only=True, **options)
+        body: Any = timm.create_model(name, features_only=True, **options)
     except TypeError as error:
         raise ValueError(f"{name} does not take these options: {error}") from None
     if init is not None and ours:
@@ -73,7 +73,7 @@ class FeaturePyramid(nn.Module):
         info: Any = body.feature_info
         strides = info.reduction()
         self.used = [index for index, stride in enumerate(strides) if stride >= finest]
-        if not self.used or any(a >= b for a, b in zip(strides, strides[1:], strict=False)):
+        if not self.used or strides != sorted(set(strides)):
             raise ValueError(f"a detector needs feature maps of rising strides, {finest} at least, got {strides}")
         if not 0 <= frozen_stages <= len(strides):
             raise ValueError(f"frozen_stages must be between 0 and {len(strides)}, got {frozen_stages}")

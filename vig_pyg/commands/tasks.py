@@ -1,0 +1,82 @@
+"""What can be learnt: how data, model and task of a recipe are made, in one place for all commands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from vig_pyg.detection.coco import Coco, load_coco
+from vig_pyg.detection.task import Detection
+from vig_pyg.detection.weights import build_detector
+from vig_pyg.train.classification import Classification
+from vig_pyg.train.data import Data, load_data
+from vig_pyg.train.recipe import Recipe
+from vig_pyg.train.task import Task
+from vig_pyg.train.weights import CONFIG, build_model, weights_file
+
+
+class Kind(NamedTuple):
+    """How one kind of task is set up from a recipe; its data has ``name``, ``classes``, ``train`` and ``test``.
+
+    ``recipe`` names the recipe where the user names none, by the data and by whether there are weights to start from.
+    """
+
+    load_data: Callable[[Recipe], Any]
+    build_model: Callable[[Recipe, Any], nn.Module]
+    task: Callable[[Any, Recipe], Task]
+    recipe: Callable[[str | None, bool], str]
+
+
+def _classification_data(recipe: Recipe) -> Data:
+    return load_data(recipe.data, recipe.image_size or 32, recipe.data_root, recipe.classes)
+
+
+def _classifier(recipe: Recipe, data: Data) -> nn.Module:
+    return build_model(recipe, len(data.classes), data.channels)
+
+
+def _classification_recipe(data: str | None, init: bool) -> str:
+    return "finetune" if init else "digits" if data in (None, "digits") else "deit"
+
+
+def _objects(recipe: Recipe) -> Coco:
+    return load_coco(recipe.data, recipe.data_root, masks=recipe.head == "mask_rcnn")
+
+
+def _detector(recipe: Recipe, data: Coco) -> nn.Module:
+    return build_detector(recipe, len(data.classes))
+
+
+def _detection_recipe(data: str | None, init: bool) -> str:
+    return "scenes" if data in (None, "digits-scenes") else "coco_1x"
+
+
+KINDS = {
+    "classify": Kind(_classification_data, _classifier, Classification, _classification_recipe),
+    "detect": Kind(_objects, _detector, Detection, _detection_recipe),
+}
+
+
+def kind_of(task: str) -> Kind:
+    """Return how a task is set up.
+
+    Raises:
+        ValueError: there is no such task.
+    """
+    if task not in KINDS:
+        raise ValueError(f"task must be one of {', '.join(KINDS)}, got {task!r}")
+    return KINDS[task]
+
+
+def task_of(weights: Path) -> str:
+    """Return the task that weights were trained for, as the configuration beside them says it.
+
+    Raises:
+        FileNotFoundError: there are no such weights.
+    """
+    config = weights_file(weights).with_name(CONFIG)
+    return json.loads(config.read_text()).get("task", "classify") if config.is_file() else "classify"
