@@ -12,6 +12,8 @@ import typer
 from rich.table import Table
 
 from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors, progress_bar
+from vig_pyg.commands.segmentation import predict_segments
+from vig_pyg.commands.tasks import task_of
 from vig_pyg.train.data import inference_transform
 from vig_pyg.train.predict import Prediction, find_images, predict
 from vig_pyg.train.run import write_whole
@@ -27,13 +29,18 @@ def predict_(
     model: Annotated[str | None, typer.Option(help="The model, where the weights do not say it.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Guesses per image.")] = 5,
     batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 32,
-    out: Annotated[Path | None, typer.Option(help="A file to write all predictions to, .csv or .jsonl.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A .csv or .jsonl file for all predictions; a folder where it segments.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … (default: a GPU where there is one)")] = None,
 ) -> None:
-    """Classify image files; with --out any number of them, in constant memory."""
+    """Classify image files, or segment them, as the weights do; any number of them, in constant memory."""
     with plain_errors():
         device = device or default_device()
         check_device(device)
+        if task_of(weights) == "segment":
+            predict_segments(weights, images, batch, out or Path("runs/predict"), device)
+            return
         if out is not None and out.suffix not in (".csv", ".jsonl"):
             raise ValueError(f"--out must end in .csv or .jsonl, got {str(out)!r}")
         built, classes = load_model(weights, model)

@@ -12,6 +12,7 @@ from torch import nn
 from vig_pyg.detection.coco import Coco, load_coco
 from vig_pyg.detection.task import Detection
 from vig_pyg.detection.weights import build_detector
+from vig_pyg.segmentation import Segmentation, SegmentationData, build_segmenter, load_segmentation_data
 from vig_pyg.train.classification import Classification
 from vig_pyg.train.data import Data, load_data
 from vig_pyg.train.recipe import Recipe
@@ -55,9 +56,22 @@ def _detection_recipe(data: str | None, init: bool) -> str:
     return "scenes" if data in (None, "digits-scenes") else "coco_1x"
 
 
+def _masks(recipe: Recipe) -> SegmentationData:
+    return load_segmentation_data(recipe.data, recipe.data_root, recipe.classes)
+
+
+def _segmenter(recipe: Recipe, data: SegmentationData) -> nn.Module:
+    return build_segmenter(recipe, len(data.classes))
+
+
+def _segmentation_recipe(data: str | None, init: bool) -> str:
+    return "scenes_segment" if data in (None, "digits-scenes") else "segment"
+
+
 KINDS = {
     "classify": Kind(_classification_data, _classifier, Classification, _classification_recipe),
     "detect": Kind(_objects, _detector, Detection, _detection_recipe),
+    "segment": Kind(_masks, _segmenter, Segmentation, _segmentation_recipe),
 }
 
 

@@ -31,7 +31,9 @@ def train(
     conv: Annotated[str | None, typer.Option(help="Operator: a name or module:Name; vig-pyg convs lists them.")] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="digits, an image folder, or a name for timm; digits-scenes, or a folder in COCO's layout."),
+        typer.Option(
+            help="digits, an image folder, a name for timm; digits-scenes, or a folder of COCO's, of Pascal VOC's, or with masks."
+        ),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help=f"{', '.join(list_recipes())}, or a YAML file.")] = None,
     init: Annotated[Path | None, typer.Option(help="Weights to start from: a file, or the folder of a run.")] = None,
@@ -42,7 +44,8 @@ def train(
     """Train a model: `vig-pyg train --data digits`, or on images of your own with one folder per class.
 
     Without --recipe, digits are trained by `digits`, weights of --init by `finetune`, all else by the paper's `deit`;
-    with --task detect, digits-scenes by `scenes`, all else by the paper's `coco_1x`.
+    with --task detect, digits-scenes by `scenes`, all else by the paper's `coco_1x`;
+    with --task segment, digits-scenes by `scenes_segment`, all else by `segment`.
     """
     options = {"task": task, "head": head, "model": model, "conv": conv, "data": data, "init": init}
     overrides = [f"{key}={value}" for key, value in options.items() if value is not None] + (changes or [])
@@ -71,8 +74,9 @@ def train(
 
 
 def full_name(recipe: Recipe, between: str = " on ") -> str:
-    """Return the name of what is trained: the model, or a detector on it."""
-    return recipe.model if recipe.task == "classify" else f"{recipe.head}{between}{recipe.model}"
+    """Return the name of what is trained: the model, or what stands on it."""
+    heads = {"detect": recipe.head, "segment": "semantic_fpn"}
+    return f"{heads[recipe.task]}{between}{recipe.model}" if recipe.task in heads else recipe.model
 
 
 def announce(recipe: Recipe, data: Any, model: nn.Module, accelerator: Accelerator, out: Path, resume: bool) -> None:
@@ -85,8 +89,8 @@ def announce(recipe: Recipe, data: Any, model: nn.Module, accelerator: Accelerat
         rate += f" (scaled from {recipe.learning_rate:.3g} at a batch of {recipe.learning_rate_batch})"
     shares = f"{accelerator.num_processes} process(es) × {at_once} images × {steps} step(s)"
     console.print(
-        f"{'Goes on training' if resume else 'Trains'} {full_name(recipe)}{conv} ({count_parameters(model) / 1e6:.2f} M "
-        f"parameters{', from ' + recipe.init if recipe.init else ''}) on {data.name}: {len(data.classes)} classes, "
+        f"{'Goes on training' if resume else 'Trains'} {full_name(recipe)}{conv} "
+        f"({count_parameters(model) / 1e6:.2f} M parameters{', from ' + recipe.init if recipe.init else ''}) on {data.name}: {len(data.classes)} classes, "
         f"{len(data.train):,} images to train on, {len(data.test):,} held out.\n"
         f"{recipe.epochs} epochs, batch {recipe.batch} = {shares}, learning rate {rate}, seed {recipe.seed}, "
         f"on {accelerator.device}, {'float32' if recipe.precision == 'no' else recipe.precision}, into {out}.\n"

@@ -26,7 +26,7 @@ def semantic_fpn(
     frozen_stages: int = 0,
     frozen_norm: bool = False,
     init: str | None = None,
-    **options: Any,
+    backbone_options: dict[str, Any] | None = None,
 ) -> SemanticFPN:
     """Return Semantic FPN (Kirillov et al., *Panoptic Feature Pyramid Networks*, Section 3.1) on a backbone.
 
@@ -39,12 +39,12 @@ def semantic_fpn(
         frozen_stages: Stages of the backbone that are not trained.
         frozen_norm: Keep the backbone's batch norms as they are.
         init: A file of classification weights for the backbone.
-        options: More keywords of the backbone, such as ``conv`` or ``drop_path_rate``.
+        backbone_options: More keywords of the backbone, such as ``conv`` or ``drop_path_rate``.
 
     Raises:
         ValueError: the backbone is no pyramid, or an option does not fit.
     """
-    body = build_backbone(backbone, init, **options) if isinstance(backbone, str) else backbone
+    body = build_backbone(backbone, init, **backbone_options or {}) if isinstance(backbone, str) else backbone
     pyramid = FeaturePyramid(body, FINEST, channels, None, frozen_stages, frozen_norm)
     config = resolve_input_data_config(body) if hasattr(body, "pretrained_cfg") else {}
     mean, std = config.get("mean", IMAGENET_DEFAULT_MEAN), config.get("std", IMAGENET_DEFAULT_STD)

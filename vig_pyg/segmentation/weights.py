@@ -34,21 +34,20 @@ def build_segmenter(recipe: Recipe, classes: int) -> nn.Module:
         FileNotFoundError: there are no weights to start from.
     """
     check_model_name(recipe.model)
-    return semantic_fpn(
-        recipe.model,
-        classes,
-        **_options(recipe),
-        frozen_stages=recipe.frozen_stages,
-        frozen_norm=recipe.frozen_norm,
-        init=None if recipe.init is None else str(weights_file(recipe.init)),
-        drop_path_rate=0.1 if recipe.drop_path is None else recipe.drop_path,
-    )
+    options = _options(recipe)
+    options["backbone_options"]["drop_path_rate"] = 0.1 if recipe.drop_path is None else recipe.drop_path
+    init = None if recipe.init is None else str(weights_file(recipe.init))
+    frozen: dict[str, Any] = {"frozen_stages": recipe.frozen_stages, "frozen_norm": recipe.frozen_norm}
+    try:
+        return semantic_fpn(recipe.model, classes, init=init, **frozen, **options)
+    except TypeError as error:
+        raise ValueError(f"semantic_fpn does not take these options: {error}") from None
 
 
 def _options(recipe: Recipe) -> dict[str, Any]:
-    """Return the keywords of a model that its weights depend on."""
+    """Return the keywords of a model that count when it is used."""
     conv = {} if recipe.conv is None else {"conv": recipe.conv}
-    return {"channels": recipe.head_channels, **recipe.model_options, **conv}
+    return {"backbone_options": {**conv, **recipe.model_options}, **recipe.head_options}
 
 
 def save_segmenter(

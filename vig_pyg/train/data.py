@@ -208,13 +208,13 @@ def _from_folder(path: Path) -> Data:
             train = ImageFolder(str(path))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path} holds no images in folders, one per class ({error})") from None
-    held_out = _every_fifth([label for _, label in train.samples])
+    held_out = every_fifth([label for _, label in train.samples])
     kept = sorted(set(range(len(train.samples))) - set(held_out))
     return Data(str(path), Part(train, kept), Part(train, held_out), train.classes)
 
 
-def _every_fifth(labels: Sequence[int]) -> list[int]:
-    """Return a fifth of every class, always the same."""
+def every_fifth(labels: Sequence[int]) -> list[int]:
+    """Return which images to hold out: a fifth of every class, always the same."""
     random_state, chosen = np.random.RandomState(0), []
     for label in sorted(set(labels)):
         members = random_state.permutation(np.flatnonzero(np.array(labels) == label))

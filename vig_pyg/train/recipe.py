@@ -13,7 +13,7 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 RECIPES = Path(__file__).with_name("recipes")
 PRECISIONS = ("no", "bf16", "fp16")
-TASKS = ("classify", "detect")
+TASKS = ("classify", "detect", "segment")
 HEADS = ("retinanet", "mask_rcnn")
 
 
@@ -23,7 +23,7 @@ class Recipe:
 
     # What is trained on what.
     task: str = "classify"
-    """``classify`` or ``detect``."""
+    """``classify``, ``detect`` or ``segment``."""
     head: str = "retinanet"
     """Of a detector, on the model as its backbone: ``retinanet`` or ``mask_rcnn``."""
     head_options: dict[str, Any] = field(default_factory=dict)
