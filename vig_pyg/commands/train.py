@@ -84,8 +84,9 @@ def announce(recipe: Recipe, data: Any, model: nn.Module, accelerator: Accelerat
     if recipe.batch != recipe.learning_rate_batch:
         rate += f" (scaled from {recipe.learning_rate:.3g} at a batch of {recipe.learning_rate_batch})"
     shares = f"{accelerator.num_processes} process(es) × {at_once} images × {steps} step(s)"
+    verb = "Goes on training" if resume else "Trains"
     console.print(
-        f"{'Goes on training' if resume else 'Trains'} {full_name(recipe)}{conv} ({count_parameters(model) / 1e6:.2f} M "
+        f"{verb} {full_name(recipe)}{conv} ({count_parameters(model) / 1e6:.2f} M "
         f"parameters{', from ' + recipe.init if recipe.init else ''}) on {data.name}: {len(data.classes)} classes, "
         f"{len(data.train):,} images to train on, {len(data.test):,} held out.\n"
         f"{recipe.epochs} epochs, batch {recipe.batch} = {shares}, learning rate {rate}, seed {recipe.seed}, "
