@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors, progress_bar
+from vig_pyg.commands.detect import evaluate_detector
+from vig_pyg.commands.tasks import task_of
 from vig_pyg.train.data import held_out_batches, load_data
 from vig_pyg.train.evaluate import Evaluation, evaluate
 from vig_pyg.train.run import write_whole
@@ -18,7 +20,9 @@ from vig_pyg.train.weights import load_model
 @app.command("eval")
 def evaluate_(
     weights: Annotated[Path, typer.Argument(help="The folder of a run or of weights, or a file.")],
-    data: Annotated[str, typer.Option(help="digits, an image folder, or a name for timm.")] = "digits",
+    data: Annotated[
+        str | None, typer.Option(help="As for train. (default: digits, or digits-scenes for a detector)")
+    ] = None,
     data_root: Annotated[str, typer.Option(help="Where timm's data sets lie.")] = "data",
     model: Annotated[str | None, typer.Option(help="The model, where the weights do not say it.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side of the images. (default: that of the weights)")] = None,
@@ -27,13 +31,17 @@ def evaluate_(
     out: Annotated[Path, typer.Option(help="Folder for the tables and the picture.")] = Path("runs/eval"),
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … (default: a GPU where there is one)")] = None,
 ) -> None:
-    """Measure a model on held-out images: accuracy, per class and confused with what.
+    """Measure a model on held-out images: accuracy, per class and confused with what; of a detector, COCO's figures.
 
     Crop, interpolation and normalisation are those of the weights.
     """
     with plain_errors():
         device = device or default_device()
         check_device(device)
+        if task_of(weights) == "detect":
+            evaluate_detector(weights, data or "digits-scenes", data_root, batch, workers, out, device)
+            return
+        data = data or "digits"
         built, _ = load_model(weights, model)
         images = load_data(data, image_size or 32, data_root, int(built.num_classes))  # type: ignore[arg-type]
         if len(images.classes) != built.num_classes:

@@ -42,7 +42,7 @@ def train(
     """Train a model: `vig-pyg train --data digits`, or on images of your own with one folder per class.
 
     Without --recipe, digits are trained by `digits`, weights of --init by `finetune`, all else by the paper's `deit`;
-    with --task detect, digits-scenes by `scenes`, all else by the paper's `coco_1x`.
+    with --task detect, digits-scenes by `scenes` or `scenes_masks`, all else by the paper's `coco_1x`.
     """
     options = {"task": task, "head": head, "model": model, "conv": conv, "data": data, "init": init}
     overrides = [f"{key}={value}" for key, value in options.items() if value is not None] + (changes or [])
@@ -51,7 +51,7 @@ def train(
         if resume and out is None:
             raise ValueError("--resume needs --out: the folder of the run to go on with")
         if recipe is None:
-            recipe = kind_of(task or "classify").recipe(data, init is not None)
+            recipe = kind_of(task or "classify").recipe(options)
         chosen = read_recipe(str(out / RECIPE) if resume and out else recipe, overrides)
         out = out or Path("runs") / f"{full_name(chosen, '-')}-{Path(chosen.data).name}"
         accelerator = accelerator_for(chosen, device)
