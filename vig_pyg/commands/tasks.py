@@ -23,13 +23,13 @@ from vig_pyg.train.weights import CONFIG, build_model, weights_file
 class Kind(NamedTuple):
     """How one kind of task is set up from a recipe; its data has ``name``, ``classes``, ``train`` and ``test``.
 
-    ``recipe`` names the recipe where the user names none, by the data and by whether there are weights to start from.
+    ``recipe`` names the recipe where the user names none, by the options that are given: ``data``, ``init``, ``head``.
     """
 
     load_data: Callable[[Recipe], Any]
     build_model: Callable[[Recipe, Any], nn.Module]
     task: Callable[[Any, Recipe], Task]
-    recipe: Callable[[str | None, bool], str]
+    recipe: Callable[[dict[str, Any]], str]
 
 
 def _classification_data(recipe: Recipe) -> Data:
@@ -40,8 +40,8 @@ def _classifier(recipe: Recipe, data: Data) -> nn.Module:
     return build_model(recipe, len(data.classes), data.channels)
 
 
-def _classification_recipe(data: str | None, init: bool) -> str:
-    return "finetune" if init else "digits" if data in (None, "digits") else "deit"
+def _classification_recipe(options: dict[str, Any]) -> str:
+    return "finetune" if options["init"] else "digits" if options["data"] in (None, "digits") else "deit"
 
 
 def _objects(recipe: Recipe) -> Coco:
@@ -52,8 +52,10 @@ def _detector(recipe: Recipe, data: Coco) -> nn.Module:
     return build_detector(recipe, len(data.classes))
 
 
-def _detection_recipe(data: str | None, init: bool) -> str:
-    return "scenes" if data in (None, "digits-scenes") else "coco_1x"
+def _detection_recipe(options: dict[str, Any]) -> str:
+    if options["data"] not in (None, "digits-scenes"):
+        return "coco_1x"
+    return "scenes_masks" if options["head"] == "mask_rcnn" else "scenes"
 
 
 def _masks(recipe: Recipe) -> SegmentationData:
@@ -64,8 +66,8 @@ def _segmenter(recipe: Recipe, data: SegmentationData) -> nn.Module:
     return build_segmenter(recipe, len(data.classes))
 
 
-def _segmentation_recipe(data: str | None, init: bool) -> str:
-    return "scenes_segment" if data in (None, "digits-scenes") else "segment"
+def _segmentation_recipe(options: dict[str, Any]) -> str:
+    return "scenes_segment" if options["data"] in (None, "digits-scenes") else "segment"
 
 
 KINDS = {

@@ -31,9 +31,7 @@ def train(
     conv: Annotated[str | None, typer.Option(help="Operator: a name or module:Name; vig-pyg convs lists them.")] = None,
     data: Annotated[
         str | None,
-        typer.Option(
-            help="digits, an image folder, a name for timm; digits-scenes, or a folder of COCO's, of Pascal VOC's, or with masks."
-        ),
+        typer.Option(help="digits, an image folder, or a name for timm; digits-scenes, or a folder of COCO or VOC."),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help=f"{', '.join(list_recipes())}, or a YAML file.")] = None,
     init: Annotated[Path | None, typer.Option(help="Weights to start from: a file, or the folder of a run.")] = None,
@@ -44,7 +42,7 @@ def train(
     """Train a model: `vig-pyg train --data digits`, or on images of your own with one folder per class.
 
     Without --recipe, digits are trained by `digits`, weights of --init by `finetune`, all else by the paper's `deit`;
-    with --task detect, digits-scenes by `scenes`, all else by the paper's `coco_1x`;
+    with --task detect, digits-scenes by `scenes` or `scenes_masks`, all else by the paper's `coco_1x`;
     with --task segment, digits-scenes by `scenes_segment`, all else by `segment`.
     """
     options = {"task": task, "head": head, "model": model, "conv": conv, "data": data, "init": init}
@@ -54,7 +52,7 @@ def train(
         if resume and out is None:
             raise ValueError("--resume needs --out: the folder of the run to go on with")
         if recipe is None:
-            recipe = kind_of(task or "classify").recipe(data, init is not None)
+            recipe = kind_of(task or "classify").recipe(options)
         chosen = read_recipe(str(out / RECIPE) if resume and out else recipe, overrides)
         out = out or Path("runs") / f"{full_name(chosen, '-')}-{Path(chosen.data).name}"
         accelerator = accelerator_for(chosen, device)
@@ -88,9 +86,10 @@ def announce(recipe: Recipe, data: Any, model: nn.Module, accelerator: Accelerat
     if recipe.batch != recipe.learning_rate_batch:
         rate += f" (scaled from {recipe.learning_rate:.3g} at a batch of {recipe.learning_rate_batch})"
     shares = f"{accelerator.num_processes} process(es) × {at_once} images × {steps} step(s)"
+    verb = "Goes on training" if resume else "Trains"
     console.print(
-        f"{'Goes on training' if resume else 'Trains'} {full_name(recipe)}{conv} "
-        f"({count_parameters(model) / 1e6:.2f} M parameters{', from ' + recipe.init if recipe.init else ''}) on {data.name}: {len(data.classes)} classes, "
+        f"{verb} {full_name(recipe)}{conv} ({count_parameters(model) / 1e6:.2f} M "
+        f"parameters{', from ' + recipe.init if recipe.init else ''}) on {data.name}: {len(data.classes)} classes, "
         f"{len(data.train):,} images to train on, {len(data.test):,} held out.\n"
         f"{recipe.epochs} epochs, batch {recipe.batch} = {shares}, learning rate {rate}, seed {recipe.seed}, "
         f"on {accelerator.device}, {'float32' if recipe.precision == 'no' else recipe.precision}, into {out}.\n"

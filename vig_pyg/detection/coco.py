@@ -32,9 +32,9 @@ class CocoImages(CocoDetection):
     """Images and their objects: a tensor ``[3, H, W]`` of bytes, and a dictionary about its ``N`` objects.
 
     The dictionary holds ``boxes [N, 4]`` (left, top, right, bottom), ``labels [N]`` (the place of the category among
-    all, by number), ``masks [N, H, W]``, ``area`` and ``iscrowd [N]``, and ``image_id``. Boxes end where the image
-    does. For training, crowds, objects without area and images without an object are left out; for evaluation all
-    stay, as COCO's tools want it.
+    all, by number), ``masks [N, H, W]``, ``area`` and ``iscrowd [N]``, and ``image_id``; ``categories`` holds the
+    names by their numbers. Boxes end where the image does. For training, crowds, objects without area and images
+    without an object are left out; for evaluation all stay, as COCO's tools want it.
 
     Args:
         images: The folder of the images.
@@ -53,7 +53,7 @@ class CocoImages(CocoDetection):
         try:
             with redirect_stdout(io.StringIO()):  # COCO's tools print
                 super().__init__(images, str(annotations))
-            self.categories = sorted(self.coco.getCatIds())
+            self.categories = {number: str(self.coco.cats[number]["name"]) for number in sorted(self.coco.cats)}
             kept = [entry for entry in self.coco.dataset["annotations"] if self._counts(entry, training, masks)]
         except (KeyError, TypeError, AssertionError, UnicodeDecodeError) as error:
             raise ValueError(f"{annotations} is not in COCO's format: {type(error).__name__} {error}") from error
@@ -72,11 +72,6 @@ class CocoImages(CocoDetection):
         if not self.ids:
             raise ValueError(f"{annotations} names no image{' with an object' if training else ''}")
 
-    @property
-    def classes(self) -> list[str]:
-        """Names of the categories, by their numbers."""
-        return [str(self.coco.cats[number]["name"]) for number in self.categories]
-
     def path(self, number: int) -> Path:
         """Return the file of an image, by its number in the annotations."""
         return Path(self.root) / self.coco.imgs[number]["file_name"]
@@ -87,7 +82,7 @@ class CocoImages(CocoDetection):
         size = info["height"], info["width"]
         if image.shape[1:] != size:
             raise ValueError(f"image {number} is {list(image.shape[1:])} high and wide, not {list(size)} as annotated")
-        objects = self.objects[number]
+        objects, labels = self.objects[number], {category: label for label, category in enumerate(self.categories)}
         corners = torch.tensor([entry["bbox"] for entry in objects], dtype=torch.float32).reshape(-1, 4)
         corners[:, 2:] += corners[:, :2]
         corners[:, 0::2].clamp_(0, size[1])
@@ -95,7 +90,7 @@ class CocoImages(CocoDetection):
         target: dict[str, Any] = {
             "image_id": number,
             "boxes": BoundingBoxes(corners, format="XYXY", canvas_size=size),
-            "labels": torch.tensor([self.categories.index(o["category_id"]) for o in objects], dtype=torch.int64),
+            "labels": torch.tensor([labels[entry["category_id"]] for entry in objects], dtype=torch.int64),
             "area": torch.tensor([_area(entry) for entry in objects], dtype=torch.float32),
             "iscrowd": torch.tensor([entry.get("iscrowd", 0) for entry in objects], dtype=torch.int64),
         }
@@ -155,10 +150,10 @@ def load_coco(name: str, root: str = "data", masks: bool = True) -> Coco:
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {name!r}; data may be digits-scenes or a folder in COCO's layout")
     train, test = (_part(folder, part, masks) for part in ("train", "val"))
-    if train.classes != test.classes:
-        differing = sorted(set(train.classes) ^ set(test.classes))
-        raise ValueError(f"the two parts of {name} have other classes, {differing[:1] or test.classes[:1]} first")
-    return Coco(name, train, test, train.classes)
+    if train.categories != test.categories:
+        number, category = sorted(train.categories.items() ^ test.categories.items())[0]
+        raise ValueError(f"the two parts of {name} have other classes: {number} ({category!r}) is not in both")
+    return Coco(name, train, test, list(train.categories.values()))
 
 
 def _part(folder: Path, part: str, masks: bool) -> CocoImages:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from timm.data.model_config import resolve_input_data_config
@@ -10,6 +11,7 @@ from torchvision.models.detection import MaskRCNN, RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP6P7
 
@@ -76,6 +78,7 @@ def retinanet(
     max_size: int = 1333,
     frozen_stages: int = 0,
     frozen_norm: bool = False,
+    group_norm: bool = False,
     init: str | None = None,
     backbone_options: dict[str, Any] | None = None,
     **options: Any,
@@ -93,6 +96,8 @@ def retinanet(
         max_size: Pixels of its longer side, at most.
         frozen_stages: Stages of the backbone that are not trained.
         frozen_norm: Keep the backbone's batch norms as they are.
+        group_norm: Normalise in pyramid and heads, with which a detector learns from random weights too (He et al.,
+            *Rethinking ImageNet Pre-training*).
         init: A file of classification weights for the backbone.
         backbone_options: More keywords of the backbone, such as ``conv`` or ``drop_path_rate``.
         options: More keywords of torchvision's detector, such as ``score_thresh``.
@@ -103,7 +108,8 @@ def retinanet(
     body = build_backbone(backbone, init, **backbone_options or {}) if isinstance(backbone, str) else backbone
     extra = LastLevelP6P7(body.feature_info.channels()[-1], channels)  # type: ignore[operator,union-attr]
     extra.use_P5 = False  # torchvision would, where both are equally wide
-    pyramid = FeaturePyramid(body, 8, channels, extra, frozen_stages, frozen_norm)
+    norm = _group_norm if group_norm else None
+    pyramid = FeaturePyramid(body, 8, channels, extra, frozen_stages, frozen_norm, norm)
     last = pyramid.strides[-1]
     sides = [4 * stride for stride in (*pyramid.strides, 2 * last, 4 * last)]
     sizes = tuple((side, int(side * 2 ** (1 / 3)), int(side * 2 ** (2 / 3))) for side in sides)
@@ -111,6 +117,7 @@ def retinanet(
         pyramid,
         num_classes,
         anchor_generator=AnchorGenerator(sizes, (RATIOS,) * len(sizes)),
+        head=RetinaNetHead(channels, len(sizes[0]) * len(RATIOS), num_classes, norm),
         min_size=min_size,
         max_size=max_size,
         **{"detections_per_img": DETECTIONS, **_normalisation(body), **options},
@@ -126,6 +133,7 @@ def mask_rcnn(
     max_size: int = 1333,
     frozen_stages: int = 0,
     frozen_norm: bool = False,
+    group_norm: bool = False,
     init: str | None = None,
     backbone_options: dict[str, Any] | None = None,
     **options: Any,
@@ -136,7 +144,8 @@ def mask_rcnn(
     at three ratios. The box head is four times as wide as the pyramid, the mask head as wide.
     """
     body = build_backbone(backbone, init, **backbone_options or {}) if isinstance(backbone, str) else backbone
-    pyramid = FeaturePyramid(body, 4, channels, LastLevelMaxPool(), frozen_stages, frozen_norm)
+    norm = _group_norm if group_norm else None
+    pyramid = FeaturePyramid(body, 4, channels, LastLevelMaxPool(), frozen_stages, frozen_norm, norm)
     levels = [str(level) for level in range(len(pyramid.strides))]
     sizes = tuple((8 * stride,) for stride in (*pyramid.strides, 2 * pyramid.strides[-1]))
     return _MaskRCNN(
@@ -146,12 +155,16 @@ def mask_rcnn(
         box_head=TwoMLPHead(channels * 7**2, 4 * channels),
         box_predictor=FastRCNNPredictor(4 * channels, num_classes + 1),
         mask_roi_pool=MultiScaleRoIAlign(levels, output_size=14, sampling_ratio=2),
-        mask_head=MaskRCNNHeads(channels, (channels,) * 4, dilation=1),
+        mask_head=MaskRCNNHeads(channels, (channels,) * 4, dilation=1, norm_layer=norm),
         mask_predictor=MaskRCNNPredictor(channels, channels, num_classes + 1),
         min_size=min_size,
         max_size=max_size,
         **{"box_detections_per_img": DETECTIONS, **_normalisation(body), **options},
     )
+
+
+def _group_norm(channels: int) -> nn.Module:
+    return nn.GroupNorm(math.gcd(32, channels // 2), channels)
 
 
 def _normalisation(body: nn.Module) -> dict[str, Any]:

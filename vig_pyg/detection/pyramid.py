@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import timm
@@ -55,6 +55,7 @@ class FeaturePyramid(nn.Module):
         frozen_stages: So many of the body's feature maps, the finest first, stay as they are: all that lies before
             them takes no gradient and is in evaluation mode.
         frozen_norm: The same for every batch norm of the body.
+        norm: Makes the normalisation behind the pyramid's convolutions; None for none.
 
     Raises:
         ValueError: the body is no pyramid with maps as coarse as that, or has fewer stages.
@@ -68,6 +69,7 @@ class FeaturePyramid(nn.Module):
         extra: ExtraFPNBlock | None = None,
         frozen_stages: int = 0,
         frozen_norm: bool = False,
+        norm: Callable[[int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         info: Any = body.feature_info
@@ -80,7 +82,7 @@ class FeaturePyramid(nn.Module):
         self.strides = [strides[index] for index in self.used]
         self.body, self.out_channels, self.frozen_norm = body, channels, frozen_norm
         self.channels_last = getattr(body, "output_fmt", Format.NCHW) == Format.NHWC
-        self.fpn = FeaturePyramidNetwork([info.channels()[index] for index in self.used], channels, extra)
+        self.fpn = FeaturePyramidNetwork([info.channels()[index] for index in self.used], channels, extra, norm)
         self.frozen = _names_up_to(body, info.module_name(frozen_stages - 1)) if frozen_stages else set()
         for module in self._frozen_modules():
             for parameter in module.parameters(recurse=False):

@@ -48,16 +48,22 @@ def save_detector(
 ) -> None:
     """Write a detector for :func:`load_detector`. Each file appears whole; the weights come last."""
     folder.mkdir(exist_ok=True)
-    config = {"task": "detect", "head": recipe.head, "backbone": recipe.model, "label_names": data.classes}
-    text = json.dumps(config | {"options": _options(recipe)}, indent=1) + "\n"
+    config = {
+        "task": "detect",
+        "head": recipe.head,
+        "backbone": recipe.model,
+        "options": _options(recipe),
+        "categories": [{"id": number, "name": name} for number, name in data.train.categories.items()],
+    }
+    text = json.dumps(config, indent=1) + "\n"
     write_whole(folder / CONFIG, lambda path: path.write_text(text))
     write_whole(folder / CARD, lambda path: path.write_text(_card(recipe, data, history)))
     whole = {name: tensor.contiguous() for name, tensor in weights.items()}
     write_whole(folder / WEIGHTS, lambda path: save_file(whole, path, metadata={"format": "pt"}))
 
 
-def load_detector(weights: str | Path) -> tuple[Detector, list[str]]:
-    """Return a detector with its weights, in evaluation mode, and the names of its classes.
+def load_detector(weights: str | Path) -> tuple[Detector, dict[int, str]]:
+    """Return a detector with its weights, in evaluation mode, and the names of its classes by COCO's numbers.
 
     Args:
         weights: A folder that :func:`save_detector` or a run wrote, or the file of weights in it.
@@ -71,13 +77,13 @@ def load_detector(weights: str | Path) -> tuple[Detector, list[str]]:
     config = json.loads(path.read_text()) if path.is_file() else {}
     if config.get("task") != "detect":
         raise ValueError(f"{file} holds no detector: there must be a {CONFIG} beside it that says which")
-    names = config["label_names"]
-    model = HEADS[config["head"]](config["backbone"], len(names), **config["options"])
+    categories = {entry["id"]: entry["name"] for entry in config["categories"]}
+    model = HEADS[config["head"]](config["backbone"], len(categories), **config["options"])
     try:
         model.load_state_dict(load_file(file))
     except RuntimeError as error:
         raise ValueError(f"{file} does not fit its {CONFIG}: {str(error).splitlines()[-1].strip()}") from None
-    return model.eval(), names
+    return model.eval(), categories
 
 
 def _card(recipe: Recipe, data: Coco, history: Sequence[Epoch]) -> str:
@@ -97,7 +103,7 @@ COCO's figures on the {len(data.test)} held-out images, in percent: {figures}.
 ```python
 from vig_pyg.detection.weights import load_detector
 
-model, classes = load_detector("PATH/TO/THIS/FOLDER")
+model, categories = load_detector("PATH/TO/THIS/FOLDER")
 found = model([image])  # [3, H, W] from 0 to 1
 ```
 

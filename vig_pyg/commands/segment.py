@@ -21,7 +21,7 @@ from vig_pyg.segmentation import (
     palette,
     segment,
 )
-from vig_pyg.segmentation.data import SCENES, held_out_batches
+from vig_pyg.segmentation.data import held_out_batches
 from vig_pyg.train.predict import find_images
 from vig_pyg.train.run import write_whole
 
@@ -30,7 +30,7 @@ SHOWN = 20  # rows of the table on the screen
 
 def evaluate_segmenter(
     weights: Path,
-    data: str | None,
+    data: str,
     data_root: str,
     image_size: int | None,
     batch: int,
@@ -40,7 +40,7 @@ def evaluate_segmenter(
 ) -> None:
     """Measure intersection over union on held-out images and write it per class."""
     model, classes, size = load_segmenter(weights)
-    images = load_segmentation_data(data or SCENES, data_root, len(classes))
+    images = load_segmentation_data(data, data_root, len(classes))
     if len(images.classes) != len(classes):
         raise ValueError(f"{weights} tells {len(classes)} classes apart, but {images.name} has {len(images.classes)}")
     console.print(f"Evaluates {weights} on the {len(images.test):,} held-out images of {images.name}, on {device}.")
