@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from difflib import get_close_matches
 from typing import Any
 
 from timm.data.model_config import resolve_input_data_config
@@ -120,7 +122,7 @@ def retinanet(
         head=RetinaNetHead(channels, len(sizes[0]) * len(RATIOS), num_classes, norm),
         min_size=min_size,
         max_size=max_size,
-        **{"detections_per_img": DETECTIONS, **_normalisation(body), **options},
+        **{"detections_per_img": DETECTIONS, **_normalisation(body), **_known(options, RetinaNet)},
     )
 
 
@@ -159,12 +161,23 @@ def mask_rcnn(
         mask_predictor=MaskRCNNPredictor(channels, channels, num_classes + 1),
         min_size=min_size,
         max_size=max_size,
-        **{"box_detections_per_img": DETECTIONS, **_normalisation(body), **options},
+        **{"box_detections_per_img": DETECTIONS, **_normalisation(body), **_known(options, MaskRCNN)},
     )
 
 
 def _group_norm(channels: int) -> nn.Module:
     return nn.GroupNorm(math.gcd(32, channels // 2), channels)
+
+
+def _known(options: dict[str, Any], detector: type) -> dict[str, Any]:
+    """Return options that a detector has; torchvision's own let any word pass."""
+    names = inspect.signature(detector).parameters
+    for name in options:
+        if name not in names:
+            near = get_close_matches(name, names, 1)
+            hint = f": did you mean {near[0]}?" if near else ""
+            raise ValueError(f"{detector.__name__} has no option {name!r}{hint}")
+    return options
 
 
 def _normalisation(body: nn.Module) -> dict[str, Any]:
