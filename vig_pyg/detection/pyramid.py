@@ -76,7 +76,7 @@ class FeaturePyramid(nn.Module):
         strides = info.reduction()
         self.used = [index for index, stride in enumerate(strides) if stride >= finest]
         if not self.used or strides != sorted(set(strides)):
-            raise ValueError(f"a detector needs feature maps of rising strides, {finest} at least, got {strides}")
+            raise ValueError(f"a pyramid needs feature maps of rising strides, {finest} at least, got {strides}")
         if not 0 <= frozen_stages <= len(strides):
             raise ValueError(f"frozen_stages must be between 0 and {len(strides)}, got {frozen_stages}")
         self.strides = [strides[index] for index in self.used]
