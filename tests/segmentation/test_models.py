@@ -90,3 +90,19 @@ def test_frozen_stages_and_norms_stay_as_they_are():
 def test_a_width_that_gives_no_groups_is_refused():
     with pytest.raises(ValueError, match="half the channels of the pyramid must be a multiple of 4, got 10"):
         semantic_fpn("pvig_micro", 3, channels=20)
+
+
+def test_positions_take_no_weight_decay(model):
+    assert model.no_weight_decay() == {name for name, _ in model.named_parameters() if name.endswith("pos_embed")}
+    assert len(model.no_weight_decay()) == 1
+
+
+def test_recomputing_changes_nothing():
+    torch.manual_seed(0)
+    built, images, gradients = semantic_fpn("pvig_micro", 3, channels=32).train(), torch.rand(2, 3, 64, 64), []
+    for enable in (False, True):
+        built.set_grad_checkpointing(enable)
+        built.zero_grad()
+        built(images).square().mean().backward()
+        gradients.append(built.backbone.body.model.pos_embed.grad.clone())
+    torch.testing.assert_close(*gradients)

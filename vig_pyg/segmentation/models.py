@@ -105,6 +105,13 @@ class SemanticFPN(nn.Module):
         """Recompute the backbone's blocks in the backward pass instead of keeping what is inside them."""
         self.backbone.model.set_grad_checkpointing(enable)  # type: ignore[operator]
 
+    def no_weight_decay(self) -> set[str]:
+        """Return the names of parameters that take no weight decay: those of the backbone's model."""
+        model = self.backbone.model
+        names: set[str] = getattr(model, "no_weight_decay", set)()
+        prefix = next(name for name, module in self.named_modules() if module is model)
+        return {f"{prefix}.{name}" for name in names}
+
 
 class SemanticHead(nn.Module):
     r"""Brings all levels of a pyramid to the size of the finest, adds them up and tells classes apart.
