@@ -9,6 +9,9 @@ from typing import Annotated
 import typer
 
 from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors, progress_bar
+from vig_pyg.commands.detect import evaluate_detector
+from vig_pyg.commands.segment import evaluate_segmenter
+from vig_pyg.commands.tasks import task_of
 from vig_pyg.train.data import held_out_batches, load_data
 from vig_pyg.train.evaluate import Evaluation, evaluate
 from vig_pyg.train.run import write_whole
@@ -18,7 +21,7 @@ from vig_pyg.train.weights import load_model
 @app.command("eval")
 def evaluate_(
     weights: Annotated[Path, typer.Argument(help="The folder of a run or of weights, or a file.")],
-    data: Annotated[str, typer.Option(help="digits, an image folder, or a name for timm.")] = "digits",
+    data: Annotated[str | None, typer.Option(help="As for train. (default: digits, else digits-scenes)")] = None,
     data_root: Annotated[str, typer.Option(help="Where timm's data sets lie.")] = "data",
     model: Annotated[str | None, typer.Option(help="The model, where the weights do not say it.")] = None,
     image_size: Annotated[
@@ -31,11 +34,21 @@ def evaluate_(
 ) -> None:
     """Measure a model on held-out images: accuracy, per class and confused with what.
 
+    Of a detector, COCO's figures; of what segments, intersection over union.
+
     Crop, interpolation and normalisation are those of the weights.
     """
     with plain_errors():
         device = device or default_device()
         check_device(device)
+        task = task_of(weights)
+        if task == "detect":
+            evaluate_detector(weights, data or "digits-scenes", data_root, batch, workers, out, device)
+            return
+        if task == "segment":
+            evaluate_segmenter(weights, data or "digits-scenes", data_root, image_size, batch, workers, out, device)
+            return
+        data = data or "digits"
         built, _ = load_model(weights, model)
         images = load_data(data, image_size or 32, data_root, int(built.num_classes))  # type: ignore[arg-type]
         if len(images.classes) != built.num_classes:
@@ -44,9 +57,9 @@ def evaluate_(
         out.mkdir(parents=True, exist_ok=True)
         batches = held_out_batches(images, built, batch, workers, image_size)
         with progress_bar() as bar:
-            task = bar.add_task("images", total=len(images.test), note="")
+            row = bar.add_task("images", total=len(images.test), note="")
             found = evaluate(
-                built.to(device), batches, len(images.classes), device, lambda n: bar.update(task, advance=n)
+                built.to(device), batches, len(images.classes), device, lambda n: bar.update(row, advance=n)
             )
         write_tables(found, images.classes, out)
         for name in found.broken:

@@ -12,6 +12,9 @@ import typer
 from rich.table import Table
 
 from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors, progress_bar
+from vig_pyg.commands.detect import predict_objects
+from vig_pyg.commands.segment import predict_segments
+from vig_pyg.commands.tasks import task_of
 from vig_pyg.train.data import inference_transform
 from vig_pyg.train.predict import Prediction, find_images, predict
 from vig_pyg.train.run import write_whole
@@ -26,14 +29,25 @@ def predict_(
     images: Annotated[list[str], typer.Argument(help="Files, folders or patterns such as 'photos/*.jpg'.")],
     model: Annotated[str | None, typer.Option(help="The model, where the weights do not say it.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Guesses per image.")] = 5,
+    score: Annotated[float, typer.Option(help="Least score of an object in the pictures of a detector.")] = 0.5,
     batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 32,
-    out: Annotated[Path | None, typer.Option(help="A file to write all predictions to, .csv or .jsonl.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A file for all predictions, .csv or .jsonl; to detect or segment a folder (runs/predict)."),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … (default: a GPU where there is one)")] = None,
 ) -> None:
-    """Classify image files; with --out any number of them, in constant memory."""
+    """Classify image files, with --out any number in constant memory; or find their objects, or segment them."""
     with plain_errors():
         device = device or default_device()
         check_device(device)
+        task = task_of(weights)
+        if task == "detect":
+            predict_objects(weights, images, batch, score, out or Path("runs/predict"), device)
+            return
+        if task == "segment":
+            predict_segments(weights, images, batch, out or Path("runs/predict"), device)
+            return
         if out is not None and out.suffix not in (".csv", ".jsonl"):
             raise ValueError(f"--out must end in .csv or .jsonl, got {str(out)!r}")
         built, classes = load_model(weights, model)
@@ -46,10 +60,10 @@ def predict_(
             return
         console.print(f"Classifies {', '.join(images)} by {weights}, on {device}.")
         with progress_bar() as bar:
-            task = bar.add_task("images", total=None, note="")
+            row = bar.add_task("images", total=None, note="")
             write = write_csv if out.suffix == ".csv" else write_jsonl
             out.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(out, lambda path: write(path, bar.track(found, task_id=task), top))
+            write_whole(out, lambda path: write(path, bar.track(found, task_id=row), top))
         console.print(f"Written to {out}.")
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -11,12 +12,12 @@ from accelerate import Accelerator
 from torch import nn
 
 from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors, progress_bar
+from vig_pyg.commands.tasks import KINDS, kind_of
 from vig_pyg.study.cost import count_parameters
-from vig_pyg.train.data import Data, load_recipe_data
 from vig_pyg.train.fit import accelerator_for, fit, images_at_once
-from vig_pyg.train.recipe import Recipe, list_recipes, read_recipe
+from vig_pyg.train.recipe import HEADS, Recipe, list_recipes, read_recipe
 from vig_pyg.train.run import RECIPE, Epoch, Progress
-from vig_pyg.train.weights import build_model
+from vig_pyg.train.task import Task
 
 
 @app.command()
@@ -24,10 +25,13 @@ def train(
     changes: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes of the recipe.")
     ] = None,
+    task: Annotated[str | None, typer.Option(help=f"{' or '.join(KINDS)}. (default: what the recipe says)")] = None,
+    head: Annotated[str | None, typer.Option(help=f"Detector on the model: {' or '.join(HEADS)}.")] = None,
     model: Annotated[str | None, typer.Option(help="A model that timm knows; vig-pyg models lists ours.")] = None,
     conv: Annotated[str | None, typer.Option(help="Operator: a name or module:Name; vig-pyg convs lists them.")] = None,
     data: Annotated[
-        str | None, typer.Option(help="digits, an image folder, or a name for timm (torch/cifar10).")
+        str | None,
+        typer.Option(help="digits, an image folder, or a name for timm; digits-scenes, or a folder of COCO or VOC."),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help=f"{', '.join(list_recipes())}, or a YAML file.")] = None,
     init: Annotated[Path | None, typer.Option(help="Weights to start from: a file, or the folder of a run.")] = None,
@@ -37,33 +41,43 @@ def train(
 ) -> None:
     """Train a model: `vig-pyg train --data digits`, or on images of your own with one folder per class.
 
-    Without --recipe, digits are trained by `digits`, weights of --init by `finetune`, all else by the paper's `deit`.
+    Without --recipe, digits are trained by `digits`, weights of --init by `finetune`, all else by the paper's `deit`;
+    with --task detect, digits-scenes by `scenes` or `scenes_masks`, all else by the paper's `coco_1x`;
+    with --task segment, digits-scenes by `scenes_segment`, all else by `segment`.
     """
-    options = {"model": model, "conv": conv, "data": data, "init": init}
+    options = {"task": task, "head": head, "model": model, "conv": conv, "data": data, "init": init}
     overrides = [f"{key}={value}" for key, value in options.items() if value is not None] + (changes or [])
     with plain_errors():
         check_device(device or default_device())
         if resume and out is None:
             raise ValueError("--resume needs --out: the folder of the run to go on with")
         if recipe is None:
-            recipe = "finetune" if init else "digits" if data in (None, "digits") else "deit"
+            recipe = kind_of(task or "classify").recipe(options)
         chosen = read_recipe(str(out / RECIPE) if resume and out else recipe, overrides)
-        out = out or Path("runs") / f"{chosen.model}-{Path(chosen.data).name}"
+        out = out or Path("runs") / f"{full_name(chosen, '-')}-{Path(chosen.data).name}"
         accelerator = accelerator_for(chosen, device)
-        images = load_recipe_data(chosen)
+        kind = kind_of(chosen.task)
+        images = kind.load_data(chosen)
         torch.manual_seed(chosen.seed)
-        built = build_model(chosen, len(images.classes), images.channels)
+        built = kind.build_model(chosen, images)
         console.quiet = not accelerator.is_main_process
         announce(chosen, images, built, accelerator, out, resume)
-        history = run(built, images, chosen, out, resume, accelerator)
-        name, best = next(iter(history[-1].measured)), max(epoch.score for epoch in history)
+        history = run(built, kind.task(images, chosen), chosen, out, resume, accelerator)
+        name = next(iter(history[-1].measured)).replace("_", " ")
+        best = max(epoch.score for epoch in history)
         console.print(
             f"{name.capitalize()} {100 * history[-1].score:.2f} % (best epoch {100 * best:.2f} %). Written to {out}: "
             "recipe, metrics.csv, curves.png, and the weights in best and last."
         )
 
 
-def announce(recipe: Recipe, data: Data, model: nn.Module, accelerator: Accelerator, out: Path, resume: bool) -> None:
+def full_name(recipe: Recipe, between: str = " on ") -> str:
+    """Return the name of what is trained: the model, or what stands on it."""
+    heads = {"detect": recipe.head, "segment": "semantic_fpn"}
+    return f"{heads[recipe.task]}{between}{recipe.model}" if recipe.task in heads else recipe.model
+
+
+def announce(recipe: Recipe, data: Any, model: nn.Module, accelerator: Accelerator, out: Path, resume: bool) -> None:
     """Say what will be done."""
     at_once = images_at_once(recipe, accelerator.num_processes)
     steps = recipe.batch // (at_once * accelerator.num_processes)
@@ -72,8 +86,9 @@ def announce(recipe: Recipe, data: Data, model: nn.Module, accelerator: Accelera
     if recipe.batch != recipe.learning_rate_batch:
         rate += f" (scaled from {recipe.learning_rate:.3g} at a batch of {recipe.learning_rate_batch})"
     shares = f"{accelerator.num_processes} process(es) × {at_once} images × {steps} step(s)"
+    verb = "Goes on training" if resume else "Trains"
     console.print(
-        f"{'Goes on training' if resume else 'Trains'} {recipe.model}{conv} ({count_parameters(model) / 1e6:.2f} M "
+        f"{verb} {full_name(recipe)}{conv} ({count_parameters(model) / 1e6:.2f} M "
         f"parameters{', from ' + recipe.init if recipe.init else ''}) on {data.name}: {len(data.classes)} classes, "
         f"{len(data.train):,} images to train on, {len(data.test):,} held out.\n"
         f"{recipe.epochs} epochs, batch {recipe.batch} = {shares}, learning rate {rate}, seed {recipe.seed}, "
@@ -82,23 +97,23 @@ def announce(recipe: Recipe, data: Data, model: nn.Module, accelerator: Accelera
     )
 
 
-def run(model: nn.Module, data: Data, recipe: Recipe, out: Path, resume: bool, accelerator: Accelerator) -> list[Epoch]:
+def run(model: nn.Module, task: Task, recipe: Recipe, out: Path, resume: bool, accelerator: Accelerator) -> list[Epoch]:
     """Train with a progress bar and a line per epoch."""
-    updates = max(1, len(data.train) // recipe.batch)
+    updates = max(1, task.images // recipe.batch)
     with progress_bar(not accelerator.is_main_process) as bar:
-        task = bar.add_task("updates", total=recipe.epochs * updates, note="")
+        updates_bar = bar.add_task("updates", total=recipe.epochs * updates, note="")
         number = 0
 
         def look(progress: Progress, loss: float) -> None:
             nonlocal number
             number = progress.epoch
-            bar.update(task, completed=progress.epoch * updates + progress.update, note=f"loss {loss:.3f}")
+            bar.update(updates_bar, completed=progress.epoch * updates + progress.update, note=f"loss {loss:.3f}")
 
         def line(epoch: Epoch) -> None:
-            measured = "".join(f"{name} {100 * share:6.2f} %  " for name, share in epoch.measured.items())
+            measured = "".join(f"{name} {100 * share:6.2f} %  " for name, share in islice(epoch.measured.items(), 2))
             bar.console.print(
                 f"epoch {number + 1:3d}  loss {epoch.loss:.4f}  {measured}{epoch.seconds:.1f} s, "
                 f"{100 * epoch.waiting:.0f} % waiting for data"
             )
 
-        return fit(model, data, recipe, out, resume=resume, accelerator=accelerator, on_look=look, on_epoch=line)
+        return fit(model, task, recipe, out, resume=resume, accelerator=accelerator, on_look=look, on_epoch=line)

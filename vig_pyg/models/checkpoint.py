@@ -45,7 +45,7 @@ def load_checkpoint(model: nn.Module, checkpoint: str | Path | Mapping[str, Any]
     Understood are our own layout, the published one and mmpretrain's, also under ``model`` or ``state_dict`` and
     behind ``module.``, in ``.pth``, ``.pth.tar`` and ``.safetensors`` files. Fixed relative positions are left
     out, absolute positions resized to the model's grid. With another number of classes the model's classifier
-    stays new, and a warning says so. Nothing is loaded unless everything fits.
+    stays new, and a warning says so; a model without a head takes the rest. Nothing is loaded unless everything fits.
 
     Args:
         model: A :class:`~vig_pyg.ViG` or :class:`~vig_pyg.PyramidViG`.
@@ -68,7 +68,8 @@ def load_checkpoint(model: nn.Module, checkpoint: str | Path | Mapping[str, Any]
             warnings.warn(f"{source} has {theirs} classes and the model {ours}: its classifier stays new", stacklevel=2)
             weights.update({name: own[name] for name in classifier})
     elif not classifier:
-        weights = {name: w for name, w in weights.items() if not name.startswith("head.fc2.")}
+        left_out = "head.fc2." if any(name.startswith("head.") for name in own) else "head."
+        weights = {name: w for name, w in weights.items() if not name.startswith(left_out)}
     missing = [name for name in own if name not in weights and not name.endswith("num_batches_tracked")]
     unexpected = [name for name in weights if name not in own]
     wrong = [name for name in own if name in weights and weights[name].shape != own[name].shape]

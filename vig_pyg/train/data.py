@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,10 +68,56 @@ class Memory(Dataset):
         return Batch(images, labels, [])
 
 
-class Images(Dataset):
-    """Images that are decoded and augmented when they are drawn; the draw's seed decides everything random.
+class Decoded(Dataset):
+    """Samples that are decoded and augmented when they are drawn; the draw's seed decides everything random.
 
-    An image that does not decode is replaced by the next one in training, and counts for nothing in a test.
+    A sample that does not decode is replaced by the next one in training, and counts for nothing in a test.
+
+    Args:
+        source: Gives samples by number.
+    """
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+
+    @abstractmethod
+    def prepare(self, sample: Any) -> Any:
+        """Return what a batch is made of, from what the source gives."""
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def draw(self, index: int, seed: int | None) -> tuple[Any | None, list[str]]:
+        """Return a prepared sample, or None, and the names of those that did not decode.
+
+        Raises:
+            ValueError: many samples in a row do not decode.
+        """
+        if seed is not None:
+            random.seed(seed)
+            np.random.seed(seed)
+            torch.manual_seed(seed)
+        broken: list[str] = []
+        while index >= 0:
+            try:
+                return self.prepare(self.source[index]), broken
+            except (OSError, SyntaxError, ValueError) as error:  # what PIL raises for damaged files
+                broken.append(self.name(index))
+                if len(broken) == TRIES:
+                    raise ValueError(
+                        f"{TRIES} images in a row do not decode, {broken[-1]} the last: {error}"
+                    ) from error
+                index = (index + 1) % len(self) if seed is not None else -1
+        return None, broken
+
+    def name(self, index: int) -> str:
+        """Return the file of an image, or its number."""
+        samples = getattr(self.source, "samples", None)
+        return str(samples[index][0]) if samples else f"image {index}"
+
+
+class Images(Decoded):
+    """Images with labels, see :class:`Decoded`.
 
     Args:
         source: Gives ``(PIL image, label)`` by number.
@@ -79,47 +126,26 @@ class Images(Dataset):
     """
 
     def __init__(self, source: Any, transform: Callable[[Any], Tensor], mode: str = "RGB") -> None:
-        self.source, self.transform, self.mode = source, transform, mode
+        super().__init__(source)
+        self.transform, self.mode = transform, mode
 
-    def __len__(self) -> int:
-        return len(self.source)
+    def prepare(self, sample: tuple[Any, int]) -> tuple[Tensor, int]:
+        """Return the image as a tensor, and its label."""
+        return self.transform(sample[0].convert(self.mode)), int(sample[1])
 
     def __getitems__(self, draws: Sequence[Draw]) -> Batch:
         """Return what was drawn, as one batch."""
         images: list[Tensor | None] = []
         labels, broken = [], []
         for index, seed in draws:
-            image, label, names = self._draw(index, seed)
+            sample, names = self.draw(index, seed)
+            image, label = (None, NOTHING) if sample is None else sample
             images.append(image)
             labels.append(label)
             broken += names
         shape = next((image.shape for image in images if image is not None), (3, 1, 1))
         stacked = torch.stack([torch.zeros(shape) if image is None else image for image in images])
         return Batch(stacked, torch.tensor(labels), broken)
-
-    def _draw(self, index: int, seed: int | None) -> tuple[Tensor | None, int, list[str]]:
-        if seed is not None:
-            random.seed(seed)
-            np.random.seed(seed)
-            torch.manual_seed(seed)
-        broken: list[str] = []
-        while index >= 0:
-            try:
-                image, label = self.source[index]
-                return self.transform(image.convert(self.mode)), int(label), broken
-            except (OSError, SyntaxError, ValueError) as error:  # what PIL raises for damaged files
-                broken.append(self.name(index))
-                if len(broken) == TRIES:
-                    raise ValueError(
-                        f"{TRIES} images in a row do not decode, {broken[-1]} the last: {error}"
-                    ) from error
-                index = (index + 1) % len(self) if seed is not None else -1
-        return None, NOTHING, broken
-
-    def name(self, index: int) -> str:
-        """Return the file of an image, or its number."""
-        samples = getattr(self.source, "samples", None)
-        return str(samples[index][0]) if samples else f"image {index}"
 
 
 class Part(Dataset):
@@ -187,13 +213,13 @@ def _from_folder(path: Path) -> Data:
             train = ImageFolder(str(path))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path} holds no images in folders, one per class ({error})") from None
-    held_out = _every_fifth([label for _, label in train.samples])
+    held_out = every_fifth([label for _, label in train.samples])
     kept = sorted(set(range(len(train.samples))) - set(held_out))
     return Data(str(path), Part(train, kept), Part(train, held_out), train.classes)
 
 
-def _every_fifth(labels: Sequence[int]) -> list[int]:
-    """Return a fifth of every class, always the same."""
+def every_fifth(labels: Sequence[int]) -> list[int]:
+    """Return which images to hold out: a fifth of every class, always the same."""
     random_state, chosen = np.random.RandomState(0), []
     for label in sorted(set(labels)):
         members = random_state.permutation(np.flatnonzero(np.array(labels) == label))
@@ -234,25 +260,54 @@ def loaders(
     else:
         train = _prepared(train, _training_transform(model, recipe), image_mode(model))
         test = _prepared(test, inference_transform(model, recipe.image_size), image_mode(model))
-    options: dict[str, Any] = {
-        "num_workers": recipe.workers,
-        "persistent_workers": recipe.workers > 0,
-        "pin_memory": torch.cuda.is_available(),
-    }
-    if len(train) < recipe.batch:
-        raise ValueError(f"batch={recipe.batch} is more than the {len(train)} training images of {data.name}: lower it")
     if isinstance(train, IterableDataset):
+        _check_batch(recipe, len(train), data.name)  # type: ignore[arg-type]
         train.set_loader_cfg(recipe.workers)  # type: ignore[attr-defined]  # timm's, as all below
+        options = _options(recipe)
         return DataLoader(train, device_batch, drop_last=True, collate_fn=_collate, **options), _whole_shards(
             test, device_batch, rank
         )
-    options |= {"collate_fn": _as_it_is}
+    return sampled_loaders(train, test, data.name, recipe, device_batch, rank, processes)
+
+
+def sampled_loaders(
+    train: Any, test: Any, name: str, recipe: Recipe, device_batch: int, rank: int = 0, processes: int = 1
+) -> tuple[DataLoader, DataLoader]:
+    """Return what loads batches for training, as :class:`EpochSampler` draws, and every image once for testing.
+
+    Args:
+        train: Gives a batch for draws, by ``__getitems__``.
+        test: The same.
+        name: Of the data.
+        recipe: Its batch, seed, repeats and workers.
+        device_batch: Images of a batch.
+        rank: This process.
+        processes: How many there are.
+
+    Raises:
+        ValueError: there are fewer images than the batch takes.
+    """
+    _check_batch(recipe, len(train), name)
+    options = _options(recipe) | {"collate_fn": as_it_is}
     repeats = recipe.repeated_augmentation
     drawn = EpochSampler(len(train), recipe.batch, device_batch, recipe.seed, repeats, rank, processes)
     once = OnceSampler(len(test), rank, processes)
     return DataLoader(train, device_batch, sampler=drawn, **options), DataLoader(
         test, device_batch, sampler=once, **options
     )
+
+
+def _check_batch(recipe: Recipe, images: int, name: str) -> None:
+    if images < recipe.batch:
+        raise ValueError(f"batch={recipe.batch} is more than the {images} training images of {name}: lower it")
+
+
+def _options(recipe: Recipe) -> dict[str, Any]:
+    return {
+        "num_workers": recipe.workers,
+        "persistent_workers": recipe.workers > 0,
+        "pin_memory": torch.cuda.is_available(),
+    }
 
 
 def held_out_batches(
@@ -264,7 +319,7 @@ def held_out_batches(
         test = _prepared(test, inference_transform(model, image_size), image_mode(model))
     if isinstance(test, IterableDataset):
         return _whole_shards(test, batch)
-    options: dict[str, Any] = {"sampler": OnceSampler(len(test)), "collate_fn": _as_it_is}
+    options: dict[str, Any] = {"sampler": OnceSampler(len(test)), "collate_fn": as_it_is}
     return DataLoader(test, batch, num_workers=workers, **options)
 
 
@@ -318,5 +373,6 @@ def _collate(samples: Sequence[tuple[Tensor, int]]) -> Batch:
     return Batch(torch.stack(images), torch.tensor(labels), [])
 
 
-def _as_it_is(batch: Batch) -> Batch:
+def as_it_is(batch: Any) -> Any:
+    """Return a batch that its data set has put together."""
     return batch

@@ -20,7 +20,8 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType
 from timm.optim import create_optimizer_v2
-from timm.scheduler import CosineLRScheduler
+from timm.scheduler import CosineLRScheduler, MultiStepLRScheduler
+from timm.scheduler.scheduler import Scheduler
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
@@ -297,17 +298,18 @@ class _Training:
         return f"the loss is {loss} at update {number + 1}, with learning rate {rate:.3g}; {where}"
 
 
-def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, updates: int) -> CosineLRScheduler:
+def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, updates: int) -> Scheduler:
     warmup = min(int(recipe.warmup_epochs * updates), recipe.epochs * updates - 2)
-    return CosineLRScheduler(
-        optimizer,
-        t_initial=max(2, recipe.epochs * updates - warmup),
-        lr_min=recipe.min_learning_rate,
-        warmup_t=max(0, warmup),
-        warmup_lr_init=recipe.warmup_learning_rate,
-        warmup_prefix=True,
-        t_in_epochs=False,
-    )
+    options: dict[str, Any] = {
+        "warmup_t": max(0, warmup),
+        "warmup_lr_init": recipe.warmup_learning_rate,
+        "t_in_epochs": False,
+    }
+    if recipe.decay_epochs:
+        ends = [epoch * updates + 1 for epoch in recipe.decay_epochs]  # timm counts them from 1
+        return MultiStepLRScheduler(optimizer, ends, 0.1, warmup_prefix=False, **options)
+    left = max(2, recipe.epochs * updates - warmup)
+    return CosineLRScheduler(optimizer, left, recipe.min_learning_rate, warmup_prefix=True, **options)
 
 
 def _seed(seed: int, update: int, rank: int) -> None:

@@ -13,6 +13,8 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 RECIPES = Path(__file__).with_name("recipes")
 PRECISIONS = ("no", "bf16", "fp16")
+TASKS = ("classify", "detect", "segment")
+HEADS = ("retinanet", "mask_rcnn")
 
 
 @dataclass
@@ -20,6 +22,12 @@ class Recipe:
     """How to train. Named recipes lie in ``vig_pyg/train/recipes``; every field can be overridden by ``key=value``."""
 
     # What is trained on what.
+    task: str = "classify"
+    """``classify``, ``detect`` or ``segment``."""
+    head: str = "retinanet"
+    """Of a detector, on the model as its backbone: ``retinanet`` or ``mask_rcnn``."""
+    head_options: dict[str, Any] = field(default_factory=dict)
+    """More keywords of the detector, such as ``head_options.channels=64``, the width of its pyramid and heads."""
     model: str = "vig_micro"
     """A name that timm knows."""
     conv: str | None = None
@@ -27,7 +35,8 @@ class Recipe:
     model_options: dict[str, Any] = field(default_factory=dict)
     """More keywords of the model, such as ``model_options.k=12``."""
     data: str = "digits"
-    """``digits``, an image folder, or a name for timm's ``create_dataset``."""
+    """``digits``, an image folder, or a name for timm's ``create_dataset``; to detect, ``digits-scenes`` or a folder in
+    COCO's layout."""
     data_root: str = "data"
     """Where timm's data sets lie or are downloaded to."""
     classes: int | None = None
@@ -36,6 +45,10 @@ class Recipe:
     """Weights to start from: a file, or a folder that a run wrote."""
     image_size: int | None = None
     """Side of the images in pixels; None is the model's own."""
+    min_size: int = 800
+    """Pixels of an image's shorter side for a detector."""
+    max_size: int = 1333
+    """Pixels of its longer side, at most."""
     seed: int = 0
     """Decides everything that is random."""
 
@@ -54,12 +67,19 @@ class Recipe:
     warmup_learning_rate: float = 1e-6
     min_learning_rate: float = 1e-5
     """The last of the cosine."""
+    decay_epochs: list[int] = field(default_factory=list)
+    """Instead of the cosine, the learning rate falls to a tenth behind each of these epochs."""
     weight_decay: float = 0.05
     """Not on biases, norms and positions."""
     layer_decay: float | None = None
     """Factor of the learning rate from block to block, towards the stem."""
     clip_gradient: float | None = None
     """Largest norm of the gradient."""
+
+    frozen_stages: int = 0
+    """Stages of a detector's backbone that are not trained."""
+    frozen_norm: bool = False
+    """Keep the batch norms of a detector's backbone as they are."""
 
     # Regularisation.
     label_smoothing: float = 0.1
@@ -103,9 +123,30 @@ class Recipe:
         Raises:
             ValueError: names the field, the value and what would be right.
         """
-        for name in ("epochs", "batch", "device_batch", "learning_rate_batch", "repeated_augmentation"):
+        for name in (
+            "epochs",
+            "batch",
+            "device_batch",
+            "learning_rate_batch",
+            "repeated_augmentation",
+            "min_size",
+        ):
             _check(self, name, getattr(self, name) >= 1, "at least 1")
-        for name in ("seed", "warmup_epochs", "workers", "shift", "mixup", "cutmix", "weight_decay", "color_jitter"):
+        _check(self, "max_size", self.max_size >= self.min_size, f"at least min_size={self.min_size}")
+        _check(self, "decay_epochs", self.decay_epochs == sorted(set(self.decay_epochs)), "a rising list")
+        for name, words in (("task", TASKS), ("head", HEADS), ("precision", PRECISIONS)):
+            _check(self, name, getattr(self, name) in words, f"one of {', '.join(words)}")
+        for name in (
+            "frozen_stages",
+            "seed",
+            "warmup_epochs",
+            "workers",
+            "shift",
+            "mixup",
+            "cutmix",
+            "weight_decay",
+            "color_jitter",
+        ):
             _check(self, name, getattr(self, name) >= 0, "at least 0")
         for name in ("learning_rate", "checkpoint_minutes", "crop_scale"):
             _check(self, name, getattr(self, name) > 0, "above 0")
@@ -114,7 +155,6 @@ class Recipe:
             _check(self, name, value is None or 0 <= value <= 1, "between 0 and 1")
         _check(self, "classes", self.classes is None or self.classes >= 2, "at least 2")
         _check(self, "image_size", self.image_size is None or self.image_size >= 1, "at least 1")
-        _check(self, "precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
 
     @property
     def scaled_learning_rate(self) -> float:

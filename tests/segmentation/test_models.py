@@ -1,0 +1,108 @@
+"""Semantic FPN beside its definition, and images of any sizes in one list."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vig_pyg.segmentation import semantic_fpn
+from vig_pyg.segmentation.models import SemanticHead
+
+SIZES = [(64, 64), (70, 90), (64, 55), (100, 64), (128, 97)]
+
+
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    torch.manual_seed(0)
+    return semantic_fpn("pvig_micro", 5, channels=32).eval()
+
+
+def test_the_head_is_that_of_panoptic_fpn():
+    torch.manual_seed(0)
+    head = SemanticHead(24, 12, 7, [4, 8, 16, 32])
+    for parameter in head.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    levels = [torch.randn(2, 24, 64 // 2**level, 96 // 2**level) for level in range(4)]
+
+    def step(x: Tensor, convolution: nn.Module, norm: nn.Module) -> Tensor:
+        return F.relu(F.group_norm(F.conv2d(x, convolution.weight, padding=1), 3, norm.weight, norm.bias))
+
+    total = torch.zeros(2, 12, 64, 96)
+    for level, x in enumerate(levels):
+        modules = [module for module in head.levels[level] if len(list(module.parameters()))]
+        assert len(modules) == 2 * max(1, level)  # Figure 3: one stage for 1/4 and 1/8, then two and three
+        for convolution, norm in zip(modules[::2], modules[1::2], strict=True):
+            x = step(x, convolution, norm)
+            if level:
+                x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        total += x
+    logits = F.conv2d(total, head.classifier.weight, head.classifier.bias)
+    expected = F.interpolate(logits, size=(256, 384), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(head(levels), expected)
+
+
+@torch.no_grad()
+def test_an_image_among_others_gives_what_it_gives_alone(model):
+    images = [torch.rand(3, *size) for size in SIZES]
+    together = model(images)
+    for image, logits in zip(images, together, strict=True):
+        assert logits.shape == (5, *image.shape[1:])
+        assert torch.equal(logits, model([image])[0])
+    # Images that are padded to one size share a batch, in which products may be rounded otherwise.
+    torch.testing.assert_close(model([images[0], images[0][:, :60]])[1], model([images[0][:, :60]])[0])
+
+
+@torch.no_grad()
+def test_a_tensor_gives_what_a_list_gives(model):
+    images = torch.rand(2, 3, 70, 90)
+    torch.testing.assert_close(torch.stack(model(list(images))), model(images))
+
+
+@torch.no_grad()
+def test_padding_is_what_the_mean_image_shows(model):
+    image = torch.rand(3, 70, 90)
+    side = [-extent % model.stride for extent in image.shape[1:]]
+    padded = model.mean.expand(3, 70 + side[0], 90 + side[1]).clone()
+    padded[:, :70, :90] = image
+    torch.testing.assert_close(model([image])[0], model([padded])[0][:, :70, :90])
+
+
+@pytest.mark.parametrize("name", ["pvig_tiny", "resnet18", "swin_tiny_patch4_window7_224"])
+@torch.no_grad()
+def test_any_pyramid_of_timm_is_a_backbone(name):
+    built = semantic_fpn(name, 3, channels=32).eval()
+    assert built.backbone.strides == [4, 8, 16, 32]
+    assert [logits.shape for logits in built([torch.rand(3, 224, 230)])] == [(3, 224, 230)]
+
+
+def test_frozen_stages_and_norms_stay_as_they_are():
+    torch.manual_seed(0)
+    built = semantic_fpn("pvig_micro", 3, channels=32, frozen_stages=1, frozen_norm=True).train()
+    before = {name: value.clone() for name, value in built.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in built.parameters() if p.requires_grad], lr=0.1)
+    built(torch.rand(2, 3, 64, 64)).square().mean().backward()
+    optimizer.step()
+    changed = {name for name, value in built.state_dict().items() if not torch.equal(value, before[name])}
+    assert not any("running" in name or "stem" in name or ".blocks.0." in name for name in changed)
+    assert any(".blocks.4." in name for name in changed) and "head.classifier.weight" in changed
+
+
+def test_a_width_that_gives_no_groups_is_refused():
+    with pytest.raises(ValueError, match="half the channels of the pyramid must be a multiple of 4, got 10"):
+        semantic_fpn("pvig_micro", 3, channels=20)
+
+
+def test_positions_take_no_weight_decay(model):
+    assert model.no_weight_decay() == {name for name, _ in model.named_parameters() if name.endswith("pos_embed")}
+    assert len(model.no_weight_decay()) == 1
+
+
+def test_recomputing_changes_nothing():
+    torch.manual_seed(0)
+    built, images, gradients = semantic_fpn("pvig_micro", 3, channels=32).train(), torch.rand(2, 3, 64, 64), []
+    for enable in (False, True):
+        built.set_grad_checkpointing(enable)
+        built.zero_grad()
+        built(images).square().mean().backward()
+        gradients.append(built.backbone.body.model.pos_embed.grad.clone())
+    torch.testing.assert_close(*gradients)

@@ -1,0 +1,92 @@
+"""What ``vig-pyg eval`` and ``vig-pyg predict`` do with detectors."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from torchvision.io import write_png
+
+from vig_pyg.commands.app import console, progress_bar
+from vig_pyg.detection.coco import load_coco
+from vig_pyg.detection.evaluate import FIGURES, Found, evaluate
+from vig_pyg.detection.predict import coco_results, draw, predict
+from vig_pyg.detection.task import held_out_batches
+from vig_pyg.detection.weights import load_detector
+from vig_pyg.train.predict import find_images
+from vig_pyg.train.run import write_whole
+
+
+def evaluate_detector(weights: Path, data: str, root: str, batch: int, workers: int, out: Path, device: str) -> None:
+    """Print COCO's figures on held-out images, and write them and the AP of every class.
+
+    Raises:
+        ValueError: the data has other classes than the detector.
+    """
+    model, categories = load_detector(weights)
+    images = load_coco(data, root, model.finds_masks)
+    if images.train.categories != categories:
+        raise ValueError(f"{weights} finds {len(categories)} classes, and those of {data} are others")
+    console.print(f"Evaluates {weights} on the {len(images.test):,} held-out images of {images.name}, on {device}.")
+    out.mkdir(parents=True, exist_ok=True)
+    with progress_bar() as bar:
+        task = bar.add_task("images", total=len(images.test), note="")
+        batches = held_out_batches(images, batch, workers)
+        found = evaluate(model.to(device), batches, len(images.classes), device, lambda n: bar.update(task, advance=n))
+    per_class = zip(images.classes, found.per_class, strict=True)
+    write_whole(out / "classes.csv", lambda path: _write_rows(path, [("class", "box_ap"), *per_class]))
+    write_whole(out / "figures.json", lambda path: path.write_text(json.dumps(found.figures, indent=1) + "\n"))
+    console.print(as_table(found))
+    for name in found.broken:
+        console.print(f"does not decode: {name}", markup=False)
+    console.print(f"{found.images:,} images. Written to {out}: figures.json, classes.csv.")
+
+
+def as_table(found: Found) -> Table:
+    """Return COCO's figures for the screen, in percent."""
+    table = Table("figure")
+    kinds = [kind for kind in ("box", "mask") if f"{kind}_ap" in found.figures]
+    for kind in kinds:
+        table.add_column(kind, justify="right")
+    for name in FIGURES:
+        shares = [found.figures[f"{kind}_{name}"] for kind in kinds]
+        table.add_row(name, *("–" if share < 0 else f"{100 * share:.1f}" for share in shares))
+    return table
+
+
+def predict_objects(weights: Path, places: list[str], batch: int, score: float, out: Path, device: str) -> None:
+    """Write what is found in image files in COCO's result format, and a picture of each.
+
+    An image is numbered by its file's name where that is a number, as COCO's are, else by its place among the files.
+    """
+    model, categories = load_detector(weights)
+    names, numbers = list(categories.values()), list(categories)
+    files = find_images(places)
+    console.print(f"Looks for {len(names)} classes of objects in {', '.join(places)} by {weights}, on {device}.")
+    out.mkdir(parents=True, exist_ok=True)
+    results: list[dict[str, Any]] = []
+    pictures = 0
+    with progress_bar() as bar:
+        task = bar.add_task("images", total=None, note="")
+        found = predict(model.to(device), files, batch=batch, device=device)
+        for place, prediction in enumerate(bar.track(found, task_id=task), start=1):
+            path = prediction.path
+            if prediction.error is not None:
+                bar.console.print(f"does not decode: {path} ({prediction.error})", markup=False)
+                continue
+            image_id = int(path.stem) if path.stem.isdecimal() else place
+            results += [{**result, "file_name": path.name} for result in coco_results(prediction, image_id, numbers)]
+            picture = draw(prediction, names, score)
+            write_whole(out / f"{path.stem}.png", lambda file, picture=picture: write_png(picture, str(file)))  # type: ignore[misc]
+            pictures += 1
+    write_whole(out / "detections.json", lambda file: file.write_text(json.dumps(results) + "\n"))
+    console.print(f"{len(results):,} objects. Written to {out}: detections.json, and {pictures:,} pictures.")
+
+
+def _write_rows(path: Path, rows: Iterable[Iterable[Any]]) -> None:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)

@@ -1,0 +1,129 @@
+"""What ``vig-pyg eval`` and ``vig-pyg predict`` do with models that segment."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+from rich.table import Table
+
+from vig_pyg.commands.app import console, progress_bar
+from vig_pyg.segmentation import (
+    ClassMap,
+    Evaluation,
+    draw_map,
+    draw_overlay,
+    evaluate,
+    load_segmentation_data,
+    load_segmenter,
+    palette,
+    segment,
+)
+from vig_pyg.segmentation.data import held_out_batches
+from vig_pyg.train.predict import find_images
+from vig_pyg.train.run import write_whole
+
+SHOWN = 20  # rows of the table on the screen
+
+
+def evaluate_segmenter(
+    weights: Path,
+    data: str,
+    data_root: str,
+    image_size: int | None,
+    batch: int,
+    workers: int,
+    out: Path,
+    device: str,
+) -> None:
+    """Measure intersection over union on held-out images and write it per class."""
+    model, classes, size = load_segmenter(weights)
+    images = load_segmentation_data(data, data_root, len(classes))
+    if len(images.classes) != len(classes):
+        raise ValueError(f"{weights} tells {len(classes)} classes apart, but {images.name} has {len(images.classes)}")
+    console.print(f"Evaluates {weights} on the {len(images.test):,} held-out images of {images.name}, on {device}.")
+    out.mkdir(parents=True, exist_ok=True)
+    batches = held_out_batches(images, batch, workers, image_size or size)
+    with progress_bar() as bar:
+        task = bar.add_task("images", total=len(images.test), note="")
+        found = evaluate(model.to(device), batches, len(classes), device, lambda n: bar.update(task, advance=n))
+    write_tables(found, classes, out)
+    console.print(iou_table(found, classes))
+    for name in found.broken:
+        console.print(f"does not decode: {name}", markup=False)
+    console.print(
+        f"mean IoU {100 * found.miou:.2f} %, {100 * found.pixel_accuracy:.2f} % of the pixels right, of "
+        f"{found.images:,} images{f', {len(found.broken)} not counted' if found.broken else ''}. "
+        f"Written to {out}: classes.csv, confusion.csv."
+    )
+
+
+def iou_table(found: Evaluation, classes: Sequence[str]) -> Table:
+    """Return intersection over union of every class as a table for the screen."""
+    table = Table("class", "IoU, %")
+    for name, share in zip(classes, found.iou.tolist(), strict=True):
+        table.add_row(name, "neither there nor guessed" if share != share else f"{100 * share:.2f}")
+    return table
+
+
+def write_tables(found: Evaluation, classes: Sequence[str], out: Path) -> None:
+    """Write intersection over union per class, and how many pixels of a class were taken for which, as CSV."""
+    pixels, shares = found.confusion.sum(1).tolist(), found.iou.tolist()
+    per_class = [list(row) for row in zip(classes, pixels, shares, strict=True)]
+    write_whole(out / "classes.csv", lambda path: _write_rows(path, [["class", "pixels", "iou"], *per_class]))
+    counts = [[name, *row] for name, row in zip(classes, found.confusion.tolist(), strict=True)]
+    write_whole(out / "confusion.csv", lambda path: _write_rows(path, [["true \\ guessed", *classes], *counts]))
+
+
+def predict_segments(weights: Path, places: Sequence[str], batch: int, out: Path, device: str) -> None:
+    """Write the class map of every image, and the image with the map laid over it, as PNG."""
+    model, classes, size = load_segmenter(weights)
+    files = list(find_images(places))
+    seen: dict[str, Path] = {}
+    for file in files:
+        if (other := seen.setdefault(file.stem, file)) != file:
+            raise ValueError(f"{other} and {file} would both be written to {file.stem}.png: take them one by one")
+    for folder in ("maps", "overlays"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    console.print(f"Segments {', '.join(places)} by {weights}, on {device}.")
+    table = Table("image", "classes")
+    with progress_bar() as bar:
+        task = bar.add_task("images", total=len(files), note="")
+        found = segment(model.to(device), files, image_size=size, batch=batch, device=device)
+        for row, drawn in enumerate(bar.track(found, task_id=task)):
+            _write_pictures(drawn, classes, out)
+            if row < SHOWN:
+                table.add_row(str(drawn.path), _shares(drawn, classes))
+    colours = [["number", "class", "colour"]]
+    for number, (name, colour) in enumerate(zip(classes, palette(len(classes)), strict=True)):
+        colours.append([str(number), name, "#{:02x}{:02x}{:02x}".format(*colour)])
+    write_whole(out / "classes.csv", lambda path: _write_rows(path, colours))
+    console.print(table)
+    console.print(
+        f"{f'… and {len(files) - SHOWN:,} more. ' if len(files) > SHOWN else ''}Written to {out}: class numbers in "
+        "maps, pictures in overlays, and classes.csv with names and colours."
+    )
+
+
+def _write_pictures(found: ClassMap, classes: Sequence[str], out: Path) -> None:
+    if found.image is None or found.classes is None:
+        return
+    pictures = {"maps": draw_map(found.classes), "overlays": draw_overlay(found.image, found.classes, classes)}
+    for folder, picture in pictures.items():
+        write_whole(out / folder / f"{found.path.stem}.png", partial(picture.save, format="png"))
+
+
+def _shares(found: ClassMap, classes: Sequence[str]) -> str:
+    """Return which classes an image shows, the largest first."""
+    if found.classes is None:
+        return f"[red]does not decode:[/] {found.error}"
+    numbers, counts = found.classes.unique(return_counts=True)
+    parts = sorted(zip(counts.tolist(), numbers.tolist(), strict=True), reverse=True)
+    return ", ".join(f"{classes[number]} {100 * count / found.classes.numel():.1f} %" for count, number in parts)
+
+
+def _write_rows(path: Path, rows: Iterable[Sequence]) -> None:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)

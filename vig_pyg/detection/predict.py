@@ -1,0 +1,137 @@
+"""Finding objects in image files: COCO's result format, and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from matplotlib import colormaps
+from matplotlib.font_manager import findfont
+from PIL import Image
+from pycocotools import mask as rle
+from torch import Tensor
+from torchvision.transforms.v2.functional import pil_to_tensor
+from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
+
+from vig_pyg.detection.coco import to_boxes
+from vig_pyg.detection.models import Detector
+
+PICTURE_SIDE = 480  # pixels of a picture's shorter side, at least, so that names can be read
+
+
+class Prediction(NamedTuple):
+    """The objects that were found in a file, and its image ``[3, H, W]`` of bytes; or why it could not be read.
+
+    Objects are ``boxes [N, 4]`` (left, top, right, bottom), ``labels [N]``, ``scores [N]``, the best first, and with
+    Mask R-CNN ``masks [N, H, W]``.
+    """
+
+    path: Path
+    objects: dict[str, Tensor]
+    image: Tensor
+    error: str | None = None
+
+
+@torch.no_grad()
+def predict(
+    model: Detector, files: Iterable[Path], *, batch: int = 8, device: torch.device | str = "cpu"
+) -> Iterator[Prediction]:
+    """Yield what is found in every file, in their order, holding one batch in memory.
+
+    Args:
+        model: A detector, on the device.
+        files: Image files.
+        batch: Images at once.
+        device: Where the model is.
+
+    Raises:
+        ValueError: ``batch`` is below 1.
+    """
+    if batch < 1:
+        raise ValueError(f"batch must be at least 1, got {batch}")
+    model.eval()
+    waiting = iter(files)
+    while chunk := list(islice(waiting, batch)):
+        images = [_read(path) for path in chunk]
+        readable = [image.to(device) / 255 for image in images if isinstance(image, Tensor)]
+        found = iter(model(readable) if readable else [])
+        for path, image in zip(chunk, images, strict=True):
+            if isinstance(image, Tensor):
+                yield Prediction(path, _on_cpu(next(found)), image)
+            else:
+                yield Prediction(path, {}, torch.empty(3, 0, 0), image)
+
+
+def _read(path: Path) -> Tensor | str:
+    """Return an image as bytes, or what is wrong with the file."""
+    try:
+        with Image.open(path) as image:
+            return pil_to_tensor(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return str(error)
+
+
+def _on_cpu(objects: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return detections on the CPU; a pixel belongs to a mask from one half on."""
+    kept = {name: value.cpu() for name, value in objects.items()}
+    return kept | ({"masks": kept["masks"].squeeze(1) >= 0.5} if "masks" in kept else {})
+
+
+def coco_results(prediction: Prediction, image_id: int, categories: list[int]) -> list[dict[str, Any]]:
+    """Return the objects in COCO's result format, which its tools take; masks are run-length encoded.
+
+    Args:
+        prediction: Of an image.
+        image_id: Its number.
+        categories: COCO's number of every class.
+    """
+    objects = prediction.objects
+    if not objects:
+        return []
+    rows = zip(objects["labels"].tolist(), to_boxes(objects["boxes"]).tolist(), objects["scores"].tolist(), strict=True)
+    results: list[dict[str, Any]] = [
+        {"image_id": image_id, "category_id": categories[label], "bbox": box, "score": score}
+        for label, box, score in rows
+    ]
+    for result, mask in zip(results, objects.get("masks", ()), strict=False):
+        encoded = rle.encode(np.asfortranarray(mask.numpy(), dtype=np.uint8))
+        result["segmentation"] = {"size": encoded["size"], "counts": encoded["counts"].decode()}
+    return results
+
+
+def draw(prediction: Prediction, classes: list[str], score: float = 0.5) -> Tensor:
+    """Return a picture ``[3, H, W]`` with the boxes, masks, names and scores of what was found; small images enlarged.
+
+    Args:
+        prediction: Of an image.
+        classes: Names of the classes.
+        score: Only objects of at least this score are drawn.
+    """
+    image, objects = prediction.image, prediction.objects
+    kept = objects["scores"] >= score
+    scale = max(1, -(-PICTURE_SIDE // min(image.shape[1:])))
+    picture = F.interpolate(image[None].float(), scale_factor=scale, mode="bilinear")[0].round().byte()
+    if not kept.any():
+        return picture
+    labels = objects["labels"][kept].tolist()
+    colours = [tuple(int(255 * c) for c in colormaps["tab20"](label % 20)[:3]) for label in labels]
+    if "masks" in objects:
+        masks = F.interpolate(objects["masks"][kept][None].float(), scale_factor=scale)[0].bool()
+        picture = draw_segmentation_masks(picture, masks, alpha=0.5, colors=colours)
+    names = [f" {classes[label]} {100 * s:.0f} " for label, s in zip(labels, objects["scores"][kept], strict=True)]
+    return draw_bounding_boxes(
+        picture,
+        objects["boxes"][kept] * scale,
+        names,
+        colors=colours,
+        width=3,
+        font=findfont("DejaVu Sans"),
+        font_size=16,
+        label_colors="white",
+        label_background_colors=colours,
+    )

@@ -1,0 +1,124 @@
+"""Feature pyramids on any backbone: feature maps of several resolutions, joined by torchvision's layers."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import timm
+from timm.layers import Format
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, FeaturePyramidNetwork
+
+from vig_pyg.models.checkpoint import load_checkpoint
+from vig_pyg.models.vision_gnn import VisionGNN
+
+
+def build_backbone(name: str, init: str | None = None, **options: Any) -> nn.Module:
+    """Return the feature maps of a model that timm knows, ours or another, for images of any size.
+
+    Args:
+        name: Such as ``pvig_small``, ``resnet50`` or ``swin_tiny_patch4_window7_224``.
+        init: A file of classification weights to start from.
+        options: More keywords of the model.
+
+    Raises:
+        ValueError: an option does not fit, or the weights are of another model.
+        FileNotFoundError: there are no such weights.
+    """
+    if name.startswith("swin"):
+        options = {"strict_img_size": False, **options}
+    ours = timm.models.is_model_in_modules(name, ["pyramid_vig", "vig"])
+    if init is not None and not ours:
+        options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": init}}
+    try:
+        body: Any = timm.create_model(name, features_only=True, **options)
+    except TypeError as error:
+        raise ValueError(f"{name} does not take these options: {error}") from None
+    if init is not None and ours:
+        load_checkpoint(body.model, init)
+    return body
+
+
+class FeaturePyramid(nn.Module):
+    """Feature maps ``[B, C, H/s, W/s]`` of rising stride ``s``, made equally wide and enriched from coarse to fine.
+
+    What torchvision's detectors call a backbone (Lin et al., *Feature Pyramid Networks for Object Detection*).
+
+    Args:
+        body: Gives the feature maps, and tells their channels and strides by timm's ``feature_info``.
+        finest: The smallest stride of a map that is used.
+        channels: Width of all levels.
+        extra: Makes further, coarser levels; None makes none.
+        frozen_stages: So many of the body's feature maps, the finest first, stay as they are: all that lies before
+            them takes no gradient and is in evaluation mode.
+        frozen_norm: The same for every batch norm of the body.
+        norm: Makes the normalisation behind the pyramid's convolutions; None for none.
+
+    Raises:
+        ValueError: the body is no pyramid with maps as coarse as that, or has fewer stages.
+    """
+
+    def __init__(
+        self,
+        body: nn.Module,
+        finest: int,
+        channels: int,
+        extra: ExtraFPNBlock | None = None,
+        frozen_stages: int = 0,
+        frozen_norm: bool = False,
+        norm: Callable[[int], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        info: Any = body.feature_info
+        strides = info.reduction()
+        self.used = [index for index, stride in enumerate(strides) if stride >= finest]
+        if not self.used or strides != sorted(set(strides)):
+            raise ValueError(f"a pyramid needs feature maps of rising strides, {finest} at least, got {strides}")
+        if not 0 <= frozen_stages <= len(strides):
+            raise ValueError(f"frozen_stages must be between 0 and {len(strides)}, got {frozen_stages}")
+        self.strides = [strides[index] for index in self.used]
+        self.body, self.out_channels, self.frozen_norm = body, channels, frozen_norm
+        self.channels_last = getattr(body, "output_fmt", Format.NCHW) == Format.NHWC
+        self.fpn = FeaturePyramidNetwork([info.channels()[index] for index in self.used], channels, extra, norm)
+        self.frozen = _names_up_to(body, info.module_name(frozen_stages - 1)) if frozen_stages else set()
+        for module in self._frozen_modules():
+            for parameter in module.parameters(recurse=False):
+                parameter.requires_grad = False
+
+    def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
+        """Return the levels of images ``[B, 3, H, W]`` by name, the finest first."""
+        maps = self.body(images)
+        maps = list(maps.values()) if isinstance(maps, dict) else maps
+        chosen = [maps[index].permute(0, 3, 1, 2) if self.channels_last else maps[index] for index in self.used]
+        return self.fpn(OrderedDict((str(level), map_) for level, map_ in enumerate(chosen)))
+
+    def train(self, mode: bool = True) -> FeaturePyramid:
+        """Set the mode of all but what is frozen."""
+        super().train(mode)
+        for module in self._frozen_modules():
+            module.training = False
+        return self
+
+    def _frozen_modules(self) -> Iterator[nn.Module]:
+        for name, module in self.body.named_modules():
+            if name in self.frozen or (self.frozen_norm and isinstance(module, _BatchNorm)):
+                yield module
+
+    @property
+    def model(self) -> nn.Module:
+        """The model that makes the feature maps."""
+        model = getattr(self.body, "model", self.body)
+        return model if isinstance(model, VisionGNN) else self.body
+
+
+def _names_up_to(body: nn.Module, last: str) -> set[str]:
+    """Return the names of the modules up to the last one inside of a stage, in the order in which they are computed."""
+    names = [name for name, _ in body.named_modules()]
+    flat = last.replace(".", "_")  # timm joins names where it flattens a sequence
+    inside = [
+        i for i, name in enumerate(names) if f"{name}.".removeprefix("model.").startswith((f"{last}.", f"{flat}."))
+    ]
+    return set(names[: inside[-1] + 1])

@@ -1,0 +1,113 @@
+"""Semantic FPN for a recipe, and its weights in a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from vig_pyg.segmentation.data import SegmentationData
+from vig_pyg.segmentation.models import semantic_fpn
+from vig_pyg.train.recipe import Recipe
+from vig_pyg.train.run import Epoch, write_whole
+from vig_pyg.train.weights import CARD, CONFIG, WEIGHTS, check_model_name, weights_file
+
+
+class Segmenter(NamedTuple):
+    """A model with its weights, in evaluation mode, the names of its classes, and the shorter side of its images."""
+
+    model: nn.Module
+    classes: list[str]
+    image_size: int | None
+
+
+def build_segmenter(recipe: Recipe, classes: int) -> nn.Module:
+    """Return Semantic FPN on the model of a recipe, for so many classes.
+
+    Raises:
+        ValueError: timm knows no model of that name (the sentence names the nearest), an option does not fit, or the
+            weights to start from are of another model.
+        FileNotFoundError: there are no weights to start from.
+    """
+    check_model_name(recipe.model)
+    options = _options(recipe)
+    options["backbone_options"]["drop_path_rate"] = 0.1 if recipe.drop_path is None else recipe.drop_path
+    init = None if recipe.init is None else str(weights_file(recipe.init))
+    frozen: dict[str, Any] = {"frozen_stages": recipe.frozen_stages, "frozen_norm": recipe.frozen_norm}
+    try:
+        return semantic_fpn(recipe.model, classes, init=init, **frozen, **options)
+    except TypeError as error:
+        raise ValueError(f"semantic_fpn does not take these options: {error}") from None
+
+
+def _options(recipe: Recipe) -> dict[str, Any]:
+    """Return the keywords of a model that count when it is used."""
+    conv = {} if recipe.conv is None else {"conv": recipe.conv}
+    return {"backbone_options": {**conv, **recipe.model_options}, **recipe.head_options}
+
+
+def save_segmenter(
+    weights: dict[str, Tensor], folder: Path, recipe: Recipe, data: SegmentationData, history: Sequence[Epoch]
+) -> None:
+    """Write a model for :func:`load_segmenter`: weights, configuration and a card.
+
+    Each file appears whole; the weights come last.
+    """
+    folder.mkdir(exist_ok=True)
+    config = {"task": "segment", "backbone": recipe.model, "label_names": data.classes, "options": _options(recipe)}
+    text = json.dumps(config | {"image_size": recipe.image_size}, indent=1) + "\n"
+    write_whole(folder / CONFIG, lambda path: path.write_text(text))
+    write_whole(folder / CARD, lambda path: path.write_text(_card(recipe, data, history)))
+    whole = {name: tensor.contiguous() for name, tensor in weights.items()}
+    write_whole(folder / WEIGHTS, lambda path: save_file(whole, path, metadata={"format": "pt"}))
+
+
+def load_segmenter(weights: str | Path) -> Segmenter:
+    """Return a model that :func:`save_segmenter` or a run wrote.
+
+    Raises:
+        FileNotFoundError: there are no such weights.
+        ValueError: they are not of Semantic FPN, or do not fit their configuration.
+    """
+    file = weights_file(weights)
+    path = file.with_name(CONFIG)
+    config = json.loads(path.read_text()) if path.is_file() else {}
+    if config.get("task") != "segment":
+        raise ValueError(f"{file} holds no model that segments: there must be a {CONFIG} beside it that says which")
+    names = config["label_names"]
+    model = semantic_fpn(config["backbone"], len(names), **config["options"])
+    try:
+        model.load_state_dict(load_file(file))
+    except RuntimeError as error:
+        raise ValueError(f"{file} does not fit its {CONFIG}: {str(error).splitlines()[-1].strip()}") from None
+    return Segmenter(model.eval(), names, config["image_size"])
+
+
+def _card(recipe: Recipe, data: SegmentationData, history: Sequence[Epoch]) -> str:
+    """Return a model card in Markdown, with the header that model hubs read."""
+    conv = f" with the operator `{recipe.conv}`" if recipe.conv else ""
+    last = history[-1].measured
+    return f"""---
+tags: [image-segmentation, vig_pyg, graph-neural-network]
+library_name: vig_pyg
+---
+# Semantic FPN on {recipe.model}, for {data.name}
+
+Semantic FPN on {recipe.model}{conv}, a graph neural network on images, trained on {data.name}
+({len(data.classes)} classes) for {len(history)} of {recipe.epochs} epochs from seed {recipe.seed}.
+Mean intersection over union on the {len(data.test)} held-out images: {100 * last["miou"]:.2f} %, of the pixels
+{100 * last["pixel_accuracy"]:.2f} % right.
+
+```python
+from vig_pyg.segmentation import load_segmenter
+
+model, classes, image_size = load_segmenter("PATH/TO/THIS/FOLDER")
+logits = model([image])  # of each [3, H, W] between 0 and 1: [{len(data.classes)}, H, W]
+```
+
+The recipe, the versions and the command lie in the folder of the run; `vig-pyg train --recipe recipe.yaml` repeats it.
+"""
