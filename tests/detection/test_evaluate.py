@@ -31,6 +31,8 @@ def reference(data: Coco, kind: str) -> list[float]:
     for image_id, objects in zip(data.test.ids, model.known.values(), strict=True):
         prediction = Prediction(Path("x"), {**objects, "masks": objects["masks"][:, 0] >= 0.5}, torch.empty(0))
         results += coco_results(prediction, image_id, list(data.test.categories))
+    if kind == "segm":  # else pycocotools takes an object's area from its box
+        results = [{key: value for key, value in result.items() if key != "bbox"} for result in results]
     with redirect_stdout(StringIO()):
         evaluation = COCOeval(data.test.coco, data.test.coco.loadRes(results), kind)
         evaluation.evaluate(), evaluation.accumulate(), evaluation.summarize()

@@ -66,7 +66,10 @@ def test_a_wrong_override_is_one_sentence(override, sentence):
 
 
 def test_a_missing_recipe_names_those_there_are():
-    with pytest.raises(FileNotFoundError, match="there is no recipe 'diet': take coco_1x, deit, digits, finetune, scenes, scenes_masks or"):
+    with pytest.raises(
+        FileNotFoundError,
+        match="there is no recipe 'diet': take coco_1x, deit, digits, finetune, scenes, scenes_masks or",
+    ):
         read_recipe("diet")
 
 
