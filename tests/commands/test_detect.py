@@ -65,7 +65,7 @@ def test_predict_writes_cocos_results_and_pictures(run, scenes, tmp_path):
         (["--task", "detect", "--data", "nowhere"], "there is no folder 'nowhere'; data may be digits-scenes"),
         (["--task", "detect", "max_size=100"], "max_size must be at least min_size=128, got 100"),
         (["--task", "detect", "decay_epochs=[3,2]"], "decay_epochs must be a rising list"),
-        (["--recipe", "scenes", "--model", "vig_micro", "model_options={}"], "needs feature maps of rising strides"),
+        (["--recipe", "coco_1x", "--model", "vig_micro"], "needs feature maps of rising strides"),
         (["--recipe", "scenes", "head_options.wings=2"], "RetinaNet has no option 'wings'"),
     ],
 )
