@@ -134,4 +134,5 @@ def draw(prediction: Prediction, classes: list[str], score: float = 0.5) -> Tens
         font_size=16,
         label_colors="white",
         label_background_colors=colours,
+        fill_labels=True,
     )
