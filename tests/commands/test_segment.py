@@ -74,3 +74,8 @@ def test_wrong_inputs_get_one_sentence(run, scenes, tmp_path):
         Image.new("RGB", (8, 8)).save(tmp_path / "data" / "images" / part / "one.png")
     status, output = call("eval", run, "--data", tmp_path / "data", "--out", tmp_path / "eval")
     assert status == 2 and "which belongs to" in output
+
+
+def test_what_is_for_classifiers_names_the_task(run, tmp_path):
+    status, output = call("export", run, "--out", tmp_path / "model.onnx")
+    assert status == 2 and "holds no classifier: it was trained for the task 'segment'" in output

@@ -102,6 +102,12 @@ class FeaturePyramid(nn.Module):
             module.training = False
         return self
 
+    def no_weight_decay(self) -> set[str]:
+        """Return the names of parameters that take no weight decay: those that the model names."""
+        names: set[str] = getattr(self.model, "no_weight_decay", set)()
+        prefix = "body" if self.model is self.body else "body.model"
+        return {f"{prefix}.{name}" for name in names}
+
     def _frozen_modules(self) -> Iterator[nn.Module]:
         for name, module in self.body.named_modules():
             if name in self.frozen or (self.frozen_norm and isinstance(module, _BatchNorm)):

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from vig_pyg.detection.coco import Coco
 from vig_pyg.detection.models import HEADS, Detector
 from vig_pyg.train.recipe import Recipe
-from vig_pyg.train.run import Epoch, write_whole
-from vig_pyg.train.weights import CARD, CONFIG, WEIGHTS, check_model_name, weights_file
+from vig_pyg.train.run import Epoch
+from vig_pyg.train.weights import CONFIG, check_model_name, weights_file, write_weights
 
 
 def build_detector(recipe: Recipe, classes: int) -> Detector:
@@ -46,8 +46,7 @@ def _options(recipe: Recipe) -> dict[str, Any]:
 def save_detector(
     weights: dict[str, Tensor], folder: Path, recipe: Recipe, data: Coco, history: Sequence[Epoch]
 ) -> None:
-    """Write a detector for :func:`load_detector`. Each file appears whole; the weights come last."""
-    folder.mkdir(exist_ok=True)
+    """Write a detector for :func:`load_detector`: weights, configuration and a card."""
     config = {
         "task": "detect",
         "head": recipe.head,
@@ -56,10 +55,7 @@ def save_detector(
         "categories": [{"id": number, "name": name} for number, name in data.train.categories.items()],
     }
     text = json.dumps(config, indent=1) + "\n"
-    write_whole(folder / CONFIG, lambda path: path.write_text(text))
-    write_whole(folder / CARD, lambda path: path.write_text(_card(recipe, data, history)))
-    whole = {name: tensor.contiguous() for name, tensor in weights.items()}
-    write_whole(folder / WEIGHTS, lambda path: save_file(whole, path, metadata={"format": "pt"}))
+    write_weights(folder, weights, lambda path: path.write_text(text), _card(recipe, data, history))
 
 
 def load_detector(weights: str | Path) -> tuple[Detector, dict[int, str]]:

@@ -107,10 +107,7 @@ class SemanticFPN(nn.Module):
 
     def no_weight_decay(self) -> set[str]:
         """Return the names of parameters that take no weight decay: those of the backbone's model."""
-        model = self.backbone.model
-        names: set[str] = getattr(model, "no_weight_decay", set)()
-        prefix = next(name for name, module in self.named_modules() if module is model)
-        return {f"{prefix}.{name}" for name in names}
+        return {f"backbone.{name}" for name in self.backbone.no_weight_decay()}
 
 
 class SemanticHead(nn.Module):

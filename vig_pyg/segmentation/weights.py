@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vig_pyg.segmentation.data import SegmentationData
 from vig_pyg.segmentation.models import semantic_fpn
 from vig_pyg.train.recipe import Recipe
-from vig_pyg.train.run import Epoch, write_whole
-from vig_pyg.train.weights import CARD, CONFIG, WEIGHTS, check_model_name, weights_file
+from vig_pyg.train.run import Epoch
+from vig_pyg.train.weights import CONFIG, check_model_name, weights_file, write_weights
 
 
 class Segmenter(NamedTuple):
@@ -53,17 +53,10 @@ def _options(recipe: Recipe) -> dict[str, Any]:
 def save_segmenter(
     weights: dict[str, Tensor], folder: Path, recipe: Recipe, data: SegmentationData, history: Sequence[Epoch]
 ) -> None:
-    """Write a model for :func:`load_segmenter`: weights, configuration and a card.
-
-    Each file appears whole; the weights come last.
-    """
-    folder.mkdir(exist_ok=True)
+    """Write a model for :func:`load_segmenter`: weights, configuration and a card."""
     config = {"task": "segment", "backbone": recipe.model, "label_names": data.classes, "options": _options(recipe)}
     text = json.dumps(config | {"image_size": recipe.image_size}, indent=1) + "\n"
-    write_whole(folder / CONFIG, lambda path: path.write_text(text))
-    write_whole(folder / CARD, lambda path: path.write_text(_card(recipe, data, history)))
-    whole = {name: tensor.contiguous() for name, tensor in weights.items()}
-    write_whole(folder / WEIGHTS, lambda path: save_file(whole, path, metadata={"format": "pt"}))
+    write_weights(folder, weights, lambda path: path.write_text(text), _card(recipe, data, history))
 
 
 def load_segmenter(weights: str | Path) -> Segmenter:

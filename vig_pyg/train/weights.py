@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -91,11 +91,14 @@ def load_model(weights: str | Path, model: str | None = None) -> tuple[nn.Module
     """
     file = weights_file(weights)
     if (file.parent / CONFIG).is_file():
-        known_as = json.loads((file.parent / CONFIG).read_text())["architecture"]
+        config = json.loads((file.parent / CONFIG).read_text())
+        known_as = config.get("architecture")
+        if known_as is None:
+            raise ValueError(f"{file} holds no classifier: it was trained for the task {config.get('task')!r}")
         if model not in (None, known_as):
             raise ValueError(f"{file} holds weights of {known_as}, not of {model}: leave out --model")
         built = timm.create_model(f"local-dir:{file.parent}", pretrained=True)
-        names = json.loads((file.parent / CONFIG).read_text()).get("label_names")
+        names = config.get("label_names")
     elif model is None:
         raise ValueError(f"{file} does not say which model it is of: add --model")
     else:
@@ -115,18 +118,22 @@ def save_weights(
     data: Data,
     history: Sequence[Epoch],
 ) -> None:
-    """Write a model for ``timm.create_model("local-dir:…")``: weights, configuration and a card.
-
-    Each file appears whole; the weights come last.
-    """
-    folder.mkdir(exist_ok=True)
+    """Write a model for ``timm.create_model("local-dir:…")``: weights, configuration and a card."""
     model_config = {"label_names": data.classes}
     prepared = data_config(model, recipe.image_size)
-    write_whole(
-        folder / CONFIG,
+    write_weights(
+        folder,
+        weights,
         lambda path: save_config_for_hf(model, str(path), model_config=model_config, data_config=prepared),
+        model_card(recipe, data, history),
     )
-    write_whole(folder / CARD, lambda path: path.write_text(model_card(recipe, data, history)))
+
+
+def write_weights(folder: Path, weights: dict[str, Tensor], write_config: Callable[[Path], object], card: str) -> None:
+    """Write a configuration, a card and, last, the weights in safetensors, each file whole."""
+    folder.mkdir(exist_ok=True)
+    write_whole(folder / CONFIG, write_config)
+    write_whole(folder / CARD, lambda path: path.write_text(card))
     whole = {name: tensor.contiguous() for name, tensor in weights.items()}
     write_whole(folder / WEIGHTS, lambda path: save_file(whole, path, metadata={"format": "pt"}))
 
