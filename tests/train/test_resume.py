@@ -105,7 +105,7 @@ def test_a_full_disk_leaves_the_last_good_state(uninterrupted, tmp_path):
     assert weights(out) == weights(uninterrupted)
 
 
-TWO = ["-m", "torch.distributed.run", "--nproc-per-node=2"]
+TWO = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 
 
 def test_two_processes_learn_as_one(uninterrupted, tmp_path):
