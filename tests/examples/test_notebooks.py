@@ -1,5 +1,6 @@
 """The notebooks run from top to bottom, and are committed as they ran."""
 
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -34,4 +35,4 @@ def test_a_notebook_is_committed_as_it_ran(path):
     kinds = [output.output_type for output in outputs(notebook)]
     assert "error" not in kinds and not [o for o in outputs(notebook) if o.get("name") == "stderr"]
     assert sum("image/png" in output.get("data", {}) for output in outputs(notebook)) >= 2
-    assert str(Path.home()) not in path.read_text() and "/tmp/" not in path.read_text()
+    assert str(Path.home()) not in path.read_text() and f"{tempfile.gettempdir()}/" not in path.read_text()

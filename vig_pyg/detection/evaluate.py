@@ -74,7 +74,7 @@ def evaluate(
     for batch in batches:
         broken += batch.broken
         found = model([image.to(device) for image in batch.images]) if batch.images else []
-        metric.update([_on_cpu(objects) for objects in found], [_plain(target) for target in batch.targets])
+        metric.update([on_cpu(objects) for objects in found], [_plain(target) for target in batch.targets])
         on_batch(len(batch.images) + len(batch.broken))
     _gather(metric)
     images = len(metric.groundtruth_labels)
@@ -97,12 +97,10 @@ def evaluate(
     return Found(figures, [by_class.get(label, -1.0) for label in range(num_classes)], images, broken)
 
 
-def _on_cpu(objects: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return detections for the metric; a pixel belongs to a mask from one half on."""
-    on_cpu = {
-        name: value.float().cpu() if value.is_floating_point() else value.cpu() for name, value in objects.items()
-    }
-    return on_cpu | ({"masks": on_cpu["masks"].squeeze(1) >= 0.5} if "masks" in on_cpu else {})
+def on_cpu(objects: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return detections on the CPU in float32; a pixel belongs to a mask from one half on."""
+    kept = {name: value.float().cpu() if value.is_floating_point() else value.cpu() for name, value in objects.items()}
+    return kept | ({"masks": kept["masks"].squeeze(1) >= 0.5} if "masks" in kept else {})
 
 
 def _plain(target: dict[str, Any]) -> dict[str, Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +18,9 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
 from vig_pyg.detection.coco import to_boxes
+from vig_pyg.detection.evaluate import on_cpu
 from vig_pyg.detection.models import Detector
+from vig_pyg.train.predict import read_batches
 
 PICTURE_SIDE = 480  # pixels of a picture's shorter side, at least, so that names can be read
 
@@ -52,34 +53,20 @@ def predict(
     Raises:
         ValueError: ``batch`` is below 1.
     """
-    if batch < 1:
-        raise ValueError(f"batch must be at least 1, got {batch}")
     model.eval()
-    waiting = iter(files)
-    while chunk := list(islice(waiting, batch)):
-        images = [_read(path) for path in chunk]
-        readable = [image.to(device) / 255 for image in images if isinstance(image, Tensor)]
+    for chunk in read_batches(files, batch, _read):
+        readable = [image.to(device) / 255 for _, image in chunk if isinstance(image, Tensor)]
         found = iter(model(readable) if readable else [])
-        for path, image in zip(chunk, images, strict=True):
+        for path, image in chunk:
             if isinstance(image, Tensor):
-                yield Prediction(path, _on_cpu(next(found)), image)
+                yield Prediction(path, on_cpu(next(found)), image)
             else:
                 yield Prediction(path, {}, torch.empty(3, 0, 0), image)
 
 
-def _read(path: Path) -> Tensor | str:
-    """Return an image as bytes, or what is wrong with the file."""
-    try:
-        with Image.open(path) as image:
-            return pil_to_tensor(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return str(error)
-
-
-def _on_cpu(objects: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return detections on the CPU; a pixel belongs to a mask from one half on."""
-    kept = {name: value.cpu() for name, value in objects.items()}
-    return kept | ({"masks": kept["masks"].squeeze(1) >= 0.5} if "masks" in kept else {})
+def _read(path: Path) -> Tensor:
+    with Image.open(path) as image:
+        return pil_to_tensor(image.convert("RGB"))
 
 
 def coco_results(prediction: Prediction, image_id: int, categories: list[int]) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from torchvision.utils import draw_segmentation_masks
 
 from vig_pyg.segmentation.data import BACKGROUND, ResizeImage, read_image
 from vig_pyg.segmentation.evaluate import guess_classes
+from vig_pyg.train.predict import read_batches
 
 
 class ClassMap(NamedTuple):
@@ -47,16 +47,13 @@ def segment(
     Raises:
         ValueError: ``batch`` is below 1.
     """
-    if batch < 1:
-        raise ValueError(f"batch must be at least 1, got {batch}")
     model.eval()
-    resize, waiting = ResizeImage(image_size), iter(files)
-    while chunk := list(islice(waiting, batch)):
-        images = [_read(path) for path in chunk]
-        readable = [image for image in images if not isinstance(image, str)]
+    resize = ResizeImage(image_size)
+    for chunk in read_batches(files, batch, read_image):
+        readable = [image for _, image in chunk if not isinstance(image, str)]
         sizes = [image.shape[1:] for image in readable]
         guesses = iter(guess_classes(model, [resize(image) for image in readable], sizes, device))
-        for path, image in zip(chunk, images, strict=True):
+        for path, image in chunk:
             if isinstance(image, str):
                 yield ClassMap(path, None, None, image)
             else:
@@ -87,11 +84,3 @@ def draw_overlay(image: Tensor, classes: Tensor, names: Sequence[str], alpha: fl
         masks = torch.stack([classes == number for number in shown])
         image = draw_segmentation_masks(image, masks, alpha, [colours[number] for number in shown])
     return Image.fromarray(image.permute(1, 2, 0).numpy())
-
-
-def _read(path: Path) -> Tensor | str:
-    """Return an image, or what is wrong with the file."""
-    try:
-        return read_image(path)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return str(error)

@@ -41,6 +41,28 @@ def find_images(places: Iterable[str | Path]) -> Iterator[Path]:
             raise FileNotFoundError(f"{str(place)!r} names no image: give files, folders or a pattern such as '*.jpg'")
 
 
+def read_batches(
+    files: Iterable[Path], batch: int, read: Callable[[Path], Tensor]
+) -> Iterator[list[tuple[Path, Tensor | str]]]:
+    """Yield so many files at a time, each with its image, or with what is wrong with it.
+
+    Raises:
+        ValueError: ``batch`` is below 1.
+    """
+    if batch < 1:
+        raise ValueError(f"batch must be at least 1, got {batch}")
+    waiting = iter(files)
+    while chunk := list(islice(waiting, batch)):
+        yield [(path, _image_or_reason(path, read)) for path in chunk]
+
+
+def _image_or_reason(path: Path, read: Callable[[Path], Tensor]) -> Tensor | str:
+    try:
+        return read(path)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return str(error)
+
+
 @torch.no_grad()
 def predict(
     model: nn.Module,
@@ -70,26 +92,20 @@ def predict(
         raise ValueError(f"top and batch must be at least 1, got {top} and {batch}")
     model.eval()
     mode = image_mode(model)
-    waiting = iter(files)
-    while chunk := list(islice(waiting, batch)):
-        images = [_read(path, transform, mode) for path in chunk]
-        readable = [image for image in images if isinstance(image, Tensor)]
+
+    def read(path: Path) -> Tensor:
+        with Image.open(path) as image:
+            return transform(image.convert(mode))
+
+    for chunk in read_batches(files, batch, read):
+        readable = [image for _, image in chunk if isinstance(image, Tensor)]
         best: Iterator[Any] = iter(())
         if readable:
             shares = model(torch.stack(readable).to(device)).float().softmax(1).topk(min(top, len(classes)))
             best = zip(shares.indices.tolist(), shares.values.tolist(), strict=True)
-        for path, image in zip(chunk, images, strict=True):
+        for path, image in chunk:
             if isinstance(image, Tensor):
                 indices, values = next(best)
                 yield Prediction(path, [(classes[i], share) for i, share in zip(indices, values, strict=True)])
             else:
                 yield Prediction(path, [], image)
-
-
-def _read(path: Path, transform: Callable[[Any], Tensor], mode: str) -> Tensor | str:
-    """Return an image as the model's input, or what is wrong with the file."""
-    try:
-        with Image.open(path) as image:
-            return transform(image.convert(mode))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return str(error)
