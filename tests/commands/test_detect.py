@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.commands.test_commands import call
+from vig_pyg.detection import load_detector
 from vig_pyg.detection.scenes import write_scenes
 
 TINY = ["epochs=1", "batch=4", "device_batch=2", "head_options.channels=16", "model_options.channels=[8,16,32]"]
@@ -40,6 +41,15 @@ def test_eval_prints_cocos_figures(run, scenes, tmp_path):
     rows = next(csv.DictReader((run / "metrics.csv").open()))
     assert all(float(rows[name]) == pytest.approx(value) for name, value in figures.items())
     assert len(list(csv.reader((tmp_path / "eval" / "classes.csv").open()))) == 11
+
+
+def test_eval_at_another_size(run, scenes, tmp_path):
+    words = ["--data", scenes, "--out", tmp_path / "eval", "--workers", 0, "--device", "cpu"]
+    status, output = call("eval", run, *words, "--image-size", 64)
+    assert status == 0 and "3 images" in output, output
+    transform = load_detector(run, 64)[0].transform
+    assert transform.min_size == (64,) and transform.max_size == 80
+    assert load_detector(run)[0].transform.max_size == 160
 
 
 def test_predict_writes_cocos_results_and_pictures(run, scenes, tmp_path):

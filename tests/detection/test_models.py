@@ -5,6 +5,7 @@ import timm
 import torch
 from timm.models._features import FeatureInfo
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models import resnet50
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.detection import MaskRCNN, RetinaNet
@@ -13,7 +14,9 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP
 
 from tests.models.published import published_state
 from vig_pyg.detection import mask_rcnn, retinanet
+from vig_pyg.detection.weights import build_detector
 from vig_pyg.study.cost import count_parameters
+from vig_pyg.train.recipe import read_recipe
 
 HEADS = [retinanet, mask_rcnn]
 SMALL = {"channels": 16, "min_size": 64, "max_size": 96, "backbone_options": {"stride": 4, "drop_path_rate": 0.0}}
@@ -131,6 +134,34 @@ def test_other_backbones_are_one_word(backbone):
     model = small(retinanet, backbone, backbone_options={}, score_thresh=0.0).eval()
     found = model([torch.rand(3, 70, 90), torch.rand(3, 64, 64)])
     assert [len(objects["boxes"]) for objects in found] == [100, 100]
+
+
+class Largest(TorchDispatchMode):
+    """Keeps the number of entries of the largest tensor that anything returns."""
+
+    entries = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        tensors = [leaf for leaf in torch.utils._pytree.tree_leaves(out) if isinstance(leaf, torch.Tensor)]
+        self.entries = max(self.entries, *(tensor.numel() for tensor in tensors), 0)
+        return out
+
+
+def test_nothing_of_size_nodes_by_nodes_is_held_at_800_by_1333():
+    pyramid = retinanet(
+        "pvig_tiny", 80, backbone_options={"channels": [16, 16, 16, 16], "depths": [1, 1, 1, 1]}
+    ).backbone
+    nodes, sources = 200 * 336, 50 * 84  # of the first stage; images are padded to a multiple of 32
+    with Largest() as largest:
+        sum(level.sum() for level in pyramid(torch.rand(1, 3, 800, 1344)).values()).backward()
+    assert 1e6 < largest.entries < nodes * sources / 50
+
+
+def test_another_backbone_is_one_word_of_a_recipe():
+    for name in ("scenes", "scenes_masks", "coco_1x"):
+        model = build_detector(read_recipe(name, ["model=resnet18"]), 10)
+        assert model.backbone.out_channels == (256 if name == "coco_1x" else 64)
 
 
 def test_learning_without_an_object_and_with_checkpoints():

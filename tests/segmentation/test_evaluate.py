@@ -1,5 +1,7 @@
 """Intersection over union beside its definition."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -64,3 +66,22 @@ def test_images_that_do_not_decode_are_named_and_not_counted():
 def test_no_image_at_all_is_refused():
     with pytest.raises(ValueError, match="no image to evaluate on"):
         evaluate(Answers(2), [Batch([], [], [])], 2)
+
+
+def _evaluate_a_part(rank: int, folder: Path) -> None:
+    torch.distributed.init_process_group("gloo", f"file://{folder}/meeting", rank=rank, world_size=2)
+    torch.manual_seed(0)
+    guesses, masks = maps(7, 3), maps(7, 3)
+    found = evaluate(Answers(3), batches(guesses[rank::2], masks[rank::2], 2), 3)
+    torch.save((found.confusion, found.images, found.broken), folder / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_sum_over_the_images_of_both(tmp_path):
+    torch.multiprocessing.spawn(_evaluate_a_part, (tmp_path,), nprocs=2)
+    torch.manual_seed(0)
+    guesses, masks = maps(7, 3), maps(7, 3)
+    alone = evaluate(Answers(3), batches(guesses, masks, 2), 3)
+    for rank in range(2):
+        confusion, images, _ = torch.load(tmp_path / f"{rank}.pt")
+        assert torch.equal(confusion, alone.confusion) and images == alone.images == 7

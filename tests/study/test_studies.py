@@ -1,5 +1,7 @@
 """The studies against the paper's tables, and the cells that they share."""
 
+from dataclasses import replace
+
 import pytest
 
 from vig_pyg.study.cells import load_recipe_data
@@ -36,6 +38,18 @@ def test_widths_bring_the_cost_near(digits) -> None:
         assert (
             abs(line.tried[width] - target) == min(abs(macs - target) for macs in line.tried.values()) < 0.07 * target
         )
+
+
+def test_rising_neighbours_rise(digits) -> None:
+    recipe, data = digits
+    cells = {line.row.label: line.cells[0] for line in plan(ABLATIONS["neighbours"], *_arguments(digits))}
+    built = [block.grapher.graph.k for block in cells["K = 9 to 18"].build(data).blocks]
+    assert built == [9, 12, 15, 18]
+    full = replace(recipe, model="vig_tiny", image_size=96)
+    data = load_recipe_data(full)
+    plans = [plan(ABLATIONS[name], full, ["max_relative"], 1, data) for name in ("neighbours", "heads")]
+    rising, own = plans[0][-1].cells[0], plans[1][2].cells[0]
+    assert rising.key == own.key  # the paper's model has them
 
 
 def test_with_several_operators_every_row_is_repeated_and_the_papers_figures_stay_with_its_own(digits) -> None:

@@ -65,6 +65,13 @@ def test_a_wrong_override_is_one_sentence(override, sentence):
     assert sentence in str(error.value) and "\n" not in str(error.value)
 
 
+def test_options_of_a_model_are_left_out_for_another(tmp_path):
+    own = read_recipe("scenes").model_options
+    assert own["stride"] == 4 and read_recipe("scenes", ["model=pvig_micro", "epochs=2"]).model_options == own
+    assert read_recipe("scenes", ["model=resnet50"]).model_options == {}
+    assert read_recipe("scenes", ["model=pvig_tiny", "model_options.k=6"]).model_options == {"k": 6}
+
+
 def test_a_missing_recipe_names_those_there_are():
     with pytest.raises(
         FileNotFoundError,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +16,25 @@ from vig_pyg.detection.predict import coco_results, draw, predict
 from vig_pyg.detection.task import held_out_batches
 from vig_pyg.detection.weights import load_detector
 from vig_pyg.train.predict import find_images
-from vig_pyg.train.run import write_whole
+from vig_pyg.train.run import write_csv, write_whole
 
 
-def evaluate_detector(weights: Path, data: str, root: str, batch: int, workers: int, out: Path, device: str) -> None:
+def evaluate_detector(
+    weights: Path,
+    data: str,
+    root: str,
+    image_size: int | None,
+    batch: int,
+    workers: int,
+    out: Path,
+    device: str,
+) -> None:
     """Print COCO's figures on held-out images, and write them and the AP of every class.
 
     Raises:
         ValueError: the data has other classes than the detector.
     """
-    model, categories = load_detector(weights)
+    model, categories = load_detector(weights, image_size)
     images = load_coco(data, root, model.finds_masks)
     if images.train.categories != categories:
         raise ValueError(f"{weights} finds {len(categories)} classes, and those of {data} are others")
@@ -38,7 +45,7 @@ def evaluate_detector(weights: Path, data: str, root: str, batch: int, workers: 
         batches = held_out_batches(images, batch, workers)
         found = evaluate(model.to(device), batches, len(images.classes), device, lambda n: bar.update(task, advance=n))
     per_class = zip(images.classes, found.per_class, strict=True)
-    write_whole(out / "classes.csv", lambda path: _write_rows(path, [("class", "box_ap"), *per_class]))
+    write_csv(out / "classes.csv", [("class", "box_ap"), *per_class])
     write_whole(out / "figures.json", lambda path: path.write_text(json.dumps(found.figures, indent=1) + "\n"))
     console.print(as_table(found))
     for name in found.broken:
@@ -85,8 +92,3 @@ def predict_objects(weights: Path, places: list[str], batch: int, score: float, 
             pictures += 1
     write_whole(out / "detections.json", lambda file: file.write_text(json.dumps(results) + "\n"))
     console.print(f"{len(results):,} objects. Written to {out}: detections.json, and {pictures:,} pictures.")
-
-
-def _write_rows(path: Path, rows: Iterable[Iterable[Any]]) -> None:
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows(rows)

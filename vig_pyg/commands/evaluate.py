@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +11,10 @@ from vig_pyg.commands.app import app, check_device, console, default_device, pla
 from vig_pyg.commands.detect import evaluate_detector
 from vig_pyg.commands.segment import evaluate_segmenter
 from vig_pyg.commands.tasks import task_of
+from vig_pyg.detection.scenes import SCENES
 from vig_pyg.train.data import held_out_batches, load_data
 from vig_pyg.train.evaluate import Evaluation, evaluate
-from vig_pyg.train.run import write_whole
+from vig_pyg.train.run import write_csv, write_whole
 from vig_pyg.train.weights import load_model
 
 
@@ -25,7 +25,7 @@ def evaluate_(
     data_root: Annotated[str, typer.Option(help="Where timm's data sets lie.")] = "data",
     model: Annotated[str | None, typer.Option(help="The model, where the weights do not say it.")] = None,
     image_size: Annotated[
-        int | None, typer.Option(min=1, help="Side of the images. (default: that of the weights)")
+        int | None, typer.Option(min=1, help="Side of the images, the shorter one. (default: that of the weights)")
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 64,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load images.")] = 2,
@@ -43,10 +43,10 @@ def evaluate_(
         check_device(device)
         task = task_of(weights)
         if task == "detect":
-            evaluate_detector(weights, data or "digits-scenes", data_root, batch, workers, out, device)
+            evaluate_detector(weights, data or SCENES, data_root, image_size, batch, workers, out, device)
             return
         if task == "segment":
-            evaluate_segmenter(weights, data or "digits-scenes", data_root, image_size, batch, workers, out, device)
+            evaluate_segmenter(weights, data or SCENES, data_root, image_size, batch, workers, out, device)
             return
         data = data or "digits"
         built, _ = load_model(weights, model)
@@ -73,15 +73,10 @@ def evaluate_(
 
 def write_tables(found: Evaluation, classes: list[str], out: Path) -> None:
     """Write accuracy per class and the confusion matrix, as CSV and as a picture."""
-
-    def write(path: Path, rows: list[list]) -> None:
-        with path.open("w", newline="") as file:
-            csv.writer(file).writerows(rows)
-
     per_class = zip(classes, found.confusion.sum(1).tolist(), found.per_class.tolist(), strict=True)
-    write_whole(out / "classes.csv", lambda p: write(p, [["class", "images", "accuracy"], *map(list, per_class)]))
-    counts = [[name, *row] for name, row in zip(classes, found.confusion.tolist(), strict=True)]
-    write_whole(out / "confusion.csv", lambda p: write(p, [["true \\ guessed", *classes], *counts]))
+    write_csv(out / "classes.csv", [("class", "images", "accuracy"), *per_class])
+    counts = ((name, *row) for name, row in zip(classes, found.confusion.tolist(), strict=True))
+    write_csv(out / "confusion.csv", [("true \\ guessed", *classes), *counts])
     write_whole(out / "confusion.png", lambda p: draw_confusion(p, found, classes))
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from vig_pyg.segmentation import (
 )
 from vig_pyg.segmentation.data import held_out_batches
 from vig_pyg.train.predict import find_images
-from vig_pyg.train.run import write_whole
+from vig_pyg.train.run import write_csv, write_whole
 
 SHOWN = 20  # rows of the table on the screen
 
@@ -71,10 +70,9 @@ def iou_table(found: Evaluation, classes: Sequence[str]) -> Table:
 def write_tables(found: Evaluation, classes: Sequence[str], out: Path) -> None:
     """Write intersection over union per class, and how many pixels of a class were taken for which, as CSV."""
     pixels, shares = found.confusion.sum(1).tolist(), found.iou.tolist()
-    per_class = [list(row) for row in zip(classes, pixels, shares, strict=True)]
-    write_whole(out / "classes.csv", lambda path: _write_rows(path, [["class", "pixels", "iou"], *per_class]))
-    counts = [[name, *row] for name, row in zip(classes, found.confusion.tolist(), strict=True)]
-    write_whole(out / "confusion.csv", lambda path: _write_rows(path, [["true \\ guessed", *classes], *counts]))
+    write_csv(out / "classes.csv", [("class", "pixels", "iou"), *zip(classes, pixels, shares, strict=True)])
+    counts = ((name, *row) for name, row in zip(classes, found.confusion.tolist(), strict=True))
+    write_csv(out / "confusion.csv", [("true \\ guessed", *classes), *counts])
 
 
 def predict_segments(weights: Path, places: Sequence[str], batch: int, out: Path, device: str) -> None:
@@ -99,7 +97,7 @@ def predict_segments(weights: Path, places: Sequence[str], batch: int, out: Path
     colours = [["number", "class", "colour"]]
     for number, (name, colour) in enumerate(zip(classes, palette(len(classes)), strict=True)):
         colours.append([str(number), name, "#{:02x}{:02x}{:02x}".format(*colour)])
-    write_whole(out / "classes.csv", lambda path: _write_rows(path, colours))
+    write_csv(out / "classes.csv", colours)
     console.print(table)
     console.print(
         f"{f'… and {len(files) - SHOWN:,} more. ' if len(files) > SHOWN else ''}Written to {out}: class numbers in "
@@ -122,8 +120,3 @@ def _shares(found: ClassMap, classes: Sequence[str]) -> str:
     numbers, counts = found.classes.unique(return_counts=True)
     parts = sorted(zip(counts.tolist(), numbers.tolist(), strict=True), reverse=True)
     return ", ".join(f"{classes[number]} {100 * count / found.classes.numel():.1f} %" for count, number in parts)
-
-
-def _write_rows(path: Path, rows: Iterable[Sequence]) -> None:
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows(rows)

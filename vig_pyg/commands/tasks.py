@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from vig_pyg.detection.coco import Coco, load_coco
+from vig_pyg.detection.scenes import SCENES
 from vig_pyg.detection.task import Detection
 from vig_pyg.detection.weights import build_detector
 from vig_pyg.segmentation import Segmentation, SegmentationData, build_segmenter, load_segmentation_data
@@ -49,7 +50,7 @@ def _detector(recipe: Recipe, data: Coco) -> nn.Module:
 
 
 def _detection_recipe(options: dict[str, Any]) -> str:
-    if options["data"] not in (None, "digits-scenes"):
+    if options["data"] not in (None, SCENES):
         return "coco_1x"
     return "scenes_masks" if options["head"] == "mask_rcnn" else "scenes"
 
@@ -63,7 +64,7 @@ def _segmenter(recipe: Recipe, data: SegmentationData) -> nn.Module:
 
 
 def _segmentation_recipe(options: dict[str, Any]) -> str:
-    return "scenes_segment" if options["data"] in (None, "digits-scenes") else "segment"
+    return "scenes_segment" if options["data"] in (None, SCENES) else "segment"
 
 
 KINDS = {

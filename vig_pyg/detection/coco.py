@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision.datasets import CocoDetection
 from torchvision.tv_tensors import BoundingBoxes, Image, Mask
 
-from vig_pyg.detection.scenes import write_scenes
+from vig_pyg.detection.scenes import SCENES, write_scenes
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ def load_coco(name: str, root: str = "data", masks: bool = True) -> Coco:
         FileNotFoundError: there is no such folder, or it lacks annotations or images.
         ValueError: the annotations are wrong, see :class:`CocoImages`, or the two parts have other classes.
     """
-    folder = write_scenes(Path(root) / name) if name == "digits-scenes" else Path(name)
+    folder = write_scenes(Path(root) / name) if name == SCENES else Path(name)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {name!r}; data may be digits-scenes or a folder in COCO's layout")
     train, test = (_part(folder, part, masks) for part in ("train", "val"))

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from vig_pyg.train.digits import load_digits
 
+SCENES = "digits-scenes"
 SIDES = (128, 144, 160)  # of a scene, in pixels; height and width are drawn apart
 DIGITS = (2, 5)  # pasted onto a scene
 DIGIT_SIDES = (24, 64)  # of the square that holds a digit, in pixels
@@ -99,7 +100,7 @@ def _write_part(folder: Path, name: str, count: int, random: np.random.Generator
     digits, labels = _digits(name == "train")
     photographs = _photographs(name == "train")
     content: dict[str, Any] = {
-        "info": {"description": "digits-scenes", **info},
+        "info": {"description": SCENES, **info},
         "categories": [{"id": digit + 1, "name": str(digit), "supercategory": "digit"} for digit in range(10)],
         "images": [],
         "annotations": [],

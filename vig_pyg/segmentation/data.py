@@ -15,13 +15,13 @@ from torch.utils.data import DataLoader
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
-from vig_pyg.detection.scenes import write_scenes
+from vig_pyg.detection.scenes import SCENES, write_scenes
 from vig_pyg.train.data import Decoded, as_it_is, every_fifth, sampled_loaders
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.sampler import Draw, OnceSampler
 
 IGNORED = 255  # the class number of pixels that count for nothing
-SCENES, BACKGROUND = "digits-scenes", "background"
+BACKGROUND = "background"
 CLASS_NAMES = "classes.txt"
 VOC_CLASSES = (
     f"{BACKGROUND} aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "

@@ -71,7 +71,7 @@ def evaluate(
             for guess, mask in zip(guess_classes(model, batch.images, sizes, device), batch.masks, strict=True):
                 confusion.update(guess.unsqueeze(0), mask.unsqueeze(0).to(device))
         images += len(batch.images)
-        on_batch(len(batch.images))
+        on_batch(len(batch.images) + len(batch.broken))
     if torch.distributed.is_initialized():
         torch.distributed.all_reduce(images)
     if int(images) == 0:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from vig_pyg.detection.backbone import build_on_backbone, head_options, read_config, with_weights
 from vig_pyg.segmentation.data import SegmentationData
 from vig_pyg.segmentation.models import semantic_fpn
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.run import Epoch
-from vig_pyg.train.weights import CONFIG, check_model_name, weights_file, write_weights
+from vig_pyg.train.weights import write_weights
 
 
 class Segmenter(NamedTuple):
@@ -26,35 +26,15 @@ class Segmenter(NamedTuple):
 
 
 def build_segmenter(recipe: Recipe, classes: int) -> nn.Module:
-    """Return Semantic FPN on the model of a recipe, for so many classes.
-
-    Raises:
-        ValueError: timm knows no model of that name (the sentence names the nearest), an option does not fit, or the
-            weights to start from are of another model.
-        FileNotFoundError: there are no weights to start from.
-    """
-    check_model_name(recipe.model)
-    options = _options(recipe)
-    options["backbone_options"]["drop_path_rate"] = 0.1 if recipe.drop_path is None else recipe.drop_path
-    init = None if recipe.init is None else str(weights_file(recipe.init))
-    frozen: dict[str, Any] = {"frozen_stages": recipe.frozen_stages, "frozen_norm": recipe.frozen_norm}
-    try:
-        return semantic_fpn(recipe.model, classes, init=init, **frozen, **options)
-    except TypeError as error:
-        raise ValueError(f"semantic_fpn does not take these options: {error}") from None
-
-
-def _options(recipe: Recipe) -> dict[str, Any]:
-    """Return the keywords of a model that count when it is used."""
-    conv = {} if recipe.conv is None else {"conv": recipe.conv}
-    return {"backbone_options": {**conv, **recipe.model_options}, **recipe.head_options}
+    """Return Semantic FPN for a recipe, as :func:`~vig_pyg.detection.backbone.build_on_backbone` builds it."""
+    return build_on_backbone(semantic_fpn, recipe, classes)
 
 
 def save_segmenter(
     weights: dict[str, Tensor], folder: Path, recipe: Recipe, data: SegmentationData, history: Sequence[Epoch]
 ) -> None:
     """Write a model for :func:`load_segmenter`: weights, configuration and a card."""
-    config = {"task": "segment", "backbone": recipe.model, "label_names": data.classes, "options": _options(recipe)}
+    config = {"task": "segment", "backbone": recipe.model, "label_names": data.classes, "options": head_options(recipe)}
     text = json.dumps(config | {"image_size": recipe.image_size}, indent=1) + "\n"
     write_weights(folder, weights, lambda path: path.write_text(text), _card(recipe, data, history))
 
@@ -66,18 +46,10 @@ def load_segmenter(weights: str | Path) -> Segmenter:
         FileNotFoundError: there are no such weights.
         ValueError: they are not of Semantic FPN, or do not fit their configuration.
     """
-    file = weights_file(weights)
-    path = file.with_name(CONFIG)
-    config = json.loads(path.read_text()) if path.is_file() else {}
-    if config.get("task") != "segment":
-        raise ValueError(f"{file} holds no model that segments: there must be a {CONFIG} beside it that says which")
+    config = read_config(weights, "segment", "model that segments")
     names = config["label_names"]
     model = semantic_fpn(config["backbone"], len(names), **config["options"])
-    try:
-        model.load_state_dict(load_file(file))
-    except RuntimeError as error:
-        raise ValueError(f"{file} does not fit its {CONFIG}: {str(error).splitlines()[-1].strip()}") from None
-    return Segmenter(model.eval(), names, config["image_size"])
+    return Segmenter(with_weights(model, weights), names, config["image_size"])
 
 
 def _card(recipe: Recipe, data: SegmentationData, history: Sequence[Epoch]) -> str:

@@ -23,6 +23,11 @@ def paired_p(values: Sequence[float], others: Sequence[float]) -> float:
     return float(ttest_rel(values, others).pvalue)
 
 
+def as_p(p: float) -> str:
+    """Return a probability as it is written in papers."""
+    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
+
+
 def claims(values: Mapping[str, Sequence[float]], baselines: Mapping[str, str], unit: str = "points") -> list[str]:
     """Return a sentence for every row that differs from its baseline by more than chance explains.
 
@@ -44,7 +49,7 @@ def claims(values: Mapping[str, Sequence[float]], baselines: Mapping[str, str], 
         gap = float(np.mean(values[label]) - np.mean(values[other]))
         if p < LEVEL:
             better, worse = (label, other) if gap > 0 else (other, label)
-            found.append(f"“{better}” beats “{worse}” by {abs(gap):.2f} {unit} (p = {p:.3f}).")
+            found.append(f"“{better}” beats “{worse}” by {abs(gap):.2f} {unit} ({as_p(p)}).")
     with_ = " and ".join(f"“{other}”" for other in dict.fromkeys(other for _, other in pairs))
     tests = f"paired t tests over {seeds} seeds, p corrected for {len(pairs)} comparison{'s' * (len(pairs) > 1)}"
     if found:

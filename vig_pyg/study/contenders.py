@@ -41,5 +41,7 @@ CONTENDERS = (
     Contender("poolformer_s12", "PoolFormer", 77.2, f"{TABLE_5} (Yu et al., 2022)"),
     Contender("poolformer_s24", "PoolFormer", 80.3, "Yu et al., 2022 (MetaFormer), Table 2"),
     Contender("poolformer_s36", "PoolFormer", 81.4, f"{TABLE_5} (Yu et al., 2022)"),
+    Contender("poolformer_m36", "PoolFormer", 82.1, "Yu et al., 2022 (MetaFormer), Table 2"),
+    Contender("poolformer_m48", "PoolFormer", 82.5, f"{TABLE_5} (Yu et al., 2022)"),
     Contender("convnext_tiny", "ConvNeXt", 82.1, "Liu et al., 2022 (A ConvNet for the 2020s), Table 1"),
 )

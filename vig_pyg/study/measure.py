@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,24 +25,23 @@ class Cost(NamedTuple):
 
 
 def measure_costs(folder: Path, models: Mapping[str, Callable[[], nn.Module]], images: Tensor) -> dict[str, Cost]:
-    """Return what every model costs; what was measured before is read, the others are measured in turn and kept.
+    """Return what every model costs: all are measured in turn, or read where just these were measured before.
 
     Args:
-        folder: One file per model.
-        models: How to build each, by the name of its file.
+        folder: A file for these models.
+        models: How to build each, by a name that says all about it.
         images: The batch to measure with, on the device to measure on.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    together = " ".join([str(images.device), *map(str, images.shape), *sorted(models)])
+    file = folder / f"{hashlib.sha256(together.encode()).hexdigest()[:16]}.json"
     with FileLock(folder / "measuring.lock"):  # two at once would disturb each other
-        missing = [name for name in models if not _file(folder, name).is_file()]
-        built = {name: models[name]().to(images.device) for name in missing}
-        times = milliseconds_per_image(built, images)
-        for name, model in built.items():
-            macs = without_computing(count_macs, models[name], images[:1])
-            cost = Cost(count_parameters(model), macs, times[name], peak_megabytes(model, images))
-            write_whole(_file(folder, name), lambda path, cost=cost: path.write_text(json.dumps(cost._asdict())))  # type: ignore[misc]
-    return {name: Cost(**json.loads(_file(folder, name).read_text())) for name in models}
-
-
-def _file(folder: Path, name: str) -> Path:
-    return folder / f"{name}.json"
+        if not file.is_file():
+            built = {name: build().to(images.device) for name, build in models.items()}
+            times = milliseconds_per_image(built, images)
+            costs = {}
+            for name, model in built.items():
+                macs = without_computing(count_macs, models[name], images[:1])
+                costs[name] = Cost(count_parameters(model), macs, times[name], peak_megabytes(model, images))._asdict()
+            write_whole(file, lambda path: path.write_text(json.dumps(costs, indent=1)))
+    return {name: Cost(**cost) for name, cost in json.loads(file.read_text()).items()}

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from vig_pyg.study.cells import Cell, Result, read_result, run_cells
 from vig_pyg.study.charts import chart_diversity, chart_models, chart_rows
-from vig_pyg.study.claims import claims, paired_p
+from vig_pyg.study.claims import as_p, claims, paired_p
 from vig_pyg.study.contenders import CONTENDERS
 from vig_pyg.study.measure import Cost, measure_costs
 from vig_pyg.study.report import embed, write_page
@@ -89,11 +89,11 @@ def train_all(
 def evaluate_all(studies: Studies, plans: dict[str, list[Line]], data: Data) -> list[Finding]:
     """Measure costs, write every study's tables and picture, and return what was found. All cells are finished."""
     found = []
+    costs = _costs(studies, plans, data)
     for study in chosen_studies(studies):
         lines = plans[study.name]
         results = [[_result(studies.out, cell) for cell in line.cells] for line in lines]
-        costs = _costs(studies, lines, data)
-        frame = study_frame(lines, results, costs)
+        frame = study_frame(lines, results, [costs[_untrained(line).key] for line in lines])
         figure = chart_diversity(lines, results) if study.diversity else chart_rows(lines, results)
         _write(studies.out, study.name, frame, figure)
         said = _diversity_claims(lines, results) if study.diversity else _accuracy_claims(lines, results)
@@ -109,12 +109,15 @@ def _result(out: Path, cell: Cell) -> Result:
     return result
 
 
-def _costs(studies: Studies, lines: Sequence[Line], data: Data) -> list[Cost]:
-    """Return the costs of all lines: of the model alone, however it is trained."""
-    cells = [Cell(_cost_recipe(line.cells[0].recipe)) for line in lines]
-    images = sample_images(cells[0], data, measured_batch(cells[0], data)).to(studies.device)
-    models = {f"{studies.device}-{cell.key}": partial(cell.build, data) for cell in cells}
-    return list(measure_costs(studies.out / "costs", models, images).values())
+def _costs(studies: Studies, plans: dict[str, list[Line]], data: Data) -> dict[str, Cost]:
+    """Return what the models of all studies cost, by their cells' keys."""
+    cells = {cell.key: cell for lines in plans.values() for cell in map(_untrained, lines)}
+    if not cells:
+        return {}
+    first = next(iter(cells.values()))
+    images = sample_images(first, data, measured_batch(first, data)).to(studies.device)
+    models = {key: partial(cell.build, data) for key, cell in cells.items()}
+    return measure_costs(studies.out / "costs", models, images)
 
 
 def measured_batch(cell: Cell, data: Data) -> int:
@@ -122,9 +125,11 @@ def measured_batch(cell: Cell, data: Data) -> int:
     return BATCH if sample_images(cell, data, 1).size(-1) <= 64 else LARGE_BATCH
 
 
-def _cost_recipe(recipe: Recipe) -> Recipe:
+def _untrained(line: Line) -> Cell:
+    """Return the cell of a line's model alone, however it is trained."""
+    recipe = line.cells[0].recipe
     kept = {name: getattr(recipe, name) for name in ("model", "conv", "model_options", "data", "image_size")}
-    return Recipe(**kept)
+    return Cell(Recipe(**kept))
 
 
 def _accuracy_claims(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> list[str]:
@@ -142,7 +147,7 @@ def _diversity_claims(lines: Sequence[Line], results: Sequence[Sequence[Result]]
             continue
         ratio = float(np.mean(last[line.baseline]) / np.mean(last[line.row.label]))
         p = paired_p(last[line.baseline], last[line.row.label])
-        test = f" (paired t test over {len(last[line.baseline])} seeds, p = {p:.3f})" if p < 1 else ""
+        test = f" (paired t test over {len(last[line.baseline])} seeds, {as_p(p)})" if p < 1 else ""
         said.append(
             f"Behind the last layer, {line.baseline} is {ratio:.1f} times as diverse as {line.row.label}{test}."
         )
@@ -153,9 +158,8 @@ def _diversity_claims(lines: Sequence[Line], results: Sequence[Sequence[Result]]
 
 def _compare_models(studies: Studies) -> Finding:
     images = torch.randn(LARGE_BATCH, 3, 224, 224, generator=torch.Generator().manual_seed(0)).to(studies.device)
-    names = {f"{studies.device}-{model.name}": model.build for model in CONTENDERS}
-    costs = measure_costs(studies.out / "costs", names, images)
-    frame = models_frame(CONTENDERS, {model.name: costs[f"{studies.device}-{model.name}"] for model in CONTENDERS})
+    costs = measure_costs(studies.out / "costs", {model.name: model.build for model in CONTENDERS}, images)
+    frame = models_frame(CONTENDERS, costs)
     _write(studies.out, "models", frame, chart_models(frame))
     return Finding(
         "models",

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vig_pyg.graph import KNNGraph
+from vig_pyg.models.schedule import linear_steps
 from vig_pyg.models.vig import ViG
 from vig_pyg.study.cells import DIVERSITY_IMAGES, Cell
 from vig_pyg.study.cost import count_macs, without_computing
@@ -19,8 +21,8 @@ from vig_pyg.train import Data, Recipe
 from vig_pyg.train.data import held_out_batches
 
 OPERATORS = ("max_relative", "edge", "gin", "sage")
-DEFAULTS: dict[str, Any] = {"k": None, "heads": 4, "graph": "dynamic", "grapher_fc": True, "ffn": True}
-MODEL_DEFAULTS: dict[str, dict[str, Any]] = {"vig_micro": {"k": 9}}
+DEFAULTS: dict[str, Any] = {"heads": 4, "graph": "dynamic", "grapher_fc": True, "ffn": True}
+RISING = "9 to 18"  # neighbours, from the first block to the last
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ NEIGHBOURS = Study(
             Row(f"K = {k}", {"k": k}, top1)
             for k, top1 in ((3, 72.2), (6, 73.4), (9, 73.6), (12, 73.6), (15, 73.5), (20, 73.3))
         ),
-        Row("K = 9 to 18", {"k": None}, 73.9),
+        Row(f"K = {RISING}", {"k": RISING}, 73.9),
     ],
     "K = 9",
 )
@@ -176,7 +178,7 @@ def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Dat
     Raises:
         ValueError: an option does not fit the model.
     """
-    default = {**DEFAULTS, **MODEL_DEFAULTS.get(base.model, {}), **base.model_options, **study.shared}
+    default = {**DEFAULTS, **base.model_options, **study.shared}
     images = sample_images(Cell(base), data, 1)
     found = []
     for conv in convs if study.name != "operators" else [""]:
@@ -185,17 +187,31 @@ def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Dat
             options = {**default, **row.options}
             tried: dict[int, int] = {}
             width = None
-            recipe = replace(base, conv=options.pop("conv", conv), model_options=options)
+            recipe = _with_neighbours(replace(base, conv=options.pop("conv", conv), model_options=options), data)
             if study.match_macs:
-                width, tried = _search_width(recipe, replace(recipe, model_options=default), data, images)
+                full = _with_neighbours(replace(recipe, model_options=default), data)
+                width, tried = _search_width(recipe, full, data, images)
                 if row.label != study.baseline:
-                    recipe = replace(recipe, model_options={**options, "channels": width})
+                    recipe = replace(recipe, model_options={**recipe.model_options, "channels": width})
             cells = [Cell(replace(recipe, seed=seed), study.diversity) for seed in range(seeds)]
             count_macs_of(cells[0], data, images)  # refuses what does not fit before anything is trained
             if conv not in ("", "max_relative"):
                 row = replace(row, top1=None, parameters=None, flops=None)
             found.append(Line(replace(row, label=row.label + suffix), cells, tried, study.baseline + suffix, width))
     return found
+
+
+def _with_neighbours(recipe: Recipe, data: Data) -> Recipe:
+    """Return a recipe that says the number of neighbours, in every block where they differ: the model's own if none."""
+    options = dict(recipe.model_options)
+    wanted = options.pop("k", None)
+    if isinstance(wanted, int | list):
+        return recipe
+    with torch.device("meta"):
+        model = Cell(replace(recipe, model_options={**options, "graph": "dynamic"})).build(data)
+    own = [graph.k for graph in model.modules() if isinstance(graph, KNNGraph)]
+    ks = linear_steps(9, 18, len(own)) if wanted == RISING else own
+    return replace(recipe, model_options={**options, "k": ks[0] if len(set(ks)) == 1 else ks})
 
 
 def count_macs_of(cell: Cell, data: Data, images: Tensor) -> int:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 RECIPES = Path(__file__).with_name("recipes")
@@ -179,6 +179,8 @@ def list_recipes() -> list[str]:
 def read_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """Return a recipe by name or from a YAML file, with ``key=value`` overrides.
 
+    A recipe's ``model_options`` are its model's: they are left out where an override names another model.
+
     Raises:
         FileNotFoundError: there is neither a recipe nor a file of that name.
         ValueError: the file is no YAML mapping, a key is unknown (the sentence names the nearest), or a value does
@@ -192,7 +194,10 @@ def read_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         if "=" not in override:
             raise ValueError(f"{override!r} is no override: write key=value, such as epochs=10")
     try:
-        recipe = OmegaConf.merge(OmegaConf.structured(Recipe), OmegaConf.load(path), OmegaConf.from_dotlist(overrides))
+        written, changes = OmegaConf.load(path), OmegaConf.from_dotlist(overrides)
+        if isinstance(written, DictConfig) and changes.get("model") not in (None, written.get("model")):
+            written.pop("model_options", None)
+        recipe = OmegaConf.merge(OmegaConf.structured(Recipe), written, changes)
         return OmegaConf.to_object(recipe)  # type: ignore[return-value]
     except ConfigKeyError as error:
         raise ValueError(_nearest_key(str(error.key))) from None

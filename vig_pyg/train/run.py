@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,6 +76,16 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_csv(path: Path, rows: Iterable[Iterable[Any]]) -> None:
+    """Write rows, the names of the columns first."""
+
+    def write(partial: Path) -> None:
+        with partial.open("w", newline="") as file:
+            csv.writer(file).writerows(rows)
+
+    write_whole(path, write)
 
 
 def open_run(out: Path, recipe: Recipe, resume: bool) -> None:
@@ -147,14 +157,8 @@ def states(out: Path) -> list[Path]:
 
 def write_metrics(out: Path, history: Sequence[Epoch]) -> None:
     """Write what every epoch gave, as CSV."""
-
-    def write(path: Path) -> None:
-        with path.open("w", newline="") as file:
-            rows = csv.writer(file)
-            rows.writerow(["epoch", *history[0].row()])
-            rows.writerows([number, *epoch.row().values()] for number, epoch in enumerate(history, start=1))
-
-    write_whole(out / METRICS, write)
+    rows = ((number, *epoch.row().values()) for number, epoch in enumerate(history, start=1))
+    write_csv(out / METRICS, [("epoch", *history[0].row()), *rows])
 
 
 def draw_curves(path: Path, history: Sequence[Epoch]) -> None:

@@ -1,0 +1,83 @@
+"""What stands on a backbone, detectors and models that segment: how a recipe builds it, and how weights are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from safetensors.torch import load_file
+from torch import nn
+
+from vig_pyg.train.recipe import Recipe
+from vig_pyg.train.weights import CONFIG, check_model_name, weights_file
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def head_options(recipe: Recipe) -> dict[str, Any]:
+    """Return the keywords of what stands on a backbone that count when it is used, those of the backbone among them."""
+    conv = {} if recipe.conv is None else {"conv": recipe.conv}
+    return {"backbone_options": {**conv, **recipe.model_options}, **recipe.head_options}
+
+
+def build_on_backbone(
+    build: Callable[..., Model], recipe: Recipe, classes: int, options: dict[str, Any] | None = None
+) -> Model:
+    """Return what stands on the model of a recipe, the backbone with the weights to start from.
+
+    Args:
+        build: From the backbone's name, the number of classes and keywords to the model.
+        recipe: How to train.
+        classes: How many classes there are.
+        options: Further keywords.
+
+    Raises:
+        ValueError: timm knows no model of that name (the sentence names the nearest), an option does not fit, or the
+            weights to start from are of another model.
+        FileNotFoundError: there are no weights to start from.
+    """
+    check_model_name(recipe.model)
+    keywords = {**(options or {}), **head_options(recipe)}
+    keywords["backbone_options"]["drop_path_rate"] = 0.1 if recipe.drop_path is None else recipe.drop_path
+    init = None if recipe.init is None else str(weights_file(recipe.init))
+    frozen: dict[str, Any] = {"frozen_stages": recipe.frozen_stages, "frozen_norm": recipe.frozen_norm}
+    try:
+        return build(recipe.model, classes, init=init, **frozen, **keywords)
+    except TypeError as error:
+        raise ValueError(f"{build.__name__} does not take these options: {error}") from None
+
+
+def read_config(weights: str | Path, task: str, what: str) -> dict[str, Any]:
+    """Return the configuration beside weights.
+
+    Args:
+        weights: A folder that a run wrote, or the file of weights in it.
+        task: What they must have been trained for.
+        what: The same in words.
+
+    Raises:
+        FileNotFoundError: there are no such weights.
+        ValueError: they were trained for something else.
+    """
+    file = weights_file(weights)
+    path = file.with_name(CONFIG)
+    config = json.loads(path.read_text()) if path.is_file() else {}
+    if config.get("task") != task:
+        raise ValueError(f"{file} holds no {what}: there must be a {CONFIG} beside it that says which")
+    return config
+
+
+def with_weights(model: Model, weights: str | Path) -> Model:
+    """Return a model with its weights, in evaluation mode.
+
+    Raises:
+        ValueError: they are of another model.
+    """
+    file = weights_file(weights)
+    try:
+        model.load_state_dict(load_file(file))
+    except RuntimeError as error:
+        raise ValueError(f"{file} does not fit its {CONFIG}: {str(error).splitlines()[-1].strip()}") from None
+    return model.eval()
