@@ -129,6 +129,17 @@ def test_classification_weights_start_the_backbone(tmp_path):
         small(retinanet, init=str(tmp_path / "other.pth"))
 
 
+def test_classification_weights_start_other_backbones(tmp_path):
+    torch.manual_seed(1)
+    trained = timm.create_model("resnet18")
+    torch.save(trained.state_dict(), tmp_path / "weights.pth")
+    model = small(retinanet, "resnet18", backbone_options={}, init=str(tmp_path / "weights.pth"))
+    started = model.backbone.body.state_dict()
+    own = {key.replace(".", "_"): value for key, value in trained.state_dict().items()}
+    taken = [key for key, value in started.items() if torch.equal(value, own[key.replace(".", "_")])]
+    assert len(taken) == len(started) > 50
+
+
 @pytest.mark.parametrize("backbone", ["resnet18", "swin_tiny_patch4_window7_224"])
 def test_other_backbones_are_one_word(backbone):
     model = small(retinanet, backbone, backbone_options={}, score_thresh=0.0).eval()
