@@ -1,6 +1,7 @@
 """The sizes of the paper's Table 10: detectors on several backbones at 1280×800.
 
-``python -m benchmarks.detection [--backbones NAME …] [--rounds N]`` (``--rounds 0``: without speed and memory).
+``python -m benchmarks.detection [--backbones NAME …] [--rounds N]`` (``--rounds 0``: without speed and memory) prints
+them in Markdown. Ours that the paper does not have stand beside the others without its figures.
 Multiply-accumulates are given twice: all, and without those that find a node's neighbours. The paper's counter sees
 layers only, and takes 1000 regions for the box head and 100 for the mask head, as here.
 """
@@ -8,8 +9,10 @@ layers only, and takes 1000 regions for the box head and 100 for the mask head, 
 import argparse
 import statistics
 from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -21,6 +24,7 @@ from vig_pyg.graph import KNNGraph
 from vig_pyg.study.cost import count_parameters
 
 HEIGHT, WIDTH = 800, 1280
+BACKBONES = ("resnet50", "swin_tiny_patch4_window7_224", "pvig_tiny", "pvig_small", "pvig_medium", "pvig_base")
 PAPER = {  # GMAC, AP of boxes, AP of masks
     ("pvig_small", "retinanet"): (240.0, 41.8, None),
     ("pvig_small", "mask_rcnn"): (258.8, 42.6, 39.4),
@@ -59,42 +63,53 @@ def detector_macs(model: Detector) -> tuple[int, int]:
 def main() -> None:
     """Count, measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--backbones", nargs="+", default=sorted({backbone for backbone, _ in PAPER}))
+    parser.add_argument("--backbones", nargs="+", default=BACKBONES)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results") / "detection-cpu.json")
     args = parser.parse_args()
-    rows: dict[str, dict[str, object]] = {}
-    for backbone in args.backbones:
-        for head, build in HEADS.items():
-            with torch.device("meta"):
-                model = build(backbone, 80)
-            all_, search = detector_macs(model)
+    rows = {}
+    for head in HEADS:
+        for backbone in args.backbones:
             gmac, box_ap, mask_ap = PAPER.get((backbone, head), (None, None, None))
-            rows[f"{head}, {backbone}"] = row = {
-                "parameters, M": round(count_parameters(model) / 1e6, 2),
-                "GMAC": round(all_ / 1e9, 1),
-                "GMAC without the search": round((all_ - search) / 1e9, 1),
-                "paper, GMAC": gmac,
-                "paper, box AP": box_ap,
-                "paper, mask AP": mask_ap,
-            }
-            if args.rounds:
-                row |= speed_and_memory(backbone, head, args.rounds)
-            print(f"{head}, {backbone}", row, flush=True)
-    save(args.out, {f"{WIDTH}×{HEIGHT}, 80 classes": rows})
+            paper = {"paper, GMAC": gmac, "paper, box AP": box_ap, "paper, mask AP": mask_ap}
+            rows[head, backbone] = {**size(head, backbone), **paper}
+    if args.rounds:
+        speeds = seconds(list(rows), args.rounds)
+        for name, row in rows.items():
+            row |= {"seconds": round(speeds[name], 2), "memory, MB": round(memory(*name))}
+    named = {f"{head}, {backbone}": row for (head, backbone), row in rows.items()}
+    print(pd.DataFrame(named).T.fillna("–").to_markdown(disable_numparse=True))
+    save(args.out, {f"{WIDTH}×{HEIGHT}, 80 classes": named})
 
 
-def speed_and_memory(backbone: str, head: str, rounds: int) -> dict[str, float]:
-    """Return seconds for one image, and the memory that it takes beside the model, in MB."""
-    model, image = HEADS[head](backbone, 80).eval(), torch.rand(3, HEIGHT, WIDTH)
+def size(head: str, backbone: str) -> dict[str, float | None]:
+    """Return parameters, in millions, and multiply-accumulates, in billions."""
+    with torch.device("meta"):
+        model = HEADS[head](backbone, 80)
+    all_, search = detector_macs(model)
+    counts = {"GMAC": all_, "GMAC without the search": all_ - search}
+    return {
+        "parameters, M": round(count_parameters(model) / 1e6, 2),
+        **{name: round(count / 1e9, 1) for name, count in counts.items()},
+    }
+
+
+def seconds(names: list[tuple[str, str]], rounds: int) -> dict[tuple[str, str], float]:
+    """Return what one image takes, all detectors in turn: the median of the rounds."""
+    image = torch.rand(3, HEIGHT, WIDTH)
+    models = {name: HEADS[name[0]](name[1], 80).eval() for name in names}
     with torch.no_grad():
-        milliseconds = statistics.median(in_turn({"model": lambda: model([image])}, rounds)["model"])
+        times = in_turn({name: partial(model, [image]) for name, model in models.items()}, rounds)
+    return {name: statistics.median(values) / 1e3 for name, values in times.items()}
+
+
+def memory(head: str, backbone: str) -> float:
+    """Return the memory, in MB, that one image takes beside the model."""
     build = (
         f"import torch\nfrom vig_pyg.detection import {head}\n"
         f"model, image = {head}({backbone!r}, 80).eval(), torch.rand(3, {HEIGHT}, {WIDTH})\n"
     )
-    memory = peak_memory(f"{build}with torch.no_grad():\n    model([image])") - peak_memory(build)
-    return {"seconds": round(milliseconds / 1e3, 2), "memory, MB": round(memory)}
+    return peak_memory(f"{build}with torch.no_grad():\n    model([image])") - peak_memory(build)
 
 
 if __name__ == "__main__":

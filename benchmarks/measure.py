@@ -8,15 +8,20 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from vig_pyg.machine import describe_machine
 
+Name = TypeVar("Name")
 
-def in_turn(contenders: Mapping[str, Callable[[], object]], rounds: int, device: str = "cpu") -> dict[str, list[float]]:
+
+def in_turn(
+    contenders: Mapping[Name, Callable[[], object]], rounds: int, device: str = "cpu"
+) -> dict[Name, list[float]]:
     """Call the contenders A B C A B C … and return the milliseconds of every call, after one round of warming up."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
+    times: dict[Name, list[float]] = {name: [] for name in contenders}
     for round_ in range(-1, rounds):
         for name, call in contenders.items():
             start = time.perf_counter()

@@ -108,7 +108,9 @@ def draw(prediction: Prediction, classes: list[str], score: float = 0.5) -> Tens
     labels = objects["labels"][kept].tolist()
     colours = [tuple(int(255 * c) for c in colormaps["tab20"](label % 20)[:3]) for label in labels]
     if "masks" in objects:
-        masks = F.interpolate(objects["masks"][kept][None].float(), scale_factor=scale)[0].bool()
+        masks = objects["masks"][kept]
+        masks = masks & (masks.cumsum(0) == 1)  # a pixel shows the best of its objects; torchvision would blacken it
+        masks = F.interpolate(masks[None].float(), scale_factor=scale)[0].bool()
         picture = draw_segmentation_masks(picture, masks, alpha=0.5, colors=colours)
     names = [f" {classes[label]} {100 * s:.0f} " for label, s in zip(labels, objects["scores"][kept], strict=True)]
     return draw_bounding_boxes(
