@@ -78,7 +78,8 @@ def main() -> None:
         for name, row in rows.items():
             row |= {"seconds": round(speeds[name], 2), "memory, MB": round(memory(*name))}
     named = {f"{head}, {backbone}": row for (head, backbone), row in rows.items()}
-    print(pd.DataFrame(named).T.fillna("–").to_markdown(disable_numparse=True))
+    table = pd.DataFrame(named, dtype=object).T
+    print(table.where(table.notna(), "–").to_markdown(disable_numparse=True))
     save(args.out, {f"{WIDTH}×{HEIGHT}, 80 classes": named})
 
 

@@ -67,10 +67,24 @@ def test_predict_writes_cocos_results_and_pictures(run, scenes, tmp_path):
     assert min(Image.open(out / pictures[0]).size) >= 480
 
 
+def test_predict_numbers_images_by_their_names_only_where_all_are_numbers(run, scenes, tmp_path):
+    for name in ("2.jpg", "b.jpg"):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        shutil.copy(scenes / "images" / "val" / "000001.jpg", tmp_path / "photos" / name)
+    words = ["--score", 0, "--device", "cpu", "--out", tmp_path / "found"]
+    assert call("predict", run, tmp_path / "photos", *words)[0] == 0
+    results = json.loads((tmp_path / "found" / "detections.json").read_text())
+    assert {(result["image_id"], result["file_name"]) for result in results} == {(1, "2.jpg"), (2, "b.jpg")}
+    shutil.copytree(tmp_path / "photos", tmp_path / "photos" / "more")
+    status, output = call("predict", run, tmp_path / "photos", *words)
+    assert status == 2 and "would both be written to 2.png" in output
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["--task", "find"], "task must be one of classify, detect"),
+        (["--head", "yolo"], "head must be one of retinanet, mask_rcnn, got 'yolo'"),
         (["--task", "detect", "--head", "yolo"], "head must be one of retinanet, mask_rcnn, got 'yolo'"),
         (["--task", "detect", "--data", "nowhere"], "there is no folder 'nowhere'; data may be digits-scenes"),
         (["--task", "detect", "max_size=100"], "max_size must be at least min_size=128, got 100"),
@@ -80,6 +94,6 @@ def test_predict_writes_cocos_results_and_pictures(run, scenes, tmp_path):
     ],
 )
 def test_wrong_input_is_named(words, sentence, scenes, tmp_path):
-    data = [] if "--data" in words or "--task" in words else ["--data", scenes]
+    data = [] if {"--data", "--task", "--head"} & set(words) else ["--data", scenes]
     status, output = call("train", *words, *data, "--out", tmp_path / "run", "--device", "cpu")
     assert status == 2 and sentence in output, output

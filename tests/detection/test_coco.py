@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from tests.detection.conftest import SIZE
@@ -101,7 +102,8 @@ def change(place, **values):
         ),
         (change("annotations", segmentation=[[1, 2, 3, 4]]), "annotation 1 has a polygon that is not"),
         (change("annotations", segmentation=[]), "annotation 1 has no mask, but mask_rcnn learns masks"),
-        (change("images", file_name="gone.png"), r"image 1 of .* has no file .*gone.png"),
+        (change("images", file_name="gone.png"), r"image 1 has no file .*gone.png"),
+        (change("annotations", bbox=[-10, 5, 9, 20]), r"annotation 1 has the box \[-10, 5, 9, 20\] outside of image 1"),
         (change("categories", name="ball"), "the two parts of .* have other classes: 7"),
         (lambda content: content.pop("annotations"), "is not in COCO's format: KeyError"),
         (lambda content: content["annotations"].clear(), "names no image with an object"),
@@ -112,14 +114,17 @@ def test_wrong_annotations_are_named(wrong, sentence, coco_folder):
         load_coco(str(coco_folder(wrong)))
 
 
-def test_an_image_of_another_size_does_not_count(coco_folder):
-    def larger(content):
-        content["images"][0]["height"] = 41
-        content["annotations"][0]["segmentation"] = [[30, 10, 50, 10, 50, 20]]
+@pytest.mark.parametrize("bbox", [[-10, 5, 10, 20], [59, 5, 0, 20], [5, -7, 20, 7]])
+def test_a_box_without_area_in_the_image_teaches_nothing(bbox, coco_folder):
+    _, target = load_coco(str(coco_folder(change("annotations", bbox=bbox)))).train[0]
+    assert target["boxes"].tolist() == [[5, 5, 25, 25]]  # the other object of the image
 
-    data = load_coco(str(coco_folder(larger)))
-    with pytest.raises(ValueError, match=r"image 1 is \[40, 60\] high and wide, not \[41, 60\]"):
-        data.train[0]
+
+def test_an_image_of_another_size_is_refused(coco_folder):
+    folder = coco_folder()
+    Image.new("RGB", (61, 40)).save(folder / "train2017" / "001.png")
+    with pytest.raises(ValueError, match=r"image 1, .*001.png, has 61×40 pixels, not 60×40 as annotated"):
+        load_coco(str(folder))
 
 
 def test_a_missing_folder_is_named(tmp_path):

@@ -147,6 +147,43 @@ def test_other_backbones_are_one_word(backbone):
     assert [len(objects["boxes"]) for objects in found] == [100, 100]
 
 
+def test_weights_of_another_model_are_refused_by_other_backbones(tmp_path):
+    torch.save(timm.create_model("pvig_micro").state_dict(), tmp_path / "pvig.pth")
+    torch.save(timm.create_model("resnet26").state_dict(), tmp_path / "resnet26.pth")
+    for file in ("pvig.pth", "resnet26.pth"):
+        with pytest.raises(ValueError, match=f"{file} holds no weights of resnet18: "):
+            small(retinanet, "resnet18", backbone_options={}, init=str(tmp_path / file))
+    torch.save(timm.create_model("resnet18", num_classes=7).state_dict(), tmp_path / "seven.pth")
+    small(retinanet, "resnet18", backbone_options={}, init=str(tmp_path / "seven.pth"))
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_under_autocast_boxes_and_losses_are_not_rounded(head):
+    model = small(head, score_thresh=0.0) if head is retinanet else small(head, box_score_thresh=0.0)
+    images = [torch.rand(3, 64, 96)]
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        losses = model.train()(images, [target([4.0, 4.0, 40.0, 41.0], size=(64, 96))])
+        found = model.eval()(images)[0]
+    assert {value.dtype for value in losses.values()} == {torch.float32}
+    boxes = found["boxes"]
+    assert boxes.dtype == torch.float32 and (boxes != boxes.bfloat16().float()).any()
+    anchors = model.anchor_generator if head is retinanet else model.rpn.anchor_generator
+    assert {cell.dtype for cell in anchors.cell_anchors} == {torch.float32}
+
+
+def test_stochastic_depth_is_the_papers_or_the_users():
+    def rate(*words):
+        model = build_detector(read_recipe("coco_1x", words), 3)
+        return max(getattr(module, "drop_prob", 0.0) or 0.0 for module in model.modules())
+
+    depths = "model_options.depths=[1,1,1,2]"
+    assert rate("model=pvig_base", depths) == pytest.approx(0.3)
+    assert rate("model=pvig_tiny", depths) == pytest.approx(0.1)
+    assert rate("model=pvig_tiny", depths, "drop_path=0.2") == pytest.approx(0.2)
+    assert rate("model=pvig_tiny", depths, "model_options.drop_path_rate=0.4") == pytest.approx(0.4)
+    assert rate("model=vgg11") == 0  # it knows none
+
+
 class Largest(TorchDispatchMode):
     """Keeps the number of entries of the largest tensor that anything returns."""
 

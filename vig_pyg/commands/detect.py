@@ -15,7 +15,7 @@ from vig_pyg.detection.evaluate import FIGURES, Found, evaluate
 from vig_pyg.detection.predict import coco_results, draw, predict
 from vig_pyg.detection.task import held_out_batches
 from vig_pyg.detection.weights import load_detector
-from vig_pyg.train.predict import find_images
+from vig_pyg.train.predict import distinct_images
 from vig_pyg.train.run import write_csv, write_whole
 
 
@@ -68,24 +68,28 @@ def as_table(found: Found) -> Table:
 def predict_objects(weights: Path, places: list[str], batch: int, score: float, out: Path, device: str) -> None:
     """Write what is found in image files in COCO's result format, and a picture of each.
 
-    An image is numbered by its file's name where that is a number, as COCO's are, else by its place among the files.
+    Images are numbered by their files' names where all of these are numbers, as COCO's are, else by their place.
+
+    Raises:
+        ValueError: two files have one name.
     """
     model, categories = load_detector(weights)
     names, numbers = list(categories.values()), list(categories)
-    files = find_images(places)
+    files = distinct_images(places)
+    by_name = all(path.stem.isdecimal() for path in files) and len({int(path.stem) for path in files}) == len(files)
     console.print(f"Looks for {len(names)} classes of objects in {', '.join(places)} by {weights}, on {device}.")
     out.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
     pictures = 0
     with progress_bar() as bar:
-        task = bar.add_task("images", total=None, note="")
+        task = bar.add_task("images", total=len(files), note="")
         found = predict(model.to(device), files, batch=batch, device=device)
         for place, prediction in enumerate(bar.track(found, task_id=task), start=1):
             path = prediction.path
             if prediction.error is not None:
                 bar.console.print(f"does not decode: {path} ({prediction.error})", markup=False)
                 continue
-            image_id = int(path.stem) if path.stem.isdecimal() else place
+            image_id = int(path.stem) if by_name else place
             results += [{**result, "file_name": path.name} for result in coco_results(prediction, image_id, numbers)]
             picture = draw(prediction, names, score)
             write_whole(out / f"{path.stem}.png", lambda file, picture=picture: write_png(picture, str(file)))  # type: ignore[misc]

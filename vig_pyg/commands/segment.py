@@ -21,7 +21,7 @@ from vig_pyg.segmentation import (
     segment,
 )
 from vig_pyg.segmentation.data import held_out_batches
-from vig_pyg.train.predict import find_images
+from vig_pyg.train.predict import distinct_images
 from vig_pyg.train.run import write_csv, write_whole
 
 SHOWN = 20  # rows of the table on the screen
@@ -78,11 +78,7 @@ def write_tables(found: Evaluation, classes: Sequence[str], out: Path) -> None:
 def predict_segments(weights: Path, places: Sequence[str], batch: int, out: Path, device: str) -> None:
     """Write the class map of every image, and the image with the map laid over it, as PNG."""
     model, classes, size = load_segmenter(weights)
-    files = list(find_images(places))
-    seen: dict[str, Path] = {}
-    for file in files:
-        if (other := seen.setdefault(file.stem, file)) != file:
-            raise ValueError(f"{other} and {file} would both be written to {file.stem}.png: take them one by one")
+    files = distinct_images(places)
     for folder in ("maps", "overlays"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     console.print(f"Segments {', '.join(places)} by {weights}, on {device}.")

@@ -45,6 +45,7 @@ def train(
     with --task detect, digits-scenes by `scenes` or `scenes_masks`, all else by the paper's `coco_1x`;
     with --task segment, digits-scenes by `scenes_segment`, all else by `segment`.
     """
+    task = task or ("detect" if head else None)
     options = {"task": task, "head": head, "model": model, "conv": conv, "data": data, "init": init}
     overrides = [f"{key}={value}" for key, value in options.items() if value is not None] + (changes or [])
     with plain_errors():

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from safetensors.torch import load_file
 from torch import nn
 
+from vig_pyg.detection.pyramid import is_ours
 from vig_pyg.train.recipe import Recipe
-from vig_pyg.train.weights import CONFIG, check_model_name, weights_file
+from vig_pyg.train.weights import CONFIG, check_model_name, drop_path_rate, weights_file
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -40,7 +41,8 @@ def build_on_backbone(
     """
     check_model_name(recipe.model)
     keywords = {**(options or {}), **head_options(recipe)}
-    keywords["backbone_options"]["drop_path_rate"] = 0.1 if recipe.drop_path is None else recipe.drop_path
+    if is_ours(recipe.model) or recipe.drop_path:  # not every other model knows stochastic depth
+        keywords["backbone_options"].setdefault("drop_path_rate", drop_path_rate(recipe))
     init = None if recipe.init is None else str(weights_file(recipe.init))
     frozen: dict[str, Any] = {"frozen_stages": recipe.frozen_stages, "frozen_norm": recipe.frozen_norm}
     try:

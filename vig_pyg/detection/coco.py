@@ -15,6 +15,7 @@ from torchvision.datasets import CocoDetection
 from torchvision.tv_tensors import BoundingBoxes, Image, Mask
 
 from vig_pyg.detection.scenes import SCENES, write_scenes
+from vig_pyg.train.data import size_of
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class CocoImages(CocoDetection):
 
     Raises:
         FileNotFoundError: an image has no file.
-        ValueError: the annotations are none, or one is impossible; names it by its number.
+        ValueError: the annotations are none, one is impossible, or an image has another size; names it by its number.
     """
 
     ids: list[int]
@@ -65,8 +66,7 @@ class CocoImages(CocoDetection):
             self.objects[entry["image_id"]].append(entry)
         present = {path.relative_to(images).as_posix() for path in images.rglob("*")}
         for number in self.ids:
-            if self.coco.imgs[number]["file_name"] not in present:
-                raise FileNotFoundError(f"image {number} of {annotations} has no file {self.path(number)}")
+            self._check_file(number, present)
         if training:
             self.ids = [number for number in self.ids if self.objects[number]]
         if not self.ids:
@@ -80,8 +80,6 @@ class CocoImages(CocoDetection):
         number = self.ids[index]
         image, info = Image(self._load_image(number)), self.coco.imgs[number]
         size = info["height"], info["width"]
-        if image.shape[1:] != size:
-            raise ValueError(f"image {number} is {list(image.shape[1:])} high and wide, not {list(size)} as annotated")
         objects, labels = self.objects[number], {category: label for label, category in enumerate(self.categories)}
         corners = torch.tensor([entry["bbox"] for entry in objects], dtype=torch.float32).reshape(-1, 4)
         corners[:, 2:] += corners[:, :2]
@@ -99,6 +97,15 @@ class CocoImages(CocoDetection):
             target["masks"] = Mask(torch.stack(drawn) if drawn else torch.zeros(0, *size, dtype=torch.uint8))
         return image, target
 
+    def _check_file(self, number: int, present: set[str]) -> None:
+        path, info = self.path(number), self.coco.imgs[number]
+        if info["file_name"] not in present:
+            raise FileNotFoundError(f"image {number} has no file {path}")
+        size, annotated = size_of(path), (info["width"], info["height"])
+        if size not in (None, annotated):
+            shown = [f"{width}×{height}" for width, height in (size, annotated)]
+            raise ValueError(f"image {number}, {path}, has {shown[0]} pixels, not {shown[1]} as annotated")
+
     def _counts(self, entry: dict[str, Any], training: bool, masks: bool) -> bool:
         """Return whether an annotation is used; refuse one that is impossible."""
         what, info = f"annotation {entry['id']}", self.coco.imgs.get(entry["image_id"])
@@ -114,7 +121,8 @@ class CocoImages(CocoDetection):
             raise ValueError(f"{what} has the box {box} outside of image {info['id']}, which is {size} high and wide")
         if masks:
             _check_mask(what, entry.get("segmentation"), size)
-        return not (training and (entry.get("iscrowd", 0) or width == 0 or height == 0))
+        empty = min(left + width, size[1]) <= max(left, 0) or min(top + height, size[0]) <= max(top, 0)
+        return not (training and (entry.get("iscrowd", 0) or empty))
 
 
 def _check_mask(what: str, mask: Any, size: list[int]) -> None:

@@ -7,6 +7,7 @@ import math
 from difflib import get_close_matches
 from typing import Any
 
+from accelerate.utils import convert_to_fp32
 from timm.data.model_config import resolve_input_data_config
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN, RetinaNet
@@ -26,17 +27,26 @@ Target = dict[str, Tensor]
 
 
 class Detector(nn.Module):
-    """What both detectors add to torchvision's: classes from 0, and images that never see each other's padding.
+    """What both detectors add to torchvision's: classes from 0, and images that are found alike in any batch.
 
     ``detector(images, targets)`` returns the losses by name in training, ``detector(images)`` a dictionary of
     ``boxes [N, 4]`` (left, top, right, bottom in pixels), ``labels [N]``, ``scores [N]`` and, by Mask R-CNN,
     ``masks [N, 1, H, W]`` for every image. Images are ``[3, H, W]`` from 0 to 1, of any sizes; a target holds
     ``boxes``, ``labels`` and, for Mask R-CNN, ``masks [N, H, W]``. Labels count from 0, the background is none.
+
+    In training a batch is padded to its largest image, as is usual; otherwise images of other sizes are looked at
+    apart. Under autocast boxes and losses stay in float32: half precision would move boxes by pixels.
     """
 
     backbone: FeaturePyramid
     first_label = 0  # of torchvision's
     finds_masks = False
+    precise: tuple[str, ...]  # what gives boxes, scores and masks
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name in self.precise:
+            self.get_submodule(name).register_forward_hook(_in_float32)
 
     def forward(self, images: list[Tensor], targets: list[Target] | None = None) -> Any:
         """Return the losses in training, else the objects that were found."""
@@ -60,12 +70,17 @@ class Detector(nn.Module):
 
 
 class _RetinaNet(Detector, RetinaNet):
-    pass
+    precise = ("head",)
 
 
 class _MaskRCNN(Detector, MaskRCNN):
     first_label = 1  # 0 is the background
     finds_masks = True
+    precise = ("rpn.head", "roi_heads.box_predictor", "roi_heads.mask_predictor")
+
+
+def _in_float32(_: nn.Module, __: Any, output: Any) -> Any:
+    return convert_to_fp32(output)
 
 
 def retinanet(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import timm
+from accelerate.utils import convert_to_fp32
 from timm.layers import Format
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -14,6 +15,11 @@ from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, FeaturePyrami
 
 from vig_pyg.models.checkpoint import load_checkpoint
 from vig_pyg.models.vision_gnn import VisionGNN
+
+
+def is_ours(name: str) -> bool:
+    """Return whether a model is a ViG or Pyramid ViG."""
+    return timm.models.is_model_in_modules(name, ["pyramid_vig", "vig"])
 
 
 def build_backbone(name: str, init: str | None = None, **options: Any) -> nn.Module:
@@ -30,16 +36,28 @@ def build_backbone(name: str, init: str | None = None, **options: Any) -> nn.Mod
     """
     if name.startswith("swin"):
         options = {"strict_img_size": False, **options}
-    ours = timm.models.is_model_in_modules(name, ["pyramid_vig", "vig"])
-    if init is not None and not ours:
+    if init is not None and not is_ours(name):
+        _check_weights(name, init)
         options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": init}}
     try:
         body: Any = timm.create_model(name, features_only=True, **options)
     except TypeError as error:
         raise ValueError(f"{name} does not take these options: {error}") from None
-    if init is not None and ours:
+    if init is not None and is_ours(name):
         load_checkpoint(body.model, init)
     return body
+
+
+def _check_weights(name: str, init: str) -> None:
+    """Refuse weights of another model; for feature maps timm takes what fits and leaves the rest at random."""
+    classifier = f"{timm.get_pretrained_cfg(name).classifier}.weight"  # type: ignore[union-attr]
+    state = timm.models.load_state_dict(init)
+    classes = len(state[classifier]) if classifier in state else 1000
+    overlay = {"file": init, "num_classes": classes}
+    try:
+        timm.create_model(name, num_classes=classes, pretrained=True, pretrained_cfg_overlay=overlay)
+    except RuntimeError as error:
+        raise ValueError(f"{init} holds no weights of {name}: {str(error).splitlines()[1].strip()}") from None
 
 
 class FeaturePyramid(nn.Module):
@@ -89,11 +107,11 @@ class FeaturePyramid(nn.Module):
                 parameter.requires_grad = False
 
     def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
-        """Return the levels of images ``[B, 3, H, W]`` by name, the finest first."""
+        """Return the levels of images ``[B, 3, H, W]`` by name, the finest first, in float32 under autocast too."""
         maps = self.body(images)
         maps = list(maps.values()) if isinstance(maps, dict) else maps
         chosen = [maps[index].permute(0, 3, 1, 2) if self.channels_last else maps[index] for index in self.used]
-        return self.fpn(OrderedDict((str(level), map_) for level, map_ in enumerate(chosen)))
+        return convert_to_fp32(self.fpn(OrderedDict((str(level), map_) for level, map_ in enumerate(chosen))))
 
     def train(self, mode: bool = True) -> FeaturePyramid:
         """Set the mode of all but what is frozen."""

@@ -16,7 +16,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
 from vig_pyg.detection.scenes import SCENES, write_scenes
-from vig_pyg.train.data import Decoded, as_it_is, every_fifth, sampled_loaders
+from vig_pyg.train.data import Decoded, as_it_is, every_fifth, sampled_loaders, size_of
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.sampler import Draw, OnceSampler
 
@@ -218,7 +218,7 @@ def check_masks(pairs: Sequence[Pair], classes: int | None = None) -> int:
             if not file.is_file():
                 raise FileNotFoundError(f"there is no {file}, which belongs to {mask if file is image else image}")
         numbers = _class_numbers(mask)
-        if (size := _size(image)) not in (None, numbers.shape[::-1]):
+        if (size := size_of(image)) not in (None, numbers.shape[::-1]):
             shown = " and ".join(f"{width}×{height}" for width, height in (numbers.shape[::-1], size))
             raise ValueError(f"{mask} and its image have different sizes, {shown} pixels")
         top = int(numbers.max(initial=0, where=numbers != IGNORED))
@@ -241,15 +241,6 @@ def _class_numbers(path: Path) -> np.ndarray:
             return np.array(mask)
     except (OSError, SyntaxError) as error:
         raise ValueError(f"the mask {path} does not decode: {error}") from error
-
-
-def _size(path: Path) -> tuple[int, int] | None:
-    """Return an image's width and height; None if it does not decode, which training bears."""
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except (OSError, SyntaxError):
-        return None
 
 
 def loaders(

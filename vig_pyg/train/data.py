@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from timm.data import create_dataset, create_transform
 from timm.data.model_config import resolve_input_data_config
 from torch import Tensor, nn
@@ -66,6 +67,15 @@ class Memory(Dataset):
         if self.pixels and seed is not None:
             images = shift(images, self.pixels, torch.Generator().manual_seed(seed))
         return Batch(images, labels, [])
+
+
+def size_of(path: Path) -> tuple[int, int] | None:
+    """Return an image's width and height; None if it does not decode, which training bears."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, SyntaxError):
+        return None
 
 
 class Decoded(Dataset):

@@ -41,6 +41,21 @@ def find_images(places: Iterable[str | Path]) -> Iterator[Path]:
             raise FileNotFoundError(f"{str(place)!r} names no image: give files, folders or a pattern such as '*.jpg'")
 
 
+def distinct_images(places: Iterable[str | Path]) -> list[Path]:
+    """Return the image files that places name, as :func:`find_images` does, if each can have a picture of its name.
+
+    Raises:
+        FileNotFoundError: a place names no image.
+        ValueError: two files have one name.
+    """
+    files = list(find_images(places))
+    seen: dict[str, Path] = {}
+    for file in files:
+        if (other := seen.setdefault(file.stem, file)) != file:
+            raise ValueError(f"{other} and {file} would both be written to {file.stem}.png: take them one by one")
+    return files
+
+
 def read_batches(
     files: Iterable[Path], batch: int, read: Callable[[Path], Tensor]
 ) -> Iterator[list[tuple[Path, Tensor | str]]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import torch
+from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class SyncBatchNorm(nn.BatchNorm1d):
@@ -30,10 +32,16 @@ class SyncBatchNorm(nn.BatchNorm1d):
 
 
 def synchronise_batch_norm(model: nn.Module, device: torch.device) -> nn.Module:
-    """Return a model whose batch norms take their statistics over all processes: torch's on CUDA, else ours."""
+    """Return a model whose batch norms take their statistics over all processes: timm's and torch's on CUDA, else ours.
+
+    Raises:
+        ValueError: away from CUDA, the model normalises feature maps, not nodes.
+    """
     if device.type == "cuda":
-        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    for layer in model.modules():
+        return convert_sync_batchnorm(model)
+    for name, layer in model.named_modules():
         if type(layer) is nn.BatchNorm1d:
             layer.__class__ = SyncBatchNorm
+        elif isinstance(layer, _BatchNorm):
+            raise ValueError(f"sync_batch_norm needs CUDA for {name}, a {type(layer).__name__}: leave it out")
     return model

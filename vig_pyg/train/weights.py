@@ -38,11 +38,9 @@ def build_model(recipe: Recipe, classes: int, channels: int = 3) -> nn.Module:
         options["conv"] = recipe.conv
     if recipe.image_size is not None:
         options["img_size"] = recipe.image_size
-    drop_path = (0.3 if recipe.model.endswith("_base") else 0.1) if recipe.drop_path is None else recipe.drop_path
+    options.setdefault("drop_path_rate", drop_path_rate(recipe))
     try:
-        model = timm.create_model(
-            recipe.model, num_classes=classes, in_chans=channels, drop_path_rate=drop_path, **options
-        )
+        model = timm.create_model(recipe.model, num_classes=classes, in_chans=channels, **options)
     except TypeError as error:
         raise ValueError(f"{recipe.model} does not take these options: {error}") from None
     if recipe.init is not None:
@@ -50,6 +48,13 @@ def build_model(recipe: Recipe, classes: int, channels: int = 3) -> nn.Module:
             warnings.simplefilter("ignore", UserWarning)  # another number of classes is what fine-tuning is for
             load_checkpoint(model, weights_file(recipe.init))
     return model
+
+
+def drop_path_rate(recipe: Recipe) -> float:
+    """Return the rate of stochastic depth: the paper's, unless the recipe says another."""
+    if recipe.drop_path is not None:
+        return recipe.drop_path
+    return 0.3 if recipe.model.endswith("_base") else 0.1
 
 
 def check_model_name(name: str) -> None:
