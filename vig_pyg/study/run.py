@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from vig_pyg.study.cells import Cell, Result, read_result, run_cells
 from vig_pyg.study.charts import chart_diversity, chart_models, chart_rows
-from vig_pyg.study.claims import as_p, claims, paired_p
+from vig_pyg.study.claims import claims
 from vig_pyg.study.contenders import CONTENDERS
 from vig_pyg.study.measure import Cost, measure_costs
 from vig_pyg.study.report import embed, write_page
@@ -141,19 +141,16 @@ def _diversity_claims(lines: Sequence[Line], results: Sequence[Sequence[Result]]
     """Return how many times as diverse ViG's last layer is as ResGCN's."""
     pairs = zip(lines, results, strict=True)
     last = {line.row.label: [r.diversity[-1] for r in found if r.diversity] for line, found in pairs}
-    said = []
-    for line in lines:
-        if line.row.label == line.baseline:
-            continue
-        ratio = float(np.mean(last[line.baseline]) / np.mean(last[line.row.label]))
-        p = paired_p(last[line.baseline], last[line.row.label])
-        test = f" (paired t test over {len(last[line.baseline])} seeds, {as_p(p)})" if p < 1 else ""
-        said.append(
-            f"Behind the last layer, {line.baseline} is {ratio:.1f} times as diverse as {line.row.label}{test}."
-        )
-        if ratio < EXPECTED_RATIO:
-            said.append(f"A factor of at least {EXPECTED_RATIO} was expected; it was not found in this setting.")
+    baselines = {line.row.label: line.baseline for line in lines}
+    said = claims(last, baselines, _by_factor)
+    ratios = [np.mean(last[other]) / np.mean(last[label]) for label, other in baselines.items() if label != other]
+    if len(results[0]) > 1 and min(ratios) < EXPECTED_RATIO:
+        said.append(f"A factor of at least {EXPECTED_RATIO} was expected; it was not found in this setting.")
     return said
+
+
+def _by_factor(better: str, worse: str, high: float, low: float) -> str:
+    return f"“{better}” is {high / low:.1f} times as diverse behind the last layer as “{worse}”"
 
 
 def _compare_models(studies: Studies) -> Finding:
