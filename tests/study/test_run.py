@@ -1,11 +1,14 @@
 """What a study's report says and shows, against numbers put in by hand."""
 
 import numpy as np
+import pandas as pd
 from scipy.stats import t
 
 from vig_pyg.study.cells import Cell, Result
-from vig_pyg.study.run import _diversity_claims
+from vig_pyg.study.charts import chart_diversity
+from vig_pyg.study.run import Finding, _diversity_claims, _shown
 from vig_pyg.study.studies import Line, Row
+from vig_pyg.study.tables import MACS
 from vig_pyg.train import Epoch, Recipe
 
 
@@ -39,3 +42,19 @@ def test_the_ratio_that_was_expected_is_missed_aloud() -> None:
 def test_a_ratio_is_not_claimed_where_chance_explains_it() -> None:
     sentence, *_ = said([60.0, 5.0, 20.0], [5.0, 60.0, 21.0])
     assert "times" not in sentence and sentence.startswith("No row differs from “ViG”")
+
+
+def test_every_line_of_the_chart_is_drawn_and_looks_its_own() -> None:
+    lines, results = zip(*(diverse(f"{place}", [1.0, 2.0]) for place in range(11)), strict=True)
+    (axes,) = chart_diversity(lines, results).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [str(place) for place in range(11)]
+    assert len({(line.get_color(), line.get_marker()) for line in axes.lines}) == 11
+
+
+def test_the_report_shows_every_width_that_was_tried(tmp_path) -> None:
+    (tmp_path / "modules.png").write_bytes(b"")
+    tried = {4: 1_000_000, 48: 9_000_000, 192: 90_000_000}
+    lines = [Line(Row("alone"), [], tried, "full", 48), Line(Row("full"), [], baseline="full")]
+    frame = pd.DataFrame({MACS: [9.0, 10.0]}, index=["alone", "full"])
+    (search,) = _shown(tmp_path, Finding("modules", "", "", "", frame, [], lines))["searches"]
+    assert search["tried"] == [(4, "1.00", False), (48, "9.00", True), (192, "90.00", False)]

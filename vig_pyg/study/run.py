@@ -214,10 +214,8 @@ def _shown(out: Path, finding: Finding) -> dict[str, object]:
     for line in finding.lines:
         if line.tried:
             target = finding.frame[MACS][line.baseline]
-            near = [
-                (w, f"{m / 1e6:.2f}", w == line.width) for w, m in line.tried.items() if 0.4 < m / 1e6 / target < 2.5
-            ]
-            searches.append({"label": line.row.label, "target": f"{target:.2f}", "tried": near})
+            tried = [(width, f"{macs / 1e6:.2f}", width == line.width) for width, macs in line.tried.items()]
+            searches.append({"label": line.row.label, "target": f"{target:.2f}", "tried": tried})
     return {
         "name": finding.name,
         "title": finding.title,
