@@ -81,3 +81,16 @@ def test_wrong_input_is_one_sentence_and_status_2(words, sentence, tmp_path, mon
     assert status == 2, output
     assert sentence in output and "Traceback" not in output
     assert not list(tmp_path.iterdir())
+
+
+def test_of_processes_that_share_the_work_the_first_alone_writes_what_was_found(tmp_path, monkeypatch):
+    arguments = ["study", "operators", "--conv", "gin", *ARGUMENTS[2:], "--seeds", "1", "--out", tmp_path]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert call(*arguments) == (0, "")
+    assert len(list((tmp_path / "cells").glob("*.json"))) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["cells"]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    status, output = call(*arguments)
+    assert status == 0 and "report.html" in output and (tmp_path / "report.html").is_file()

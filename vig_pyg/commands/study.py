@@ -56,6 +56,8 @@ def study(
         if jobs is None:
             jobs = cpu_count() if device == "cpu" and processes == 1 else 1
         _train(studies, plans, jobs)
+        if place > 0:
+            return
         findings = evaluate_all(studies, plans, images)
         write_study_report(studies, findings, plans, images, _command(studies, changes or [], recipe, model))
         for finding in findings:
