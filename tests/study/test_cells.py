@@ -33,6 +33,12 @@ def test_all_that_decides_makes_the_key_and_nothing_else() -> None:
     assert len({other.key for other in others} | {cell(0).key}) == 6
 
 
+def test_another_version_of_the_library_makes_another_cell(monkeypatch) -> None:
+    before = cell(0).key
+    monkeypatch.setattr(study_cells, "installed_version", {"vig_pyg": "99"}.get)
+    assert cell(0).key != before
+
+
 def test_another_version_of_an_operator_makes_another_cell(tmp_path, monkeypatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # bytecode is known by seconds: both versions are of one
