@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from tests.commands.test_commands import call
 from vig_pyg.commands import app
+from vig_pyg.commands import study as command
 from vig_pyg.study import cells as study_cells
 from vig_pyg.study import measure
 
@@ -94,3 +95,36 @@ def test_of_processes_that_share_the_work_the_first_alone_writes_what_was_found(
     monkeypatch.setenv("RANK", "0")
     status, output = call(*arguments)
     assert status == 0 and "report.html" in output and (tmp_path / "report.html").is_file()
+
+
+@pytest.fixture
+def planned(tmp_path, monkeypatch):
+    """What the command would train and how it says that it is repeated; nothing is trained."""
+
+    def plan(*words: str):
+        seen = []
+        monkeypatch.setattr(command, "_train", lambda studies, plans, jobs: seen.extend([studies.base, plans]))
+        monkeypatch.setattr(command, "evaluate_all", lambda *_: [])
+        monkeypatch.setattr(command, "write_study_report", lambda *arguments: seen.append(arguments[-1]))
+        status, output = call("study", *words, "--device", "cpu", "--seeds", "1", "--out", tmp_path)
+        assert status == 0, output
+        base, plans, repeat = seen
+        return base, [line.cells[0].recipe for lines in plans.values() for line in lines], repeat
+
+    return plan
+
+
+def test_operators_that_are_asked_for_are_in_every_study_the_four_of_the_paper_too(planned):
+    four = ["max_relative", "edge", "gin", "sage"]
+    asked = [word for conv in four for word in ("--conv", conv)]
+    _, recipes, repeat = planned("heads", *asked)
+    assert [recipe.conv for recipe in recipes] == [conv for conv in four for _ in range(5)]
+    assert repeat == f"vig-pyg study heads {' '.join(asked)} --data digits --seeds 1"
+
+
+def test_where_no_operator_is_asked_for_only_their_own_study_takes_four(planned):
+    _, recipes, repeat = planned("heads")
+    assert [recipe.conv for recipe in recipes] == [
+        "max_relative"
+    ] * 5 and repeat == "vig-pyg study heads --data digits --seeds 1"
+    assert [recipe.conv for recipe in planned("operators")[1]] == ["max_relative", "edge", "gin", "sage"]

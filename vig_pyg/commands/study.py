@@ -13,7 +13,7 @@ from rich.table import Table
 from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors, progress_bar
 from vig_pyg.study.cells import Cell, leave_group
 from vig_pyg.study.run import Finding, Studies, evaluate_all, plan_all, train_all, write_study_report
-from vig_pyg.study.studies import NAMES, OPERATORS
+from vig_pyg.study.studies import NAMES
 from vig_pyg.study.tables import ACCURACY, DIVERSITY, GMACS, MACS, PUBLISHED, SPEED, TOP1, as_text
 from vig_pyg.train import Recipe, read_recipe
 from vig_pyg.train.data import load_recipe_data
@@ -27,7 +27,12 @@ def study(
     changes: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes of the recipe.")
     ] = None,
-    conv: Annotated[list[str], typer.Option(help="Operator: a name or module:Name. Repeat for several.")] = OPERATORS,  # type: ignore[assignment]
+    conv: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Operator: a name or module:Name. Repeat for several. (default: max_relative; in operators, four)"
+        ),
+    ] = None,
     data: Annotated[str, typer.Option(help="digits, an image folder, or a name for timm (torch/cifar10).")] = "digits",
     model: Annotated[str | None, typer.Option(help="The model to vary. (default: the recipe's)")] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe. (default: digits for digits, else deit)")] = None,
@@ -50,7 +55,7 @@ def study(
         check_device(device)
         chosen = _recipe(data, model, recipe, changes or [])
         names = NAMES if name == "all" else [name]
-        studies = Studies(names, chosen, list(dict.fromkeys(conv)), seeds, out, device)
+        studies = Studies(names, chosen, list(dict.fromkeys(conv or [])), seeds, out, device)
         images = load_recipe_data(chosen)
         plans = plan_all(studies, images)
         if jobs is None:
@@ -91,8 +96,7 @@ def _train(studies: Studies, plans: dict, jobs: int) -> None:
 def _command(studies: Studies, changes: list[str], recipe: str | None, model: str | None) -> str:
     """Return the command that repeats the studies."""
     words = ["vig-pyg", "study", "all" if tuple(studies.names) == NAMES else studies.names[0], *changes]
-    if tuple(studies.convs) != OPERATORS:
-        words += [word for conv in studies.convs for word in ("--conv", conv)]
+    words += [word for conv in studies.convs for word in ("--conv", conv)]
     options = {"--data": studies.base.data, "--model": model, "--recipe": recipe, "--seeds": str(studies.seeds)}
     words += [word for option, value in options.items() if value is not None for word in (option, value)]
     return shlex.join(words)

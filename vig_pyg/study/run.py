@@ -48,6 +48,7 @@ class Studies:
     base: Recipe
     """How to train; its ``conv`` and ``seed`` are replaced."""
     convs: Sequence[str]
+    """The operators that were asked for; without any, the paper's four are compared, else max_relative is taken."""
     seeds: int
     out: Path
     device: str = "cpu"
@@ -67,13 +68,13 @@ class Studies:
 
 def chosen_studies(studies: Studies) -> list[Study]:
     """Return the studies that train, in the order asked for."""
-    made = {"operators": operators(studies.convs), **ABLATIONS}
+    made = {"operators": operators(studies.convs or OPERATORS), **ABLATIONS}
     return [made[name] for name in studies.names if name != "models"]
 
 
 def plan_all(studies: Studies, data: Data) -> dict[str, list[Line]]:
-    """Return what every study that trains needs; ablations take one operator unless several were asked for."""
-    convs = ["max_relative"] if tuple(studies.convs) == OPERATORS else studies.convs
+    """Return what every study that trains needs."""
+    convs = studies.convs or ["max_relative"]
     return {study.name: plan(study, studies.base, convs, studies.seeds, data) for study in chosen_studies(studies)}
 
 
