@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.commands.test_commands import call
+from tests.train.conftest import write_images
 from vig_pyg.commands import app
 from vig_pyg.commands import study as command
 from vig_pyg.study import cells as study_cells
@@ -73,6 +74,8 @@ def test_the_report_needs_no_other_file_and_no_network(finished):
         (["study", "heads", "--model", "resnet18"], "resnet18"),
         (["study", "heads", "--data", "nowhere"], "there is no folder 'nowhere'"),
         (["study", "heads", "model_options.channels=20"], "heads"),
+        (["study", "heads", "conv=gin"], "a study chooses conv itself: use --conv instead of conv=gin"),
+        (["study", "heads", "seed=7"], "a study chooses seed itself: use --seeds instead of seed=7"),
         (["study", "heads", "--jobs", "0"], "jobs must be at least 1, got 0"),
     ],
 )
@@ -119,12 +122,36 @@ def test_operators_that_are_asked_for_are_in_every_study_the_four_of_the_paper_t
     asked = [word for conv in four for word in ("--conv", conv)]
     _, recipes, repeat = planned("heads", *asked)
     assert [recipe.conv for recipe in recipes] == [conv for conv in four for _ in range(5)]
-    assert repeat == f"vig-pyg study heads {' '.join(asked)} --data digits --seeds 1"
+    assert repeat == f"vig-pyg study heads {' '.join(asked)} --seeds 1"
 
 
 def test_where_no_operator_is_asked_for_only_their_own_study_takes_four(planned):
     _, recipes, repeat = planned("heads")
-    assert [recipe.conv for recipe in recipes] == [
-        "max_relative"
-    ] * 5 and repeat == "vig-pyg study heads --data digits --seeds 1"
+    assert [recipe.conv for recipe in recipes] == ["max_relative"] * 5 and repeat == "vig-pyg study heads --seeds 1"
     assert [recipe.conv for recipe in planned("operators")[1]] == ["max_relative", "edge", "gin", "sage"]
+
+
+def test_a_recipes_data_are_taken_unless_others_are_asked_for(planned, tmp_path):
+    write_images(tmp_path / "photos", 10)
+    write_images(tmp_path / "others", 10)
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(f"data: {tmp_path / 'photos'}\nmodel: vig_micro\nbatch: 2\n")
+    base, _, repeat = planned("heads", "--recipe", str(recipe))
+    assert base.data == str(tmp_path / "photos") and "--data" not in repeat
+    base, _, repeat = planned("heads", "--recipe", str(recipe), "--data", str(tmp_path / "others"))
+    assert base.data == str(tmp_path / "others") and f"--data {tmp_path / 'others'}" in repeat
+    assert planned("heads")[0].data == "digits"
+
+
+def test_the_study_of_diversity_has_12_blocks(planned):
+    assert {recipe.model_options["depth"] for recipe in planned("diversity")[1]} == {12}
+
+
+def test_the_depth_that_is_asked_for_is_trained_and_the_report_says_it(tmp_path):
+    words = [*BRIEF, "model_options.depth=2", "--seeds", "1", "--jobs", "1", "--device", "cpu", "--out", tmp_path]
+    status, output = call("study", "diversity", *words)
+    assert status == 0, output
+    cells = [study_cells.json.loads(file.read_text()) for file in (tmp_path / "cells").glob("*.json")]
+    assert [len(cell["diversity"]) for cell in cells] == [2, 2]
+    page = (tmp_path / "report.html").read_text()
+    assert "Both have 2 blocks." in page and "One seed: no difference" in page

@@ -98,7 +98,8 @@ def evaluate_all(studies: Studies, plans: dict[str, list[Line]], data: Data) -> 
         figure = chart_diversity(lines, results) if study.diversity else chart_rows(lines, results)
         _write(studies.out, study.name, frame, figure)
         said = _diversity_claims(lines, results) if study.diversity else _accuracy_claims(lines, results)
-        found.append(Finding(study.name, study.title, study.question, study.note, frame, said, lines))
+        note = study.note.format(**lines[0].cells[0].recipe.model_options)
+        found.append(Finding(study.name, study.title, study.question, note, frame, said, lines))
     if "models" in studies.names:
         found.append(_compare_models(studies))
     return found
