@@ -9,7 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.commands.test_commands import call
+from tests.train.conftest import write_images
 from vig_pyg.commands import app
+from vig_pyg.commands import study as command
 from vig_pyg.study import cells as study_cells
 from vig_pyg.study import measure
 
@@ -72,6 +74,8 @@ def test_the_report_needs_no_other_file_and_no_network(finished):
         (["study", "heads", "--model", "resnet18"], "resnet18"),
         (["study", "heads", "--data", "nowhere"], "there is no folder 'nowhere'"),
         (["study", "heads", "model_options.channels=20"], "heads"),
+        (["study", "heads", "conv=gin"], "a study chooses conv itself: use --conv instead of conv=gin"),
+        (["study", "heads", "seed=7"], "a study chooses seed itself: use --seeds instead of seed=7"),
         (["study", "heads", "--jobs", "0"], "jobs must be at least 1, got 0"),
     ],
 )
@@ -81,3 +85,73 @@ def test_wrong_input_is_one_sentence_and_status_2(words, sentence, tmp_path, mon
     assert status == 2, output
     assert sentence in output and "Traceback" not in output
     assert not list(tmp_path.iterdir())
+
+
+def test_of_processes_that_share_the_work_the_first_alone_writes_what_was_found(tmp_path, monkeypatch):
+    arguments = ["study", "operators", "--conv", "gin", *ARGUMENTS[2:], "--seeds", "1", "--out", tmp_path]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert call(*arguments) == (0, "")
+    assert len(list((tmp_path / "cells").glob("*.json"))) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["cells"]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    status, output = call(*arguments)
+    assert status == 0 and "report.html" in output and (tmp_path / "report.html").is_file()
+
+
+@pytest.fixture
+def planned(tmp_path, monkeypatch):
+    """What the command would train and how it says that it is repeated; nothing is trained."""
+
+    def plan(*words: str):
+        seen = []
+        monkeypatch.setattr(command, "_train", lambda studies, plans, jobs: seen.extend([studies.base, plans]))
+        monkeypatch.setattr(command, "evaluate_all", lambda *_: [])
+        monkeypatch.setattr(command, "write_study_report", lambda *arguments: seen.append(arguments[-1]))
+        status, output = call("study", *words, "--device", "cpu", "--seeds", "1", "--out", tmp_path)
+        assert status == 0, output
+        base, plans, repeat = seen
+        return base, [line.cells[0].recipe for lines in plans.values() for line in lines], repeat
+
+    return plan
+
+
+def test_operators_that_are_asked_for_are_in_every_study_the_four_of_the_paper_too(planned):
+    four = ["max_relative", "edge", "gin", "sage"]
+    asked = [word for conv in four for word in ("--conv", conv)]
+    _, recipes, repeat = planned("heads", *asked)
+    assert [recipe.conv for recipe in recipes] == [conv for conv in four for _ in range(5)]
+    assert repeat == f"vig-pyg study heads {' '.join(asked)} --seeds 1"
+
+
+def test_where_no_operator_is_asked_for_only_their_own_study_takes_four(planned):
+    _, recipes, repeat = planned("heads")
+    assert [recipe.conv for recipe in recipes] == ["max_relative"] * 5 and repeat == "vig-pyg study heads --seeds 1"
+    assert [recipe.conv for recipe in planned("operators")[1]] == ["max_relative", "edge", "gin", "sage"]
+
+
+def test_a_recipes_data_are_taken_unless_others_are_asked_for(planned, tmp_path):
+    write_images(tmp_path / "photos", 10)
+    write_images(tmp_path / "others", 10)
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(f"data: {tmp_path / 'photos'}\nmodel: vig_micro\nbatch: 2\n")
+    base, _, repeat = planned("heads", "--recipe", str(recipe))
+    assert base.data == str(tmp_path / "photos") and "--data" not in repeat
+    base, _, repeat = planned("heads", "--recipe", str(recipe), "--data", str(tmp_path / "others"))
+    assert base.data == str(tmp_path / "others") and f"--data {tmp_path / 'others'}" in repeat
+    assert planned("heads")[0].data == "digits"
+
+
+def test_the_study_of_diversity_has_12_blocks(planned):
+    assert {recipe.model_options["depth"] for recipe in planned("diversity")[1]} == {12}
+
+
+def test_the_depth_that_is_asked_for_is_trained_and_the_report_says_it(tmp_path):
+    words = [*BRIEF, "model_options.depth=2", "--seeds", "1", "--jobs", "1", "--device", "cpu", "--out", tmp_path]
+    status, output = call("study", "diversity", *words)
+    assert status == 0, output
+    cells = [study_cells.json.loads(file.read_text()) for file in (tmp_path / "cells").glob("*.json")]
+    assert [len(cell["diversity"]) for cell in cells] == [2, 2]
+    page = (tmp_path / "report.html").read_text()
+    assert "Both have 2 blocks." in page and "One seed: no difference" in page

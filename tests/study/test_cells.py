@@ -1,4 +1,4 @@
-import json
+import importlib
 import signal
 import subprocess
 import sys
@@ -33,14 +33,23 @@ def test_all_that_decides_makes_the_key_and_nothing_else() -> None:
     assert len({other.key for other in others} | {cell(0).key}) == 6
 
 
+def test_another_version_of_the_library_makes_another_cell(monkeypatch) -> None:
+    before = cell(0).key
+    monkeypatch.setattr(study_cells, "installed_version", {"vig_pyg": "99"}.get)
+    assert cell(0).key != before
+
+
 def test_another_version_of_an_operator_makes_another_cell(tmp_path, monkeypatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    keys = []
-    for name, aggr in (("first", "mean"), ("second", "max")):
-        source = f"from torch_geometric.nn import SAGEConv\ndef conv(i, o):\n    return SAGEConv(i, o, aggr={aggr!r})\n"
-        (tmp_path / f"{name}.py").write_text(source)
-        keys.append(json.dumps(study_cells._source(f"{name}:conv")))
-    assert keys[0] != keys[1]
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # bytecode is known by seconds: both versions are of one
+    source = "from torch_geometric.nn import SAGEConv\ndef conv(i, o):\n    return SAGEConv(i, o, aggr={!r})\n"
+    (tmp_path / "mine_in_a_file.py").write_text(source.format("mean"))
+    module = importlib.import_module("mine_in_a_file")
+    before = cell(0, conv="mine_in_a_file:conv").key
+    assert cell(0, conv="mine_in_a_file:conv").key == before
+    (tmp_path / "mine_in_a_file.py").write_text(source.format("max"))
+    importlib.reload(module)
+    assert cell(0, conv="mine_in_a_file:conv").key != before
 
 
 def test_a_finished_cell_is_kept_and_what_ran_before_does_not_matter(tmp_path, monkeypatch) -> None:

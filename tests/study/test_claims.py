@@ -21,3 +21,7 @@ def test_only_what_the_test_shows_is_claimed() -> None:
     assert found[0].startswith("“b” beats “a” by 5.01 points") and len(found) == 2
     assert "No row differs from “a”" in claims({"a": values["a"], "c": values["c"]}, {"a": "a", "c": "a"})[0]
     assert "One seed" in claims({"a": [1.0], "b": [9.0]}, {"a": "a", "b": "a"})[0]
+
+
+def test_nothing_is_said_where_there_is_nothing_to_compare_with() -> None:
+    assert claims({"edge": [90.0, 91.0]}, {"edge": "edge"}) == claims({"edge": [90.0]}, {"edge": "edge"}) == []

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from vig_pyg.study.cells import load_recipe_data
-from vig_pyg.study.studies import ABLATIONS, OPERATORS, operators, plan
+from vig_pyg.study.studies import ABLATIONS, OPERATORS, operators, plan, sample_images
 from vig_pyg.train import build_model, read_recipe
 
 
@@ -64,6 +64,18 @@ def test_the_default_setting_is_the_models_own(digits) -> None:
     recipe, data = digits
     cell = plan(ABLATIONS["heads"], *_arguments(digits))[2].cells[0]
     assert str(cell.build(data)) == str(build_model(recipe, 10, 1))
+
+
+def test_the_edges_of_a_planned_graph_are_those_to_train_on(digits) -> None:
+    recipe, data = digits
+    for line in plan(ABLATIONS["graphs"], recipe, ["gat"], 1, data):
+        assert line.cells[0].build(data).eval()(sample_images(line.cells[0], data, 1)).shape == (1, 10)
+
+
+def test_graphs_of_a_model_that_pools_neighbours_are_refused_before_any_training(digits) -> None:
+    recipe, data = digits
+    with pytest.raises(ValueError, match="take one that does not, such as vig_micro"):
+        plan(ABLATIONS["graphs"], replace(recipe, model="pvig_micro"), ["max_relative"], 1, data)
 
 
 def _arguments(digits):

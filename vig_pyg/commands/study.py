@@ -13,12 +13,13 @@ from rich.table import Table
 from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors, progress_bar
 from vig_pyg.study.cells import Cell, leave_group
 from vig_pyg.study.run import Finding, Studies, evaluate_all, plan_all, train_all, write_study_report
-from vig_pyg.study.studies import NAMES, OPERATORS
+from vig_pyg.study.studies import NAMES
 from vig_pyg.study.tables import ACCURACY, DIVERSITY, GMACS, MACS, PUBLISHED, SPEED, TOP1, as_text
 from vig_pyg.train import Recipe, read_recipe
 from vig_pyg.train.data import load_recipe_data
 
 BRIEF = ("epochs=5", "warmup_epochs=0.9")  # on digits: all studies in half an hour on two cores
+CHOSEN = {"conv": "--conv", "model_options.conv": "--conv", "seed": "--seeds"}
 
 
 @app.command()
@@ -27,8 +28,16 @@ def study(
     changes: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes of the recipe.")
     ] = None,
-    conv: Annotated[list[str], typer.Option(help="Operator: a name or module:Name. Repeat for several.")] = OPERATORS,  # type: ignore[assignment]
-    data: Annotated[str, typer.Option(help="digits, an image folder, or a name for timm (torch/cifar10).")] = "digits",
+    conv: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Operator: a name or module:Name. Repeat for several. (default: max_relative; in operators, four)"
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="digits, a folder, or a name for timm (torch/cifar10). (default: digits, or the recipe's)"),
+    ] = None,
     model: Annotated[str | None, typer.Option(help="The model to vary. (default: the recipe's)")] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe. (default: digits for digits, else deit)")] = None,
     seeds: Annotated[int, typer.Option(help="Trainings per row.")] = 3,
@@ -50,14 +59,16 @@ def study(
         check_device(device)
         chosen = _recipe(data, model, recipe, changes or [])
         names = NAMES if name == "all" else [name]
-        studies = Studies(names, chosen, list(dict.fromkeys(conv)), seeds, out, device)
+        studies = Studies(names, chosen, list(dict.fromkeys(conv or [])), seeds, out, device)
         images = load_recipe_data(chosen)
         plans = plan_all(studies, images)
         if jobs is None:
             jobs = cpu_count() if device == "cpu" and processes == 1 else 1
         _train(studies, plans, jobs)
+        if place > 0:
+            return
         findings = evaluate_all(studies, plans, images)
-        write_study_report(studies, findings, plans, images, _command(studies, changes or [], recipe, model))
+        write_study_report(studies, findings, plans, images, _command(studies, changes or [], data, recipe, model))
         for finding in findings:
             console.print(as_table(finding))
             for sentence in finding.claims:
@@ -65,10 +76,19 @@ def study(
     console.print(f"Written to {out}: report.html; {', '.join(names)}, each as .md, .csv, .tex and .png.")
 
 
-def _recipe(data: str, model: str | None, recipe: str | None, changes: list[str]) -> Recipe:
-    brief = BRIEF if recipe is None and data == "digits" else ()
-    overrides = [*brief, f"data={data}", *([f"model={model}"] if model else []), *changes]
-    return read_recipe(recipe or ("digits" if data == "digits" else "deit"), overrides)
+def _recipe(data: str | None, model: str | None, recipe: str | None, changes: list[str]) -> Recipe:
+    """Return how to train: on digits where neither a recipe nor data are named."""
+    for change in changes:
+        key = change.split("=")[0]
+        if key in CHOSEN:
+            raise ValueError(f"a study chooses {key} itself: use {CHOSEN[key]} instead of {change}")
+    digits = recipe is None and data in (None, "digits")
+    overrides = [
+        *(BRIEF if digits else ()),
+        *([f"data={data}"] if data else []),
+        *([f"model={model}"] if model else []),
+    ]
+    return read_recipe(recipe or ("digits" if digits else "deit"), [*overrides, *changes])
 
 
 def _train(studies: Studies, plans: dict, jobs: int) -> None:
@@ -86,12 +106,11 @@ def _train(studies: Studies, plans: dict, jobs: int) -> None:
         train_all(studies, plans, jobs, advance)
 
 
-def _command(studies: Studies, changes: list[str], recipe: str | None, model: str | None) -> str:
+def _command(studies: Studies, changes: list[str], data: str | None, recipe: str | None, model: str | None) -> str:
     """Return the command that repeats the studies."""
     words = ["vig-pyg", "study", "all" if tuple(studies.names) == NAMES else studies.names[0], *changes]
-    if tuple(studies.convs) != OPERATORS:
-        words += [word for conv in studies.convs for word in ("--conv", conv)]
-    options = {"--data": studies.base.data, "--model": model, "--recipe": recipe, "--seeds": str(studies.seeds)}
+    words += [word for conv in studies.convs for word in ("--conv", conv)]
+    options = {"--data": data, "--model": model, "--recipe": recipe, "--seeds": str(studies.seeds)}
     words += [word for option, value in options.items() if value is not None for word in (option, value)]
     return shlex.join(words)
 

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from torch import nn
 
 from vig_pyg.conv import get_conv
+from vig_pyg.machine import installed_version
 from vig_pyg.study.diversity import layer_diversity
 from vig_pyg.study.graphs import GRAPHS
 from vig_pyg.train import Data, Epoch, Recipe, accelerator_for, build_model, fit
@@ -40,6 +41,7 @@ class Cell:
         """A hash of all that decides the result; images are known by the name of their data set only."""
         decides: dict[str, Any] = {name: v for name, v in asdict(self.recipe).items() if name not in MAY_CHANGE}
         decides |= {"diversity": self.diversity, "operator": _source(self.recipe.conv)}
+        decides["version"] = installed_version("vig_pyg")
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
 
     def build(self, data: Data) -> nn.Module:

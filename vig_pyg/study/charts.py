@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -14,7 +15,7 @@ from vig_pyg.study.pictures import COLOURS
 from vig_pyg.study.studies import Line
 from vig_pyg.study.tables import GMACS, PUBLISHED, SPEED
 
-MARKERS = "osD^vP*"
+MARKERS = "osD^vP*X"  # one more than colours: pairs of both, cycled, differ for long
 
 
 def chart_rows(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Figure:
@@ -45,7 +46,7 @@ def chart_diversity(lines: Sequence[Line], results: Sequence[Sequence[Result]]) 
     """Return the diversity of every layer: means over seeds, bands from lowest to highest (paper, Figure 3)."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    for line, found, colour, marker in zip(lines, results, COLOURS, MARKERS, strict=False):
+    for line, found, colour, marker in zip(lines, results, cycle(COLOURS), cycle(MARKERS), strict=False):
         values = pd.DataFrame([result.diversity for result in found])
         layers = range(1, values.shape[1] + 1)
         axes.plot(layers, values.mean(), marker=marker, color=colour, label=line.row.label)
@@ -63,7 +64,7 @@ def chart_models(frame: pd.DataFrame) -> Figure:
     left, right = figure.subplots(1, 2, sharey=True)
     families: Mapping[str, pd.DataFrame] = dict(list(frame.groupby("family", sort=False)))
     for axes, cost, label in ((left, GMACS, "multiply-accumulates, billions"), (right, SPEED, "ms per image, here")):
-        for (family, rows), colour, marker in zip(families.items(), COLOURS, MARKERS, strict=True):
+        for (family, rows), colour, marker in zip(families.items(), cycle(COLOURS), cycle(MARKERS), strict=False):
             ours = "ViG" in family
             axes.plot(
                 rows[cost],

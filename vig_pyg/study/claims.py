@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -28,17 +28,28 @@ def as_p(p: float) -> str:
     return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
 
 
-def claims(values: Mapping[str, Sequence[float]], baselines: Mapping[str, str], unit: str = "points") -> list[str]:
+def by_points(better: str, worse: str, high: float, low: float) -> str:
+    """Return how two means in percent differ."""
+    return f"“{better}” beats “{worse}” by {high - low:.2f} points"
+
+
+def claims(
+    values: Mapping[str, Sequence[float]],
+    baselines: Mapping[str, str],
+    say: Callable[[str, str, float, float], str] = by_points,
+) -> list[str]:
     """Return a sentence for every row that differs from its baseline by more than chance explains.
 
-    p is corrected for the number of comparisons (Bonferroni).
+    p is corrected for the number of comparisons (Bonferroni). Without any comparison nothing is said.
 
     Args:
         values: For every row a value per seed.
         baselines: For every row the row to compare with; itself for none.
-        unit: Of the values.
+        say: Called with the better row, the other, and the mean of either; returns how they differ.
     """
     pairs = [(label, other) for label, other in baselines.items() if label != other and other in values]
+    if not pairs:
+        return []
     seeds = min(len(found) for found in values.values())
     if seeds < 2:
         return ["One seed: no difference can be told from chance, so none is claimed."]
@@ -46,10 +57,9 @@ def claims(values: Mapping[str, Sequence[float]], baselines: Mapping[str, str], 
     for label, other in pairs:
         p = min(1.0, paired_p(values[label], values[other]) * len(pairs))
         smallest = min(smallest, p)
-        gap = float(np.mean(values[label]) - np.mean(values[other]))
         if p < LEVEL:
-            better, worse = (label, other) if gap > 0 else (other, label)
-            found.append(f"“{better}” beats “{worse}” by {abs(gap):.2f} {unit} ({as_p(p)}).")
+            (low, worse), (high, better) = sorted((float(np.mean(values[name])), name) for name in (label, other))
+            found.append(f"{say(better, worse, high, low)} ({as_p(p)}).")
     with_ = " and ".join(f"“{other}”" for other in dict.fromkeys(other for _, other in pairs))
     tests = f"paired t tests over {seeds} seeds, p corrected for {len(pairs)} comparison{'s' * (len(pairs) > 1)}"
     if found:

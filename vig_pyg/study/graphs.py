@@ -8,23 +8,45 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
+from torch_geometric.typing import PairTensor
 
 from vig_pyg.graph import Grid, NodeLayout, edges_from_neighbours
 
 NEIGHBOURS = 9
 
-
-def grid_graph(x: Tensor, layout: NodeLayout) -> EdgeIndex:
-    """Link every node to the 9 that lie nearest in the image, itself among them: the grid of a CNN."""
-    return _repeated(layout, _nearest_places).to(x.device)
+Layouts = NodeLayout | tuple[NodeLayout, NodeLayout]
 
 
-def random_graph(x: Tensor, layout: NodeLayout) -> EdgeIndex:
-    """Link every node to itself and 8 random others, the same ones in all images and blocks."""
-    return _repeated(layout, _random_places).to(x.device)
+def grid_graph(x: Tensor | PairTensor, layout: Layouts) -> EdgeIndex:
+    """Link every node to the 9 that lie nearest in the image, itself among them: the grid of a CNN.
+
+    Raises:
+        ValueError: ``x`` and ``layout`` are pairs, as where neighbours are pooled.
+    """
+    return _made(x, layout, _nearest_places)
+
+
+def random_graph(x: Tensor | PairTensor, layout: Layouts) -> EdgeIndex:
+    """Link every node to itself and 8 random others, the same ones in all images and blocks.
+
+    Raises:
+        ValueError: ``x`` and ``layout`` are pairs, as where neighbours are pooled.
+    """
+    return _made(x, layout, _random_places)
 
 
 GRAPHS = {"grid": grid_graph, "random": random_graph}
+
+
+def _made(x: Tensor | PairTensor, layout: Layouts, places: Callable[[Grid], Tensor]) -> EdgeIndex:
+    if isinstance(x, tuple) or isinstance(layout, tuple):
+        raise ValueError(
+            "the grid and the random graph link nodes to themselves, which a model that pools neighbours cannot do: "
+            "take one that does not, such as vig_micro"
+        )
+    with torch.device("cpu"):  # the edges are kept: none of the device meta, where costs are counted
+        edges = _repeated(layout, places)
+    return edges.to(x.device)
 
 
 @lru_cache(maxsize=8)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from filelock import FileLock
 from torch import Tensor, nn
 
+from vig_pyg.machine import describe_machine
 from vig_pyg.study.cost import count_macs, count_parameters, milliseconds_per_image, peak_megabytes, without_computing
 from vig_pyg.train.run import write_whole
 
@@ -25,15 +26,16 @@ class Cost(NamedTuple):
 
 
 def measure_costs(folder: Path, models: Mapping[str, Callable[[], nn.Module]], images: Tensor) -> dict[str, Cost]:
-    """Return what every model costs: all are measured in turn, or read where just these were measured before.
+    """Return what every model costs: all are measured in turn, or read where this machine measured just these before.
 
     Args:
-        folder: A file for these models.
+        folder: A file for these models on this machine.
         models: How to build each, by a name that says all about it.
         images: The batch to measure with, on the device to measure on.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    together = " ".join([str(images.device), *map(str, images.shape), *sorted(models)])
+    decides = {**describe_machine(), "date": None, "device": str(images.device), "shape": [*images.shape]}
+    together = json.dumps({**decides, "models": sorted(models)}, sort_keys=True)
     file = folder / f"{hashlib.sha256(together.encode()).hexdigest()[:16]}.json"
     with FileLock(folder / "measuring.lock"):  # two at once would disturb each other
         if not file.is_file():

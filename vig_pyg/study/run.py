@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from vig_pyg.study.cells import Cell, Result, read_result, run_cells
 from vig_pyg.study.charts import chart_diversity, chart_models, chart_rows
-from vig_pyg.study.claims import as_p, claims, paired_p
+from vig_pyg.study.claims import claims
 from vig_pyg.study.contenders import CONTENDERS
 from vig_pyg.study.measure import Cost, measure_costs
 from vig_pyg.study.report import embed, write_page
@@ -48,6 +48,7 @@ class Studies:
     base: Recipe
     """How to train; its ``conv`` and ``seed`` are replaced."""
     convs: Sequence[str]
+    """The operators that were asked for; without any, the paper's four are compared, else max_relative is taken."""
     seeds: int
     out: Path
     device: str = "cpu"
@@ -67,13 +68,13 @@ class Studies:
 
 def chosen_studies(studies: Studies) -> list[Study]:
     """Return the studies that train, in the order asked for."""
-    made = {"operators": operators(studies.convs), **ABLATIONS}
+    made = {"operators": operators(studies.convs or OPERATORS), **ABLATIONS}
     return [made[name] for name in studies.names if name != "models"]
 
 
 def plan_all(studies: Studies, data: Data) -> dict[str, list[Line]]:
-    """Return what every study that trains needs; ablations take one operator unless several were asked for."""
-    convs = ["max_relative"] if tuple(studies.convs) == OPERATORS else studies.convs
+    """Return what every study that trains needs."""
+    convs = studies.convs or ["max_relative"]
     return {study.name: plan(study, studies.base, convs, studies.seeds, data) for study in chosen_studies(studies)}
 
 
@@ -97,7 +98,8 @@ def evaluate_all(studies: Studies, plans: dict[str, list[Line]], data: Data) -> 
         figure = chart_diversity(lines, results) if study.diversity else chart_rows(lines, results)
         _write(studies.out, study.name, frame, figure)
         said = _diversity_claims(lines, results) if study.diversity else _accuracy_claims(lines, results)
-        found.append(Finding(study.name, study.title, study.question, study.note, frame, said, lines))
+        note = study.note.format(**lines[0].cells[0].recipe.model_options)
+        found.append(Finding(study.name, study.title, study.question, note, frame, said, lines))
     if "models" in studies.names:
         found.append(_compare_models(studies))
     return found
@@ -141,19 +143,16 @@ def _diversity_claims(lines: Sequence[Line], results: Sequence[Sequence[Result]]
     """Return how many times as diverse ViG's last layer is as ResGCN's."""
     pairs = zip(lines, results, strict=True)
     last = {line.row.label: [r.diversity[-1] for r in found if r.diversity] for line, found in pairs}
-    said = []
-    for line in lines:
-        if line.row.label == line.baseline:
-            continue
-        ratio = float(np.mean(last[line.baseline]) / np.mean(last[line.row.label]))
-        p = paired_p(last[line.baseline], last[line.row.label])
-        test = f" (paired t test over {len(last[line.baseline])} seeds, {as_p(p)})" if p < 1 else ""
-        said.append(
-            f"Behind the last layer, {line.baseline} is {ratio:.1f} times as diverse as {line.row.label}{test}."
-        )
-        if ratio < EXPECTED_RATIO:
-            said.append(f"A factor of at least {EXPECTED_RATIO} was expected; it was not found in this setting.")
+    baselines = {line.row.label: line.baseline for line in lines}
+    said = claims(last, baselines, _by_factor)
+    ratios = [np.mean(last[other]) / np.mean(last[label]) for label, other in baselines.items() if label != other]
+    if len(results[0]) > 1 and min(ratios) < EXPECTED_RATIO:
+        said.append(f"A factor of at least {EXPECTED_RATIO} was expected; it was not found in this setting.")
     return said
+
+
+def _by_factor(better: str, worse: str, high: float, low: float) -> str:
+    return f"“{better}” is {high / low:.1f} times as diverse behind the last layer as “{worse}”"
 
 
 def _compare_models(studies: Studies) -> Finding:
@@ -217,10 +216,8 @@ def _shown(out: Path, finding: Finding) -> dict[str, object]:
     for line in finding.lines:
         if line.tried:
             target = finding.frame[MACS][line.baseline]
-            near = [
-                (w, f"{m / 1e6:.2f}", w == line.width) for w, m in line.tried.items() if 0.4 < m / 1e6 / target < 2.5
-            ]
-            searches.append({"label": line.row.label, "target": f"{target:.2f}", "tried": near})
+            tried = [(width, f"{macs / 1e6:.2f}", width == line.width) for width, macs in line.tried.items()]
+            searches.append({"label": line.row.label, "target": f"{target:.2f}", "tried": tried})
     return {
         "name": finding.name,
         "title": finding.title,

@@ -49,12 +49,13 @@ class Study:
     rows: Sequence[Row]
     baseline: str
     shared: Mapping[str, Any] = field(default_factory=dict)
-    """Options of all rows."""
+    """Options of all rows, unless the recipe says others."""
     match_macs: bool = False
     """Choose every row's width so that it costs what the baseline costs."""
     diversity: bool = False
     """Measure the diversity of every layer."""
     note: str = ""
+    """For the report; an option's name in braces stands for its value."""
 
 
 _OPERATOR_FIGURES = {
@@ -142,7 +143,8 @@ DIVERSITY = Study(
     "ViG",
     shared={"depth": 12},
     diversity=True,
-    note="ResGCN is the same network without the linear layers around the operator and without FFN. Diversity is a "
+    note="ResGCN is the same network without the linear layers around the operator and without FFN. Both have "
+    "{depth} blocks. Diversity is a "
     f"mean over {DIVERSITY_IMAGES} held-out images. It is not relative to the size of the features, which grow from "
     "block to block as residual branches add up.",
 )
@@ -178,7 +180,7 @@ def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Dat
     Raises:
         ValueError: an option does not fit the model.
     """
-    default = {**DEFAULTS, **base.model_options, **study.shared}
+    default = {**DEFAULTS, **study.shared, **base.model_options}
     images = sample_images(Cell(base), data, 1)
     found = []
     for conv in convs if study.name != "operators" else [""]:

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -68,8 +69,11 @@ class Progress:
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a file beside ``path`` and put it in its place once it is on the disk."""
-    partial = path.with_name(path.name + ".partial")
+    """Let ``write`` fill a file beside ``path`` and put it in its place once it is on the disk.
+
+    Processes and machines may write one file at once: the last to finish wins.
+    """
+    partial = path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}.partial")
     try:
         write(partial)
         _to_disk(partial)
@@ -104,6 +108,9 @@ def open_run(out: Path, recipe: Recipe, resume: bool) -> None:
         for key in before:
             if before[key] != now[key] and key not in MAY_CHANGE:
                 raise ValueError(f"the run in {out} has {key}={before[key]!r}, not {now[key]!r}: resume it as it was")
+        for path in out.rglob("*.partial"):
+            if path.is_file():  # of a process that was killed
+                path.unlink(missing_ok=True)
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         what = "holds a run: add --resume to go on with it, or" if (out / RECIPE).exists() else "is not empty:"

@@ -1,0 +1,60 @@
+"""What a study's report says and shows, against numbers put in by hand."""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from vig_pyg.study.cells import Cell, Result
+from vig_pyg.study.charts import chart_diversity
+from vig_pyg.study.run import Finding, _diversity_claims, _shown
+from vig_pyg.study.studies import Line, Row
+from vig_pyg.study.tables import MACS
+from vig_pyg.train import Epoch, Recipe
+
+
+def diverse(label: str, values: list[float], baseline: str = "ViG") -> tuple[Line, list[Result]]:
+    epochs = [Epoch(1.0, {"accuracy": 0.5}, 0.1, 1.0, 0.0)]
+    return Line(Row(label), [Cell(Recipe())], baseline=baseline), [Result(epochs, [1.0, value]) for value in values]
+
+
+def said(vig: list[float], resgcn: list[float]) -> list[str]:
+    lines, results = zip(diverse("ViG", vig), diverse("ResGCN", resgcn), strict=True)
+    return _diversity_claims(lines, results)
+
+
+def test_one_seed_claims_nothing_about_diversity() -> None:
+    assert said([60.0], [5.0]) == ["One seed: no difference can be told from chance, so none is claimed."]
+
+
+def test_a_difference_of_diversities_that_the_test_shows_is_claimed_as_a_ratio() -> None:
+    vig, resgcn = [60.0, 66.0, 69.0], [5.0, 7.0, 5.5]
+    gaps = np.subtract(vig, resgcn)
+    p = 2 * t.sf(gaps.mean() / (gaps.std(ddof=1) / 3**0.5), 2)
+    first, test = said(vig, resgcn)
+    assert first == f"“ViG” is 11.1 times as diverse behind the last layer as “ResGCN” (p = {p:.3f})."
+    assert "paired t tests over 3 seeds" in test
+
+
+def test_the_ratio_that_was_expected_is_missed_aloud() -> None:
+    assert said([6.0, 7.1, 8.0], [5.0, 6.0, 6.9])[-1].startswith("A factor of at least 5 was expected")
+
+
+def test_a_ratio_is_not_claimed_where_chance_explains_it() -> None:
+    sentence, *_ = said([60.0, 5.0, 20.0], [5.0, 60.0, 21.0])
+    assert "times" not in sentence and sentence.startswith("No row differs from “ViG”")
+
+
+def test_every_line_of_the_chart_is_drawn_and_looks_its_own() -> None:
+    lines, results = zip(*(diverse(f"{place}", [1.0, 2.0]) for place in range(11)), strict=True)
+    (axes,) = chart_diversity(lines, results).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [str(place) for place in range(11)]
+    assert len({(line.get_color(), line.get_marker()) for line in axes.lines}) == 11
+
+
+def test_the_report_shows_every_width_that_was_tried(tmp_path) -> None:
+    (tmp_path / "modules.png").write_bytes(b"")
+    tried = {4: 1_000_000, 48: 9_000_000, 192: 90_000_000}
+    lines = [Line(Row("alone"), [], tried, "full", 48), Line(Row("full"), [], baseline="full")]
+    frame = pd.DataFrame({MACS: [9.0, 10.0]}, index=["alone", "full"])
+    (search,) = _shown(tmp_path, Finding("modules", "", "", "", frame, [], lines))["searches"]
+    assert search["tried"] == [(4, "1.00", False), (48, "9.00", True), (192, "90.00", False)]
