@@ -69,10 +69,7 @@ def study(
             return
         findings = evaluate_all(studies, plans, images)
         write_study_report(studies, findings, plans, images, _command(studies, changes or [], data, recipe, model))
-        for finding in findings:
-            console.print(as_table(finding))
-            for sentence in finding.claims:
-                console.print(sentence, markup=False)
+        _show(findings)
     console.print(f"Written to {out}: report.html; {', '.join(names)}, each as .md, .csv, .tex and .png.")
 
 
@@ -113,6 +110,14 @@ def _command(studies: Studies, changes: list[str], data: str | None, recipe: str
     options = {"--data": data, "--model": model, "--recipe": recipe, "--seeds": str(studies.seeds)}
     words += [word for option, value in options.items() if value is not None for word in (option, value)]
     return shlex.join(words)
+
+
+def _show(findings: list[Finding]) -> None:
+    """Print tables and claims."""
+    for finding in findings:
+        console.print(as_table(finding))
+        for sentence in finding.claims:
+            console.print(sentence, markup=False)
 
 
 def as_table(finding: Finding) -> Table:
