@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from rich.table import Table
 from torchvision.io import write_png
 
 from vig_pyg.commands.app import console, progress_bar
+from vig_pyg.commands.held_out import HeldOut, name_broken
 from vig_pyg.detection.coco import load_coco
 from vig_pyg.detection.evaluate import FIGURES, Found, evaluate
 from vig_pyg.detection.predict import coco_results, draw, predict
@@ -19,37 +21,24 @@ from vig_pyg.train.predict import distinct_images
 from vig_pyg.train.run import write_csv, write_whole
 
 
-def evaluate_detector(
-    weights: Path,
-    data: str,
-    root: str,
-    image_size: int | None,
-    batch: int,
-    workers: int,
-    out: Path,
-    device: str,
-) -> None:
+def evaluate_detector(asked: HeldOut) -> None:
     """Print COCO's figures on held-out images, and write them and the AP of every class.
 
     Raises:
         ValueError: the data has other classes than the detector.
     """
-    model, categories = load_detector(weights, image_size)
-    images = load_coco(data, root, model.finds_masks)
+    model, categories = load_detector(asked.weights, asked.image_size)
+    images, out = load_coco(asked.data, asked.data_root, model.finds_masks), asked.out
     if images.train.categories != categories:
-        raise ValueError(f"{weights} finds {len(categories)} classes, and those of {data} are others")
-    console.print(f"Evaluates {weights} on the {len(images.test):,} held-out images of {images.name}, on {device}.")
-    out.mkdir(parents=True, exist_ok=True)
-    with progress_bar() as bar:
-        task = bar.add_task("images", total=len(images.test), note="")
-        batches = held_out_batches(images, batch, workers)
-        found = evaluate(model.to(device), batches, len(images.classes), device, lambda n: bar.update(task, advance=n))
+        raise ValueError(f"{asked.weights} finds {len(categories)} classes, and those of {asked.data} are others")
+    batches = held_out_batches(images, asked.batch, asked.workers)
+    model.to(asked.device)
+    found = asked.measure(images, partial(evaluate, model, batches, len(images.classes), asked.device))
     per_class = zip(images.classes, found.per_class, strict=True)
     write_csv(out / "classes.csv", [("class", "box_ap"), *per_class])
     write_whole(out / "figures.json", lambda path: path.write_text(json.dumps(found.figures, indent=1) + "\n"))
     console.print(as_table(found))
-    for name in found.broken:
-        console.print(f"does not decode: {name}", markup=False)
+    name_broken(found.broken)
     console.print(f"{found.images:,} images. Written to {out}: figures.json, classes.csv.")
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors, progress_bar
+from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors
 from vig_pyg.commands.detect import evaluate_detector
+from vig_pyg.commands.held_out import HeldOut, name_broken
 from vig_pyg.commands.segment import evaluate_segmenter
 from vig_pyg.commands.tasks import task_of
 from vig_pyg.detection.scenes import SCENES
@@ -16,6 +18,8 @@ from vig_pyg.train.data import held_out_batches, load_data
 from vig_pyg.train.evaluate import Evaluation, evaluate
 from vig_pyg.train.run import write_csv, write_whole
 from vig_pyg.train.weights import load_model
+
+EVALUATE = {"detect": evaluate_detector, "segment": evaluate_segmenter}
 
 
 @app.command("eval")
@@ -42,28 +46,28 @@ def evaluate_(
         device = device or default_device()
         check_device(device)
         task = task_of(weights)
-        if task == "detect":
-            evaluate_detector(weights, data or SCENES, data_root, image_size, batch, workers, out, device)
+        asked = HeldOut(
+            weights,
+            data or ("digits" if task == "classify" else SCENES),
+            data_root,
+            image_size,
+            batch,
+            workers,
+            out,
+            device,
+        )
+        if task in EVALUATE:
+            EVALUATE[task](asked)
             return
-        if task == "segment":
-            evaluate_segmenter(weights, data or SCENES, data_root, image_size, batch, workers, out, device)
-            return
-        data = data or "digits"
         built, _ = load_model(weights, model)
-        images = load_data(data, image_size or 32, data_root, int(built.num_classes))  # type: ignore[arg-type]
-        if len(images.classes) != built.num_classes:
-            raise ValueError(f"{weights} tells {built.num_classes} classes apart, but {data} has {len(images.classes)}")
-        console.print(f"Evaluates {weights} on the {len(images.test):,} held-out images of {images.name}, on {device}.")
-        out.mkdir(parents=True, exist_ok=True)
+        images = load_data(asked.data, image_size or 32, data_root, int(built.num_classes))  # type: ignore[arg-type]
+        classes = len(images.classes)
+        if classes != built.num_classes:
+            raise ValueError(f"{weights} tells {built.num_classes} classes apart, but {asked.data} has {classes}")
         batches = held_out_batches(images, built, batch, workers, image_size)
-        with progress_bar() as bar:
-            row = bar.add_task("images", total=len(images.test), note="")
-            found = evaluate(
-                built.to(device), batches, len(images.classes), device, lambda n: bar.update(row, advance=n)
-            )
+        found = asked.measure(images, partial(evaluate, built.to(device), batches, classes, device))
         write_tables(found, images.classes, out)
-        for name in found.broken:
-            console.print(f"does not decode: {name}", markup=False)
+        name_broken(found.broken)
         console.print(
             f"top-1 {100 * found.top1:.2f} %, top-5 {100 * found.top5:.2f} % of {found.images:,} images"
             f"{f', {len(found.broken)} not counted' if found.broken else ''}. "

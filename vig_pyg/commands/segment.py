@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from vig_pyg.commands.app import console, progress_bar
+from vig_pyg.commands.held_out import HeldOut, name_broken
 from vig_pyg.segmentation import (
     ClassMap,
     Evaluation,
@@ -27,31 +28,24 @@ from vig_pyg.train.run import write_csv, write_whole
 SHOWN = 20  # rows of the table on the screen
 
 
-def evaluate_segmenter(
-    weights: Path,
-    data: str,
-    data_root: str,
-    image_size: int | None,
-    batch: int,
-    workers: int,
-    out: Path,
-    device: str,
-) -> None:
-    """Measure intersection over union on held-out images and write it per class."""
-    model, classes, size = load_segmenter(weights)
-    images = load_segmentation_data(data, data_root, len(classes))
+def evaluate_segmenter(asked: HeldOut) -> None:
+    """Measure intersection over union on held-out images and write it per class.
+
+    Raises:
+        ValueError: the data has another number of classes than the model.
+    """
+    model, classes, size = load_segmenter(asked.weights)
+    images, out = load_segmentation_data(asked.data, asked.data_root, len(classes)), asked.out
     if len(images.classes) != len(classes):
-        raise ValueError(f"{weights} tells {len(classes)} classes apart, but {images.name} has {len(images.classes)}")
-    console.print(f"Evaluates {weights} on the {len(images.test):,} held-out images of {images.name}, on {device}.")
-    out.mkdir(parents=True, exist_ok=True)
-    batches = held_out_batches(images, batch, workers, image_size or size)
-    with progress_bar() as bar:
-        task = bar.add_task("images", total=len(images.test), note="")
-        found = evaluate(model.to(device), batches, len(classes), device, lambda n: bar.update(task, advance=n))
+        raise ValueError(
+            f"{asked.weights} tells {len(classes)} classes apart, but {images.name} has {len(images.classes)}"
+        )
+    batches = held_out_batches(images, asked.batch, asked.workers, asked.image_size or size)
+    model.to(asked.device)
+    found = asked.measure(images, partial(evaluate, model, batches, len(classes), asked.device))
     write_tables(found, classes, out)
     console.print(iou_table(found, classes))
-    for name in found.broken:
-        console.print(f"does not decode: {name}", markup=False)
+    name_broken(found.broken)
     console.print(
         f"mean IoU {100 * found.miou:.2f} %, {100 * found.pixel_accuracy:.2f} % of the pixels right, of "
         f"{found.images:,} images{f', {len(found.broken)} not counted' if found.broken else ''}. "
