@@ -20,7 +20,8 @@ from torch.autograd.graph import saved_tensors_hooks
 # Activations are computed again where they return so many values (8 MB in float32), norms alone, which cost less, where
 # they return half as many: below, time is dearer than memory.
 LARGE = 1 << 21
-# Activations that are known to give the same again, and to fall and then rise, or only to rise.
+# Activations that are known to give the same again, and to fall and then rise, or only to rise. Nothing is known of
+# subclasses, which may compute something else.
 KNOWN_ACTIVATIONS = (
     nn.GELU,
     nn.Hardswish,
@@ -42,10 +43,10 @@ def norm_act(x: Tensor, norm: nn.Module, act: nn.Module) -> Tensor:
         - x, output: ``[N, C]``
     """
     normed = norm(x)
-    if not _may_recompute(normed) or getattr(act, "inplace", False):
+    alone = type(act) is nn.Identity
+    if normed.numel() < (LARGE // 2 if alone else LARGE) or not _may_recompute(normed):
         return act(normed)
-    alone = isinstance(act, nn.Identity)
-    if normed.numel() < (LARGE // 2 if alone else LARGE) or not isinstance(act, KNOWN_ACTIVATIONS):
+    if type(act) not in KNOWN_ACTIVATIONS or getattr(act, "inplace", False) or is_watched(norm, act):
         return act(normed)
     affine = _affine(norm, normed.grad_fn)
     again = None if affine is None else _Normed(x.detach(), *affine, normed.dtype)
@@ -58,6 +59,12 @@ def norm_act(x: Tensor, norm: nn.Module, act: nn.Module) -> Tensor:
     compute = normed.detach if again is None else again.compute
     _attach(out, lambda: act.forward(compute()))
     return out
+
+
+def is_watched(*modules: nn.Module) -> bool:
+    """Return whether hooks look at what modules take or return, so that they must be called as modules."""
+    hooks = "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"
+    return any(getattr(module, kind) for module in modules for kind in hooks)
 
 
 @contextmanager
