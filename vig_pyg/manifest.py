@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 SUMS = "SHA256SUMS"
 
@@ -42,6 +44,30 @@ def check(file: Path, required: bool = False) -> None:
         raise DamagedError(f"{file} cannot be checked: {file.with_name(SUMS)} does not list it")
     if _sha256(file).encode() != known:
         raise DamagedError(f"{file} is damaged: its SHA-256 is not the one in {SUMS}")
+
+
+def sealed(content: dict[str, Any]) -> str:
+    """Return results as JSON, with the SHA-256 of all the rest as the last key."""
+    return json.dumps({**content, "sha256": _seal(content)}, indent=1)
+
+
+def unseal(file: Path) -> dict[str, Any]:
+    """Return what a file that :func:`sealed` made holds.
+
+    Raises:
+        DamagedError: it is not what was written.
+    """
+    try:
+        content = json.loads(file.read_bytes())
+        if content.pop("sha256") == _seal(content):
+            return content
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):  # no text, no JSON, no seal
+        pass
+    raise DamagedError(f"{file} is damaged: it is not what was written")
+
+
+def _seal(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(file: Path) -> str:
