@@ -2,7 +2,7 @@
 
 Every case damages one file of a small run at a place that follows from the case's number, goes through one of the doors
 that read it, and is told by what comes out: ``clear`` is one sentence that names the folder, ``right`` the result of
-the sound run, ``traceback`` any other error, and ``silent`` another result without a word.
+the sound run, ``traceback`` any other error or sentence, and ``silent`` another result without a word.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from tests.train.training import small_digits
 from vig_pyg.commands.tasks import task_of
 from vig_pyg.detection.models import retinanet
 from vig_pyg.detection.weights import load_detector
+from vig_pyg.manifest import check
 from vig_pyg.segmentation import load_segmenter, semantic_fpn
 from vig_pyg.train import Recipe, accelerator_for, build_model, fit, load_model, read_recipe
 from vig_pyg.train.weights import write_weights
@@ -58,6 +59,7 @@ def train(out: Path, recipe: Recipe, resume: bool = False, stop: bool = False) -
 
 def resume(folder: Path) -> bytes:
     """Go on with a run, as ``train --resume`` does."""
+    check(folder / "recipe.yaml")
     return train(folder, read_recipe(folder / "recipe.yaml"), resume=True)
 
 
