@@ -1,3 +1,5 @@
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ def shadow(folder: Path, module: str, source: str) -> dict[str, str]:
     """Return an environment in which ``module`` is what ``source`` says."""
     (folder / module).mkdir()
     (folder / module / "__init__.py").write_text(source)
-    return {"PYTHONPATH": str(folder), "PATH": ""}
+    return {"PYTHONPATH": os.pathsep.join([str(folder), str(Path(__file__).parents[1])]), "PATH": ""}
 
 
 @pytest.mark.parametrize("command", [[str(COMMAND)], [sys.executable, "-m", "vig_pyg"]])
@@ -33,6 +35,21 @@ def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     result = subprocess.run([COMMAND, "demo"], capture_output=True, text=True, env=env)
     assert result.returncode == 1
     assert result.stderr == "vig-pyg: the command needs typer: pip install 'vig_pyg[train]'\n"
+
+
+@pytest.mark.parametrize("module", ["torch", "typer"])
+@pytest.mark.parametrize("command", [[str(COMMAND)], [sys.executable, "-m", "vig_pyg"]])
+def test_ctrl_c_while_it_imports_ends_it_without_a_traceback(command: list[str], module: str, tmp_path: Path) -> None:
+    env = shadow(tmp_path, module, "import os, signal\nos.kill(os.getpid(), signal.SIGINT)")
+    result = subprocess.run([*command, "models"], capture_output=True, text=True, env=env)
+    assert result.returncode == -signal.SIGINT and result.stdout == result.stderr == ""
+
+
+def test_ctrl_c_in_a_program_that_imports_the_library_is_the_programs(tmp_path: Path) -> None:
+    env = shadow(tmp_path, "torch", "import os, signal\nos.kill(os.getpid(), signal.SIGINT)")
+    program = "try:\n    import vig_pyg\nexcept KeyboardInterrupt:\n    print('mine')"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env)
+    assert result.stdout == "mine\n"
 
 
 @pytest.mark.parametrize("command", [[], ["demo"]])

@@ -3,14 +3,14 @@
 ``import vig_pyg`` registers the models with timm: ``timm.create_model("vig_tiny", conv="edge")``.
 """
 
-from vig_pyg.cli import stop_on_mismatched_torch
+from vig_pyg.cli import stop_at_once, stop_on_mismatched_torch
 
-with stop_on_mismatched_torch():
+with stop_at_once(), stop_on_mismatched_torch():
     import timm  # noqa: F401
 
-from vig_pyg.conv import EdgeConv, GINConv, MaxRelativeConv, SAGEConv, build_conv, list_convs, register_conv
-from vig_pyg.graph import NodeLayout, PatchGraph, image_data, knn_graph
-from vig_pyg.models import PyramidViG, ViG, fuse_for_inference, load_checkpoint
+    from vig_pyg.conv import EdgeConv, GINConv, MaxRelativeConv, SAGEConv, build_conv, list_convs, register_conv
+    from vig_pyg.graph import NodeLayout, PatchGraph, image_data, knn_graph
+    from vig_pyg.models import PyramidViG, ViG, fuse_for_inference, load_checkpoint
 
 __version__ = "0.1.0"
 

@@ -1,4 +1,5 @@
 import importlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from vig_pyg import machine
+from vig_pyg.machine import source_hash
 from vig_pyg.study import cells as study_cells
 from vig_pyg.study.cells import Cell, read_result, run_cells
 from vig_pyg.train import Recipe, read_recipe
@@ -33,16 +36,27 @@ def test_all_that_decides_makes_the_key_and_nothing_else() -> None:
     assert len({other.key for other in others} | {cell(0).key}) == 6
 
 
-def test_another_version_of_the_library_makes_another_cell(monkeypatch) -> None:
+def test_other_code_of_the_library_makes_another_cell(tmp_path, monkeypatch) -> None:
     before = cell(0).key
-    monkeypatch.setattr(study_cells, "installed_version", {"vig_pyg": "99"}.get)
-    assert cell(0).key != before
+    package = shutil.copytree(Path(machine.__file__).parent, tmp_path / "vig_pyg")
+    monkeypatch.setattr(machine, "__file__", str(package / "machine.py"))
+    source_hash.cache_clear()
+    try:
+        assert cell(0).key == before  # wherever it lies
+        with (package / "conv" / "gin.py").open("a") as file:
+            file.write("# changed\n")
+        source_hash.cache_clear()
+        assert cell(0).key != before
+    finally:
+        source_hash.cache_clear()
 
 
 def test_another_version_of_an_operator_makes_another_cell(tmp_path, monkeypatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # bytecode is known by seconds: both versions are of one
-    source = "from torch_geometric.nn import SAGEConv\ndef conv(i, o):\n    return SAGEConv(i, o, aggr={!r})\n"
+    source = (
+        "from torch_geometric.nn import SAGEConv\ndef conv(i, o):\n    return SAGEConv(i, o, aggr=how)\nhow = {!r}\n"
+    )
     (tmp_path / "mine_in_a_file.py").write_text(source.format("mean"))
     module = importlib.import_module("mine_in_a_file")
     before = cell(0, conv="mine_in_a_file:conv").key
@@ -61,6 +75,17 @@ def test_a_finished_cell_is_kept_and_what_ran_before_does_not_matter(tmp_path, m
     seen: list[int] = []
     run_cells(tmp_path / "a", [cell(0), cell(1)], on_cell=lambda cell: seen.append(cell.recipe.seed))
     assert trained == [] and sorted(seen) == [0, 1]
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[:-40], lambda text: text.replace("1", "2", 1), lambda text: ""])
+def test_a_damaged_cell_is_named_and_trained_again(damage, tmp_path, caplog) -> None:
+    run_cells(tmp_path, [cell(0)])
+    whole = losses(tmp_path, cell(0))
+    [file] = tmp_path.glob("*.json")
+    file.write_text(damage(file.read_text()))
+    run_cells(tmp_path, [cell(0)])
+    assert f"{file} is damaged" in caplog.text and "this cell is trained again" in caplog.text
+    assert losses(tmp_path, cell(0)) == whole
 
 
 def test_threads_stay_as_they_were(tmp_path) -> None:

@@ -24,3 +24,6 @@ def test_every_machine_measures_once(tmp_path, monkeypatch) -> None:
     assert count(monkeypatch, tmp_path, gpu="a GPU") == 1
     assert count(monkeypatch, tmp_path, versions={"torch": "2.1"}) == 1
     assert count(monkeypatch, tmp_path) == 0
+    for file in tmp_path.glob("*.json"):
+        file.write_text(file.read_text().replace("20", "21"))
+    assert count(monkeypatch, tmp_path) == 1  # damaged costs are measured again

@@ -139,6 +139,25 @@ def test_sharded_weights_learn_as_whole_ones(tmp_path):
         torch.testing.assert_close(sharded, whole, rtol=0.05, atol=0.01)
 
 
+def test_sharded_weights_go_on_where_they_stopped(tmp_path):
+    words = ["conv=gin", "weight_averaging=null", "shift=0", OFTEN]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[2])}
+    command = [sys.executable, *TWO, str(SCRIPT.with_name("sharded.py"))]
+    for out in (tmp_path / "whole", tmp_path / "stopped"):
+        process = subprocess.Popen([*command, str(out), *words], env=environment, stderr=subprocess.PIPE)
+        if out.name == "stopped":
+            while process.poll() is None and len(states(out)) < 2:
+                time.sleep(0.01)
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=120)
+            assert process.returncode != 0 and not (out / "last").exists()
+            again = subprocess.run([*command, str(out), "--resume", *words], env=environment, capture_output=True)
+            assert again.returncode == 0, again.stderr.decode()
+        else:
+            assert process.communicate(timeout=300) and process.returncode == 0
+    assert weights(tmp_path / "stopped") == weights(tmp_path / "whole")
+
+
 def test_a_state_of_another_recipe_is_refused(uninterrupted):
     recipe = read_recipe("digits", [*SMALL, OFTEN, "learning_rate=1"])
     with pytest.raises(ValueError, match=r"has learning_rate=0.003, not 1.0: resume it as it was"):

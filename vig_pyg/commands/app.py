@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -26,10 +28,23 @@ console = Console(highlight=False)
 @app.callback()
 def about() -> None:
     """Graph neural networks on images: train, evaluate, predict, compare."""
-    sys.path.insert(0, os.getcwd())  # --conv mymodule:MyConv means a file in this folder
     logging.basicConfig(level=logging.ERROR, handlers=[RichHandler(console=console, show_path=False, show_time=False)])
     logging.getLogger("vig_pyg").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module=r"(torch(_geometric|metrics)?\.|copyreg)")
+
+
+def from_this_folder(given: Any) -> Any:
+    """Let ``module:Name`` mean a file in the working folder: the callback of parameters that allow to import one."""
+    words = [given] if isinstance(given, str) else given if isinstance(given, list) else []
+    if given is True or any(re.search(r"(^|conv=)[\w.]+:\w+$", word) for word in words):
+        sys.path.insert(0, os.getcwd())
+    return given
+
+
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Import an operator that a file names as module:Name.", callback=from_this_folder),
+]
 
 
 @contextmanager

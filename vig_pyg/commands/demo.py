@@ -9,14 +9,16 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from vig_pyg.commands.app import app, check_device, console, plain_errors, progress_bar
+from vig_pyg.commands.app import app, check_device, console, from_this_folder, plain_errors, progress_bar
 from vig_pyg.study.demo import OPERATORS, Row, run_demo
 from vig_pyg.train import Epoch
 
 
 @app.command()
 def demo(
-    conv: Annotated[list[str], typer.Option(help="Operator: a name or module:Name. Repeat for several.")] = OPERATORS,  # type: ignore[assignment]
+    conv: Annotated[
+        list[str], typer.Option(help="Operator: a name or module:Name. Repeat for several.", callback=from_this_folder)
+    ] = OPERATORS,  # type: ignore[assignment]
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 6,
     seeds: Annotated[int, typer.Option(help="Runs per operator.")] = 3,
     out: Annotated[Path, typer.Option(help="Folder for pictures, report and numbers.")] = Path("runs/demo"),

@@ -12,7 +12,7 @@ from rich.table import Table
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from vig_pyg.commands.app import app, console, plain_errors
+from vig_pyg.commands.app import app, console, from_this_folder, plain_errors
 from vig_pyg.conv import get_conv, list_convs
 from vig_pyg.graph import KNNGraph
 from vig_pyg.models.vision_gnn import VisionGNN
@@ -49,7 +49,7 @@ def convs() -> None:
 @app.command()
 def info(
     model: Annotated[str, typer.Argument(help="A model of this library.")],
-    conv: Annotated[str | None, typer.Option(help="Another operator.")] = None,
+    conv: Annotated[str | None, typer.Option(help="Another operator.", callback=from_this_folder)] = None,
     image_size: Annotated[
         int | None, typer.Option(min=1, help="Side of the images. (default: the model's own)")
     ] = None,

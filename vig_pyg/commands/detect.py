@@ -27,7 +27,7 @@ def evaluate_detector(asked: HeldOut) -> None:
     Raises:
         ValueError: the data has other classes than the detector.
     """
-    model, categories = load_detector(asked.weights, asked.image_size)
+    model, categories = load_detector(asked.weights, asked.image_size, asked.trust)
     images, out = load_coco(asked.data, asked.data_root, model.finds_masks), asked.out
     if images.train.categories != categories:
         raise ValueError(f"{asked.weights} finds {len(categories)} classes, and those of {asked.data} are others")
@@ -54,7 +54,9 @@ def as_table(found: Found) -> Table:
     return table
 
 
-def predict_objects(weights: Path, places: list[str], batch: int, score: float, out: Path, device: str) -> None:
+def predict_objects(
+    weights: Path, places: list[str], batch: int, score: float, out: Path, device: str, trust: bool = False
+) -> None:
     """Write what is found in image files in COCO's result format, and a picture of each.
 
     Images are numbered by their files' names where all of these are numbers, as COCO's are, else by their place.
@@ -62,7 +64,7 @@ def predict_objects(weights: Path, places: list[str], batch: int, score: float, 
     Raises:
         ValueError: two files have one name.
     """
-    model, categories = load_detector(weights)
+    model, categories = load_detector(weights, trust=trust)
     names, numbers = list(categories.values()), list(categories)
     files = distinct_images(places)
     by_name = all(path.stem.isdecimal() for path in files) and len({int(path.stem) for path in files}) == len(files)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors
+from vig_pyg.commands.app import Trust, app, check_device, console, default_device, plain_errors
 from vig_pyg.commands.detect import evaluate_detector
 from vig_pyg.commands.held_out import HeldOut, name_broken
 from vig_pyg.commands.segment import evaluate_segmenter
@@ -35,6 +35,7 @@ def evaluate_(
     workers: Annotated[int, typer.Option(min=0, help="Processes that load images.")] = 2,
     out: Annotated[Path, typer.Option(help="Folder for the tables and the picture.")] = Path("runs/eval"),
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … (default: a GPU where there is one)")] = None,
+    trust: Trust = False,
 ) -> None:
     """Measure a model on held-out images: accuracy, per class and confused with what.
 
@@ -55,11 +56,12 @@ def evaluate_(
             workers,
             out,
             device,
+            trust,
         )
         if task in EVALUATE:
             EVALUATE[task](asked)
             return
-        built, _ = load_model(weights, model)
+        built, _ = load_model(weights, model, trust)
         images = load_data(asked.data, image_size or 32, data_root, int(built.num_classes))  # type: ignore[arg-type]
         classes = len(images.classes)
         if classes != built.num_classes:

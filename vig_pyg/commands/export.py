@@ -9,7 +9,7 @@ from typing import Annotated
 import torch
 import typer
 
-from vig_pyg.commands.app import app, console, plain_errors
+from vig_pyg.commands.app import Trust, app, console, plain_errors
 from vig_pyg.train.data import data_config
 from vig_pyg.train.export import export
 from vig_pyg.train.weights import load_model
@@ -31,10 +31,11 @@ def export_(
     image_size: Annotated[int | None, typer.Option(min=1, help="Side of the images. (default: the weights')")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 1,
     dynamic_batch: Annotated[bool, typer.Option("--dynamic-batch", help="Any number of images at once.")] = False,
+    trust: Trust = False,
 ) -> None:
     """Write a model for another runtime, its batch norms folded; it then needs none of this library."""
     with plain_errors():
-        built, _ = load_model(weights, model)
+        built, _ = load_model(weights, model, trust)
         channels, height, width = data_config(built, image_size)["input_size"]
         out = out or Path("model.onnx" if to is Target.onnx else "model.pt2")
         images = "any number of" if dynamic_batch else str(batch)

@@ -22,6 +22,7 @@ class HeldOut(NamedTuple):
     workers: int
     out: Path
     device: str
+    trust: bool = False
 
     def measure(self, images: Any, evaluate: Callable[[Callable[[int], None]], Measured]) -> Measured:
         """Say what is measured, make the folder for the tables, and return what was measured, with a progress bar.

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors, progress_bar
+from vig_pyg.commands.app import Trust, app, check_device, console, default_device, plain_errors, progress_bar
 from vig_pyg.commands.detect import predict_objects
 from vig_pyg.commands.segment import predict_segments
 from vig_pyg.commands.tasks import task_of
@@ -36,6 +36,7 @@ def predict_(
         typer.Option(help="A file for all predictions, .csv or .jsonl; to detect or segment a folder (runs/predict)."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … (default: a GPU where there is one)")] = None,
+    trust: Trust = False,
 ) -> None:
     """Classify image files, with --out any number in constant memory; or find their objects, or segment them."""
     with plain_errors():
@@ -43,14 +44,14 @@ def predict_(
         check_device(device)
         task = task_of(weights)
         if task == "detect":
-            predict_objects(weights, images, batch, score, out or Path("runs/predict"), device)
+            predict_objects(weights, images, batch, score, out or Path("runs/predict"), device, trust)
             return
         if task == "segment":
-            predict_segments(weights, images, batch, out or Path("runs/predict"), device)
+            predict_segments(weights, images, batch, out or Path("runs/predict"), device, trust)
             return
         if out is not None and out.suffix not in (".csv", ".jsonl"):
             raise ValueError(f"--out must end in .csv or .jsonl, got {str(out)!r}")
-        built, classes = load_model(weights, model)
+        built, classes = load_model(weights, model, trust)
         files = find_images(images)
         found = predict(
             built.to(device), classes, files, inference_transform(built), top=top, batch=batch, device=device

@@ -34,7 +34,7 @@ def evaluate_segmenter(asked: HeldOut) -> None:
     Raises:
         ValueError: the data has another number of classes than the model.
     """
-    model, classes, size = load_segmenter(asked.weights)
+    model, classes, size = load_segmenter(asked.weights, asked.trust)
     images, out = load_segmentation_data(asked.data, asked.data_root, len(classes)), asked.out
     if len(images.classes) != len(classes):
         raise ValueError(
@@ -69,9 +69,11 @@ def write_tables(found: Evaluation, classes: Sequence[str], out: Path) -> None:
     write_csv(out / "confusion.csv", [("true \\ guessed", *classes), *counts])
 
 
-def predict_segments(weights: Path, places: Sequence[str], batch: int, out: Path, device: str) -> None:
+def predict_segments(
+    weights: Path, places: Sequence[str], batch: int, out: Path, device: str, trust: bool = False
+) -> None:
     """Write the class map of every image, and the image with the map laid over it, as PNG."""
-    model, classes, size = load_segmenter(weights)
+    model, classes, size = load_segmenter(weights, trust)
     files = distinct_images(places)
     for folder in ("maps", "overlays"):
         (out / folder).mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,16 @@ import typer
 from joblib import cpu_count
 from rich.table import Table
 
-from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors, progress_bar
+from vig_pyg.commands.app import (
+    app,
+    check_device,
+    console,
+    default_device,
+    from_this_folder,
+    plain_errors,
+    progress_bar,
+)
+from vig_pyg.conv.registry import refuse_imports
 from vig_pyg.study.cells import Cell, leave_group
 from vig_pyg.study.run import Finding, Studies, evaluate_all, plan_all, train_all, write_study_report
 from vig_pyg.study.studies import NAMES
@@ -31,7 +41,8 @@ def study(
     conv: Annotated[
         list[str] | None,
         typer.Option(
-            help="Operator: a name or module:Name. Repeat for several. (default: max_relative; in operators, four)"
+            help="Operator: a name or module:Name. Repeat for several. (default: max_relative; in operators, four)",
+            callback=from_this_folder,
         ),
     ] = None,
     data: Annotated[
@@ -58,6 +69,7 @@ def study(
         device = device or default_device()
         check_device(device)
         chosen = _recipe(data, model, recipe, changes or [])
+        refuse_imports(asdict(chosen), f"the recipe {recipe}", conv or [])
         names = NAMES if name == "all" else [name]
         studies = Studies(names, chosen, list(dict.fromkeys(conv or [])), seeds, out, device)
         images = load_recipe_data(chosen)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +17,7 @@ from vig_pyg.train.classification import Classification
 from vig_pyg.train.data import Data, load_recipe_data
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.task import Task
-from vig_pyg.train.weights import CONFIG, build_model, weights_file
+from vig_pyg.train.weights import build_model, weights_config, weights_file
 
 
 class Kind(NamedTuple):
@@ -90,6 +89,6 @@ def task_of(weights: Path) -> str:
 
     Raises:
         FileNotFoundError: there are no such weights.
+        ValueError: the configuration is damaged.
     """
-    config = weights_file(weights).with_name(CONFIG)
-    return json.loads(config.read_text()).get("task", "classify") if config.is_file() else "classify"
+    return weights_config(weights_file(weights)).get("task", "classify")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +12,19 @@ import typer
 from accelerate import Accelerator
 from torch import nn
 
-from vig_pyg.commands.app import app, check_device, console, default_device, plain_errors, progress_bar
+from vig_pyg.commands.app import (
+    Trust,
+    app,
+    check_device,
+    console,
+    default_device,
+    from_this_folder,
+    plain_errors,
+    progress_bar,
+)
 from vig_pyg.commands.tasks import KINDS, kind_of
+from vig_pyg.conv.registry import refuse_imports
+from vig_pyg.manifest import check
 from vig_pyg.study.cost import count_parameters
 from vig_pyg.train.fit import accelerator_for, fit, images_at_once
 from vig_pyg.train.recipe import HEADS, Recipe, list_recipes, read_recipe
@@ -23,12 +35,16 @@ from vig_pyg.train.task import Task
 @app.command()
 def train(
     changes: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes of the recipe.")
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Changes of the recipe.", callback=from_this_folder),
     ] = None,
     task: Annotated[str | None, typer.Option(help=f"{' or '.join(KINDS)}. (default: what the recipe says)")] = None,
     head: Annotated[str | None, typer.Option(help=f"Detector on the model: {' or '.join(HEADS)}.")] = None,
     model: Annotated[str | None, typer.Option(help="A model that timm knows; vig-pyg models lists ours.")] = None,
-    conv: Annotated[str | None, typer.Option(help="Operator: a name or module:Name; vig-pyg convs lists them.")] = None,
+    conv: Annotated[
+        str | None,
+        typer.Option(help="Operator: a name or module:Name; vig-pyg convs lists them.", callback=from_this_folder),
+    ] = None,
     data: Annotated[
         str | None,
         typer.Option(help="digits, an image folder, or a name for timm; digits-scenes, or a folder of COCO or VOC."),
@@ -38,6 +54,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder of the run. (default: runs/MODEL-DATA)")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     device: Annotated[str | None, typer.Option(help="cpu or cuda. (default: a GPU where there is one)")] = None,
+    trust: Trust = False,
 ) -> None:
     """Train a model: `vig-pyg train --data digits`, or on images of your own with one folder per class.
 
@@ -52,9 +69,14 @@ def train(
         check_device(device or default_device())
         if resume and out is None:
             raise ValueError("--resume needs --out: the folder of the run to go on with")
-        if recipe is None:
-            recipe = kind_of(task or "classify").recipe(options)
-        chosen = read_recipe(str(out / RECIPE) if resume and out else recipe, overrides)
+        if resume and out:
+            check(out / RECIPE)
+            if (out / RECIPE).is_file() or not out.is_dir() or not (recipe or overrides):
+                recipe = str(out / RECIPE)  # a run that was killed as it began has none
+        recipe = recipe or kind_of(task or "classify").recipe(options)
+        chosen = read_recipe(recipe, overrides)
+        if not trust:
+            refuse_imports(asdict(chosen), f"the recipe {recipe}", [change.partition("=")[2] for change in overrides])
         out = out or Path("runs") / f"{full_name(chosen, '-')}-{Path(chosen.data).name}"
         accelerator = accelerator_for(chosen, device)
         kind = kind_of(chosen.task)

@@ -14,7 +14,7 @@ import typer
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor, nn
 
-from vig_pyg.commands.app import app, console, plain_errors
+from vig_pyg.commands.app import Trust, app, console, from_this_folder, plain_errors
 from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.study.graph_page import graph_page
 from vig_pyg.study.pictures import draw_views
@@ -34,7 +34,10 @@ def visualize(
     model: Annotated[
         list[str] | None, typer.Option(help="A model of this library; repeat to compare. (default: vig_tiny)")
     ] = None,
-    conv: Annotated[list[str] | None, typer.Option(help="An operator for untrained models; repeat to compare.")] = None,
+    conv: Annotated[
+        list[str] | None,
+        typer.Option(help="An operator for untrained models; repeat to compare.", callback=from_this_folder),
+    ] = None,
     weights: Annotated[
         list[Path] | None, typer.Option(help="The folder of a run or of weights, or a file; repeat to compare.")
     ] = None,
@@ -54,6 +57,7 @@ def visualize(
     html: Annotated[
         bool, typer.Option("--html", help="Write one page on which pointing at a patch lights its neighbours.")
     ] = False,
+    trust: Trust = False,
 ) -> None:
     """Show which patches are neighbours, block by block: the paper's Figure 4, or a page to explore.
 
@@ -65,7 +69,7 @@ def visualize(
         if out.suffix not in formats:
             raise ValueError(f"--out must end in {' or '.join(formats)}, got {str(out)!r}")
         files = list(dict.fromkeys(find_images(images)))
-        models = list(chosen_models(model, conv, weights))
+        models = list(chosen_models(model, conv, weights, trust))
         views = [
             view(built, read_image(file, built, image_size), name, source)
             for file, source in zip(files, names_of(files), strict=True)
@@ -88,7 +92,7 @@ def visualize(
 
 
 def chosen_models(
-    models: Sequence[str] | None, convs: Sequence[str] | None, weights: Sequence[Path] | None
+    models: Sequence[str] | None, convs: Sequence[str] | None, weights: Sequence[Path] | None, trust: bool = False
 ) -> Iterator[tuple[str, VisionGNN]]:
     """Yield every model that is asked for, after what to call it.
 
@@ -105,7 +109,7 @@ def chosen_models(
     if models and len(models) != len(weights):
         raise ValueError(f"there are {len(weights)} --weights but {len(models)} --model: name one for each, or none")
     for path, architecture in zip_longest(weights, models or ()):
-        built = ours(load_model(path, architecture)[0], str(path))
+        built = ours(load_model(path, architecture, trust)[0], str(path))
         name = str(built.pretrained_cfg["architecture"])  # type: ignore[index]  # timm sets it
         yield f"{name}, {'/'.join(path.parts[-2:])}", built
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -81,6 +81,27 @@ def get_conv(conv: str | ConvFactory) -> ConvFactory:
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise ValueError(f"no operator is called {conv!r}{hint}; known are {', '.join(list_convs())}")
     return _factories[name]
+
+
+def refuse_imports(options: Mapping[str, Any], source: object, trusted: Container[str] = ()) -> None:
+    """Refuse an operator that a file names as ``"module:Name"``: whoever wrote the file would choose what is executed.
+
+    Args:
+        options: What the file holds; operators stand under ``conv`` at any depth.
+        source: The file.
+        trusted: Names that the user gave as well.
+
+    Raises:
+        ValueError: names the operator.
+    """
+    for key, value in options.items():
+        if isinstance(value, Mapping):
+            refuse_imports(value, source, trusted)
+        elif key == "conv" and isinstance(value, str) and ":" in value and value not in trusted:
+            raise ValueError(
+                f"{source} names the operator {value!r}, whose module would be imported and executed: if you trust it, "
+                "add --trust (in Python trust=True)"
+            )
 
 
 def build_conv(conv: str | ConvFactory, in_channels: int, out_channels: int, **options: Any) -> nn.Module:

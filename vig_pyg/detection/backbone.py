@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from safetensors.torch import load_file
 from torch import nn
 
+from vig_pyg.conv.registry import refuse_imports
 from vig_pyg.detection.pyramid import is_ours
+from vig_pyg.models.checkpoint import read_checkpoint
 from vig_pyg.train.recipe import Recipe
-from vig_pyg.train.weights import CONFIG, check_model_name, drop_path_rate, weights_file
+from vig_pyg.train.weights import CONFIG, check_model_name, drop_path_rate, weights_config, weights_file
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -51,23 +51,26 @@ def build_on_backbone(
         raise ValueError(f"{build.__name__} does not take these options: {error}") from None
 
 
-def read_config(weights: str | Path, task: str, what: str) -> dict[str, Any]:
+def read_config(weights: str | Path, task: str, what: str, trust: bool = False) -> dict[str, Any]:
     """Return the configuration beside weights.
 
     Args:
         weights: A folder that a run wrote, or the file of weights in it.
         task: What they must have been trained for.
         what: The same in words.
+        trust: Whether an operator may be named as ``"module:Name"``, to be imported.
 
     Raises:
         FileNotFoundError: there are no such weights.
-        ValueError: they were trained for something else.
+        ValueError: they were trained for something else, or their operator would have to be imported.
     """
     file = weights_file(weights)
-    path = file.with_name(CONFIG)
-    config = json.loads(path.read_text()) if path.is_file() else {}
+    config = weights_config(file)
     if config.get("task") != task:
         raise ValueError(f"{file} holds no {what}: there must be a {CONFIG} beside it that says which")
+    check_model_name(config["backbone"])
+    if not trust:
+        refuse_imports(config, file.with_name(CONFIG))
     return config
 
 
@@ -75,11 +78,11 @@ def with_weights(model: Model, weights: str | Path) -> Model:
     """Return a model with its weights, in evaluation mode.
 
     Raises:
-        ValueError: they are of another model.
+        ValueError: they are damaged, or of another model.
     """
     file = weights_file(weights)
     try:
-        model.load_state_dict(load_file(file))
+        model.load_state_dict(read_checkpoint(file))
     except RuntimeError as error:
         raise ValueError(f"{file} does not fit its {CONFIG}: {str(error).splitlines()[-1].strip()}") from None
     return model.eval()

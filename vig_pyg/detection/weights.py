@@ -40,19 +40,22 @@ def save_detector(
     write_weights(folder, weights, lambda path: path.write_text(text), _card(recipe, data, history))
 
 
-def load_detector(weights: str | Path, image_size: int | None = None) -> tuple[Detector, dict[int, str]]:
+def load_detector(
+    weights: str | Path, image_size: int | None = None, trust: bool = False
+) -> tuple[Detector, dict[int, str]]:
     """Return a detector with its weights, in evaluation mode, and the names of its classes by COCO's numbers.
 
     Args:
         weights: A folder that :func:`save_detector` or a run wrote, or the file of weights in it.
         image_size: Pixels of an image's shorter side after resizing, instead of what it was trained with; the longest
             side allowed changes with it.
+        trust: Import an operator that the configuration names as ``"module:Name"``.
 
     Raises:
         FileNotFoundError: there are no such weights.
-        ValueError: they are not those of a detector.
+        ValueError: they are not those of a detector, are damaged, or their operator would have to be imported.
     """
-    config = read_config(weights, "detect", "detector")
+    config = read_config(weights, "detect", "detector", trust)
     categories = {entry["id"]: entry["name"] for entry in config["categories"]}
     options = config["options"]
     if image_size is not None:

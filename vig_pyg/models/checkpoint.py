@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from vig_pyg.manifest import check
+
 # Published names and ours. Convolutions and norms are numbered in the former: .0 the map, .1 the norm.
 PUBLISHED = [
     (r"^stem\.convs\.(\d+)\.", lambda m: f"stem.{int(m[1]) // 3}.{'norm' if int(m[1]) % 3 else 'conv'}."),
@@ -93,11 +95,13 @@ def read_checkpoint(path: str | Path) -> Mapping[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no checkpoint, is cut off, or holds objects that are not safe to load.
+        ValueError: it is no checkpoint, is cut off, is not what the ``SHA256SUMS`` beside it says, or holds objects
+            that are not safe to load.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint file {path}")
+    check(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

@@ -39,14 +39,19 @@ def save_segmenter(
     write_weights(folder, weights, lambda path: path.write_text(text), _card(recipe, data, history))
 
 
-def load_segmenter(weights: str | Path) -> Segmenter:
+def load_segmenter(weights: str | Path, trust: bool = False) -> Segmenter:
     """Return a model that :func:`save_segmenter` or a run wrote.
+
+    Args:
+        weights: A folder, or the file of weights in it.
+        trust: Import an operator that the configuration names as ``"module:Name"``.
 
     Raises:
         FileNotFoundError: there are no such weights.
-        ValueError: they are not of Semantic FPN, or do not fit their configuration.
+        ValueError: they are not of Semantic FPN, are damaged, do not fit their configuration, or their operator would
+            have to be imported.
     """
-    config = read_config(weights, "segment", "model that segments")
+    config = read_config(weights, "segment", "model that segments", trust)
     names = config["label_names"]
     model = semantic_fpn(config["backbone"], len(names), **config["options"])
     return Segmenter(with_weights(model, weights), names, config["image_size"])

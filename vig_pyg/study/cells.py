@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import logging
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -18,13 +20,15 @@ from filelock import FileLock, Timeout
 from torch import nn
 
 from vig_pyg.conv import get_conv
-from vig_pyg.machine import installed_version
+from vig_pyg.machine import source_hash
+from vig_pyg.manifest import DamagedError, sealed, unseal
 from vig_pyg.study.diversity import layer_diversity
 from vig_pyg.study.graphs import GRAPHS
 from vig_pyg.train import Data, Epoch, Recipe, accelerator_for, build_model, fit
 from vig_pyg.train.data import held_out_batches, load_recipe_data
 from vig_pyg.train.run import MAY_CHANGE, describe, write_whole
 
+log = logging.getLogger(__name__)
 DIVERSITY_IMAGES = 4
 IDLE_SECONDS = 20  # a worker whose parent was killed finishes its cell and ends
 
@@ -38,10 +42,10 @@ class Cell:
 
     @cached_property
     def key(self) -> str:
-        """A hash of all that decides the result; images are known by the name of their data set only."""
+        """A hash of all that decides the result, the code too; images are known by the name of their data set only."""
         decides: dict[str, Any] = {name: v for name, v in asdict(self.recipe).items() if name not in MAY_CHANGE}
         decides |= {"diversity": self.diversity, "operator": _source(self.recipe.conv)}
-        decides["version"] = installed_version("vig_pyg")
+        decides["code"] = source_hash()
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
 
     def build(self, data: Data) -> nn.Module:
@@ -66,11 +70,15 @@ class Result:
 
 
 def read_result(folder: Path, cell: Cell) -> Result | None:
-    """Return what a finished cell gave, or None."""
+    """Return what a finished cell gave, or None; a damaged file is named and gives None as well."""
     file = _file(folder, cell)
     if not file.is_file():
         return None
-    content = json.loads(file.read_text())
+    try:
+        content = unseal(file)
+    except DamagedError as error:
+        log.warning("%s; this cell is trained again", error)
+        return None
     return Result([Epoch(*epoch.values()) for epoch in content["epochs"]], content["diversity"])
 
 
@@ -142,7 +150,7 @@ def _train(folder: Path, cell: Cell, device: str) -> None:
         "diversity": diversity,
         **describe(recipe),
     }
-    write_whole(_file(folder, cell), lambda path: path.write_text(json.dumps(content, indent=1)))
+    write_whole(_file(folder, cell), lambda path: path.write_text(sealed(content)))
 
 
 @contextmanager
@@ -172,8 +180,14 @@ def leave_group() -> tuple[int, int]:
 
 
 def _source(conv: str | None) -> str | None:
-    """Return the source of an operator of the user's, so that another version of it makes another cell."""
-    return inspect.getsource(get_conv(conv)) if conv and ":" in conv else None
+    """Return the source of the module of a user's operator, so that another version of it makes another cell."""
+    module = get_conv(conv).__module__ if conv else "vig_pyg"
+    if module.startswith("vig_pyg"):
+        return None
+    try:
+        return inspect.getsource(sys.modules[module])
+    except (OSError, TypeError):  # a notebook is no file
+        return None
 
 
 def _file(folder: Path, cell: Cell) -> Path:

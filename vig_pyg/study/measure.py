@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -12,8 +13,11 @@ from filelock import FileLock
 from torch import Tensor, nn
 
 from vig_pyg.machine import describe_machine
+from vig_pyg.manifest import DamagedError, sealed, unseal
 from vig_pyg.study.cost import count_macs, count_parameters, milliseconds_per_image, peak_megabytes, without_computing
 from vig_pyg.train.run import write_whole
+
+log = logging.getLogger(__name__)
 
 
 class Cost(NamedTuple):
@@ -38,12 +42,21 @@ def measure_costs(folder: Path, models: Mapping[str, Callable[[], nn.Module]], i
     together = json.dumps({**decides, "models": sorted(models)}, sort_keys=True)
     file = folder / f"{hashlib.sha256(together.encode()).hexdigest()[:16]}.json"
     with FileLock(folder / "measuring.lock"):  # two at once would disturb each other
-        if not file.is_file():
+        if _damaged(file):
             built = {name: build().to(images.device) for name, build in models.items()}
             times = milliseconds_per_image(built, images)
             costs = {}
             for name, model in built.items():
                 macs = without_computing(count_macs, models[name], images[:1])
                 costs[name] = Cost(count_parameters(model), macs, times[name], peak_megabytes(model, images))._asdict()
-            write_whole(file, lambda path: path.write_text(json.dumps(costs, indent=1)))
-    return {name: Cost(**cost) for name, cost in json.loads(file.read_text()).items()}
+            write_whole(file, lambda path: path.write_text(sealed(costs)))
+    return {name: Cost(**cost) for name, cost in unseal(file).items()}
+
+
+def _damaged(file: Path) -> bool:
+    """Return whether a file must be written, again or for the first time."""
+    try:
+        return not (file.is_file() and unseal(file))
+    except DamagedError as error:
+        log.warning("%s; the costs are measured again", error)
+        return True

@@ -29,8 +29,18 @@ from torch.utils.tensorboard import SummaryWriter
 from vig_pyg.train.classification import Classification
 from vig_pyg.train.data import Data, load_recipe_data
 from vig_pyg.train.recipe import Recipe
-from vig_pyg.train.run import Epoch, Progress, draw_curves, open_run, save_state, states, write_metrics, write_whole
+from vig_pyg.train.run import (
+    Epoch,
+    Progress,
+    draw_curves,
+    open_run,
+    read_state,
+    save_state,
+    write_metrics,
+    write_whole,
+)
 from vig_pyg.train.sampler import EpochSampler
+from vig_pyg.train.state import StateContent
 from vig_pyg.train.sync import synchronise_batch_norm
 from vig_pyg.train.task import Task
 
@@ -140,20 +150,26 @@ class _Training:
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.forward = torch.compile(self.model) if recipe.compile else self.model
         self.progress = Progress()
+        others = {"progress": self.progress, "average": self.average, "scaler": accelerator.scaler}
+        self.content = StateContent(self.model if self.sharded else model, self.optimizer, self.sharded, others)
+        self.state: Path | None = None  # the folder of the last one that is whole
         self.losses: list[Tensor] = []
         self.stop = threading.Event()
         self.saved_at = time.monotonic()
 
     def open(self, resume: bool) -> None:
         """Make the folder, or take the state from it."""
-        self.accelerator.register_for_checkpointing(self.progress, *([self.average] if self.average else []))
         if self.out is None:
             return
         if self.accelerator.is_main_process:
             open_run(self.out, self.recipe, resume)
         self.accelerator.wait_for_everyone()
-        if resume and states(self.out):
-            self.accelerator.load_state(str(states(self.out)[-1]))
+        found = read_state(self.out) if resume else None
+        if found is not None:
+            self.state, content = found
+            self.content.load_state_dict(content)
+        elif resume:
+            log.warning("no state is in %s: the training begins with its first update", self.out)
         if self.accelerator.is_main_process:
             self.board = SummaryWriter(self.out / "tensorboard", purge_step=self.progress.epoch + 1)
 
@@ -254,7 +270,10 @@ class _Training:
 
     def _save(self) -> None:
         assert self.out is not None
-        save_state(self.accelerator, self.out, self.progress)
+        content = self.content.state_dict()
+        if self.accelerator.is_main_process:
+            self.state = save_state(self.out, self.progress, content, self.state)
+        self.accelerator.wait_for_everyone()
         self.saved_at = time.monotonic()
 
     def _save_weights(self, name: str) -> None:
@@ -293,8 +312,7 @@ class _Training:
 
     def _not_finite(self, loss: float, number: int) -> str:
         rate = self.schedule._get_lr(number)[0]
-        kept = states(self.out)[-1:] if self.out is not None else []
-        where = f"the last good state is {kept[0]}" if kept else "no state was written yet"
+        where = f"the last good state is {self.state}" if self.state else "no state was written yet"
         return f"the loss is {loss} at update {number + 1}, with learning rate {rate:.3g}; {where}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import shutil
 import socket
@@ -13,12 +14,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from accelerate import Accelerator
+import torch
+from safetensors import SafetensorError
 
 from vig_pyg.machine import describe_machine
+from vig_pyg.manifest import SUMS, DamagedError, check, sums_of
 from vig_pyg.train.recipe import Recipe, read_recipe
 
+log = logging.getLogger(__name__)
 RECIPE, SETTING, METRICS, STATE = "recipe.yaml", "run.json", "metrics.csv", "state-"
+TRAINING = "training.pt"  # in the folder of a state
 MAY_CHANGE = ("workers", "checkpoint_minutes", "broken_share")  # of a recipe when a run is resumed
 
 
@@ -60,24 +65,31 @@ class Progress:
     """Images that did not decode."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all fields."""
-        return asdict(self)
+        """Return all fields, of plain types only."""
+        return vars(self) | {"history": [tuple(epoch) for epoch in self.history], "broken": sorted(self.broken)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take all fields over."""
-        vars(self).update(state, history=[Epoch(*epoch) for epoch in state["history"]])
+        vars(self).update(state, history=[Epoch(*epoch) for epoch in state["history"]], broken=set(state["broken"]))
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a file beside ``path`` and put it in its place once it is on the disk.
 
     Processes and machines may write one file at once: the last to finish wins.
+
+    Raises:
+        OSError: it cannot be written; names the file.
     """
     partial = path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}.partial")
     try:
         write(partial)
         _to_disk(partial)
         os.replace(partial, path)
+    except (OSError, RuntimeError, SafetensorError) as error:  # where a disk is full, writers say any of them
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        raise OSError(f"{path} cannot be written ({str(error).splitlines()[0]})") from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -93,7 +105,7 @@ def write_csv(path: Path, rows: Iterable[Iterable[Any]]) -> None:
 
 
 def open_run(out: Path, recipe: Recipe, resume: bool) -> None:
-    """Make the folder of a run, or enter that of an interrupted one.
+    """Make the folder of a run, or enter that of an interrupted one, even if it was killed while its folder was made.
 
     Raises:
         FileExistsError: the folder holds another run or other files.
@@ -101,23 +113,28 @@ def open_run(out: Path, recipe: Recipe, resume: bool) -> None:
         ValueError: the run to resume had another recipe; names the first key that differs.
         OSError: the folder cannot be written.
     """
-    if resume:
-        if not (out / RECIPE).is_file():
-            raise FileNotFoundError(f"there is no run in {out} to resume: leave out --resume")
+    begun = (out / RECIPE).is_file()
+    taken = out.exists() and (not out.is_dir() or any(path.suffix != ".partial" for path in out.iterdir()))
+    if resume and not begun and (taken or not out.exists()):
+        raise FileNotFoundError(f"there is no run in {out} to resume: leave out --resume")
+    if taken and not resume:
+        what = "holds a run: add --resume to go on with it, or" if begun else "is not empty:"
+        raise FileExistsError(f"{out} {what} choose another folder with --out")
+    if begun:
+        check(out / RECIPE)
         before, now = asdict(read_recipe(out / RECIPE)), asdict(recipe)
         for key in before:
             if before[key] != now[key] and key not in MAY_CHANGE:
                 raise ValueError(f"the run in {out} has {key}={before[key]!r}, not {now[key]!r}: resume it as it was")
-        for path in out.rglob("*.partial"):
-            if path.is_file():  # of a process that was killed
-                path.unlink(missing_ok=True)
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        what = "holds a run: add --resume to go on with it, or" if (out / RECIPE).exists() else "is not empty:"
-        raise FileExistsError(f"{out} {what} choose another folder with --out")
     out.mkdir(parents=True, exist_ok=True)
-    write_whole(out / SETTING, lambda path: path.write_text(json.dumps(describe(recipe), indent=1) + "\n"))
-    write_whole(out / RECIPE, recipe.save)
+    for path in out.rglob("*.partial"):
+        if path.is_file():  # of a process that was killed
+            path.unlink(missing_ok=True)
+    if not begun:
+        write_whole(out / RECIPE, recipe.save)  # first: a run that is killed from here on can be resumed
+        write_whole(out / SUMS, lambda path: path.write_text(sums_of([out / RECIPE])))
+    if not (out / SETTING).is_file():
+        write_whole(out / SETTING, lambda path: path.write_text(json.dumps(describe(recipe), indent=1) + "\n"))
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
@@ -129,36 +146,60 @@ def describe(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def save_state(accelerator: Accelerator, out: Path, progress: Progress) -> None:
-    """Write the state of a training and delete the one before. All processes call it together."""
-    name = f"{STATE}{progress.epoch:05d}-{progress.update:07d}"
-    partial = out / f"{name}.partial"
+def save_state(out: Path, progress: Progress, training: dict[str, Any], before: Path | None) -> Path:
+    """Write the state of a training, and delete all others but the one before; return its folder.
+
+    Raises:
+        OSError: it cannot be written; names the state before, which stays.
+    """
+    state = out / f"{STATE}{progress.epoch:05d}-{progress.update:07d}"
+    partial = state.with_suffix(".partial")
     try:
-        if accelerator.is_main_process:
-            shutil.rmtree(partial, ignore_errors=True)
-        accelerator.wait_for_everyone()
-        accelerator.save_state(str(partial))
-        accelerator.wait_for_everyone()
-        if accelerator.is_main_process:
-            for path in [*partial.rglob("*"), partial]:
-                _to_disk(path)
-            before = [path for path in states(out) if path.name != name]
-            shutil.rmtree(out / name, ignore_errors=True)
-            os.replace(partial, out / name)
-            _to_disk(out)
-            for path in before:
-                shutil.rmtree(path, ignore_errors=True)
-    except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
-        if isinstance(error, OSError | RuntimeError):  # torch says either where a disk is full
-            kept = [str(path) for path in states(out)[-1:]]
-            left = f"the last good one is {kept[0]}" if kept else "there is none before it"
-            raise OSError(f"the state cannot be written to {out} ({str(error).splitlines()[0]}); {left}") from error
-        raise
+        partial.mkdir()
+        torch.save(training, partial / TRAINING)
+        (partial / SUMS).write_text(sums_of([partial / TRAINING]))
+        for path in [*partial.iterdir(), partial]:
+            _to_disk(path)
+        shutil.rmtree(state, ignore_errors=True)  # a damaged one
+        os.replace(partial, state)
+        _to_disk(out)
+    except (OSError, RuntimeError) as error:  # torch says either where a disk is full
+        left = f"the last good one is {before}" if before else "there is none before it"
+        raise OSError(f"the state cannot be written to {out} ({str(error).splitlines()[0]}); {left}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    for path in states(out):
+        if path not in (state, before):
+            shutil.rmtree(path, ignore_errors=True)
+    return state
+
+
+def read_state(out: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Return the folder and the content of the last state that is not damaged, or None where none was written yet.
+
+    Nothing in it is unpickled but tensors and plain types.
+
+    Raises:
+        DamagedError: all states are damaged; names the last.
+    """
+    damaged: list[DamagedError] = []
+    for state in reversed(states(out)):
+        try:
+            check(state / TRAINING, required=True)
+            return state, torch.load(state / TRAINING, map_location="cpu", weights_only=True)
+        except DamagedError as error:
+            damaged.append(error)
+            log.warning("%s; the state before it is taken", error)
+        except Exception as error:  # a crafted file
+            raise DamagedError(f"{state / TRAINING} holds more than a state ({type(error).__name__})") from error
+    if damaged:
+        raise DamagedError(f"{damaged[0]}, and no state before it is whole: begin anew in another folder")
+    return None
 
 
 def states(out: Path) -> list[Path]:
-    """Return the whole states in a run's folder, the last one last."""
+    """Return the states in a run's folder, the last one last."""
     return sorted(path for path in out.glob(f"{STATE}*") if path.suffix != ".partial")
 
 

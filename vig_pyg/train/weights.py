@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import timm
 from safetensors.torch import save_file
@@ -14,6 +15,8 @@ from timm.models import is_model, list_models
 from timm.models._hub import save_config_for_hf
 from torch import Tensor, nn
 
+from vig_pyg.conv.registry import refuse_imports
+from vig_pyg.manifest import SUMS, check, sums_of
 from vig_pyg.models.checkpoint import checkpoint_filter_fn, load_checkpoint, read_checkpoint
 from vig_pyg.train.data import Data, data_config
 from vig_pyg.train.recipe import Recipe
@@ -70,39 +73,63 @@ def check_model_name(name: str) -> None:
 
 
 def weights_file(path: str | Path) -> Path:
-    """Return the file of weights: itself, or what a run left in a folder.
+    """Return the file of weights: itself, that in a folder, or the best of a run.
 
     Raises:
         FileNotFoundError: there is none.
     """
     path = Path(path)
-    inside = [path / WEIGHTS, path / "best" / WEIGHTS, path / "last" / WEIGHTS]
-    found = [file for file in inside if file.is_file()] if path.is_dir() else [path]
-    if not found or not found[0].is_file():
-        raise FileNotFoundError(f"there are no weights in {path}: give a file, or the folder of a run")
-    return found[0]
+    inside = [path / WEIGHTS, path / "best" / WEIGHTS] if path.is_dir() else [path]
+    for file in inside:
+        if file.is_file():
+            return file
+    last = path / "last"
+    hint = f"take {last} for those of its last epoch" if last.is_dir() else "give a file, or the folder of a run"
+    raise FileNotFoundError(f"there are no {'best ' if last.is_dir() else ''}weights in {path}: {hint}")
 
 
-def load_model(weights: str | Path, model: str | None = None) -> tuple[nn.Module, list[str]]:
+def weights_config(file: Path) -> dict[str, Any]:
+    """Return the configuration beside a file of weights, empty where there is none.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    path = file.with_name(CONFIG)
+    check(path)
+    try:
+        config = json.loads(path.read_bytes()) if path.is_file() else {}
+    except (ValueError, RecursionError):  # no JSON, no text
+        config = None
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} is damaged: it holds no configuration in JSON")
+    return config
+
+
+def load_model(weights: str | Path, model: str | None = None, trust: bool = False) -> tuple[nn.Module, list[str]]:
     """Return a model with its weights, in evaluation mode, and the names of its classes.
 
     Args:
         weights: A folder that :func:`save_weights` or a run wrote, or a file.
         model: What a file without a ``config.json`` beside it holds the weights of: a name that timm knows.
+        trust: Import an operator that ``config.json`` names as ``"module:Name"``.
 
     Raises:
         FileNotFoundError: there are no such weights.
-        ValueError: it is not known which model they are of, or they are of another.
+        ValueError: they are damaged, it is not known which model they are of, they are of another, or their operator
+            would have to be imported.
     """
     file = weights_file(weights)
-    if (file.parent / CONFIG).is_file():
-        config = json.loads((file.parent / CONFIG).read_text())
+    if config := weights_config(file):
         known_as = config.get("architecture")
         if known_as is None:
             raise ValueError(f"{file} holds no classifier: it was trained for the task {config.get('task')!r}")
         if model not in (None, known_as):
             raise ValueError(f"{file} holds weights of {known_as}, not of {model}: leave out --model")
-        built = timm.create_model(f"local-dir:{file.parent}", pretrained=True)
+        check_model_name(known_as)
+        check(file)
+        if not trust:
+            refuse_imports(config, file.parent / CONFIG)
+        built = _from_folder(file.parent)
         names = config.get("label_names")
     elif model is None:
         raise ValueError(f"{file} does not say which model it is of: add --model")
@@ -113,6 +140,16 @@ def load_model(weights: str | Path, model: str | None = None) -> tuple[nn.Module
         built, names = load_checkpoint(timm.create_model(model, num_classes=known), file), None
     classes = [str(name) for name in names or range(int(built.num_classes))]  # type: ignore[arg-type]
     return built.eval(), classes
+
+
+def _from_folder(folder: Path) -> nn.Module:
+    try:
+        return timm.create_model(f"local-dir:{folder}", pretrained=True)
+    except ValueError:
+        raise
+    except Exception as error:  # damaged weights and options can make timm raise anything
+        reason = str(error).splitlines()[-1].strip()
+        raise ValueError(f"{folder} holds no model that can be read ({reason})") from error
 
 
 def save_weights(
@@ -135,12 +172,17 @@ def save_weights(
 
 
 def write_weights(folder: Path, weights: dict[str, Tensor], write_config: Callable[[Path], object], card: str) -> None:
-    """Write a configuration, a card and, last, the weights in safetensors, each file whole."""
+    """Write a configuration, a card, the weights in safetensors and, last, their SHA-256, each file whole.
+
+    A process that is killed on the way leaves files that are whole but not listed, never some that look damaged.
+    """
     folder.mkdir(exist_ok=True)
+    (folder / SUMS).unlink(missing_ok=True)
     write_whole(folder / CONFIG, write_config)
     write_whole(folder / CARD, lambda path: path.write_text(card))
     whole = {name: tensor.contiguous() for name, tensor in weights.items()}
     write_whole(folder / WEIGHTS, lambda path: save_file(whole, path, metadata={"format": "pt"}))
+    write_whole(folder / SUMS, lambda path: path.write_text(sums_of([folder / CONFIG, folder / WEIGHTS])))
 
 
 def model_card(recipe: Recipe, data: Data, history: Sequence[Epoch]) -> str:

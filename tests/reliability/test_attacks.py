@@ -1,0 +1,152 @@
+"""What lies in a file that someone else wrote is read, never executed."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from typer.testing import CliRunner
+
+from tests.detection.conftest import coco_folder  # noqa: F401  (a fixture)
+from vig_pyg.commands import app
+from vig_pyg.conv.registry import refuse_imports
+from vig_pyg.detection.coco import load_coco
+from vig_pyg.detection.weights import load_detector
+from vig_pyg.segmentation import load_segmenter
+from vig_pyg.study.graph_page import graph_page
+from vig_pyg.study.views import view
+from vig_pyg.train import load_model, read_recipe
+
+TINY = {"depth": 1, "channels": 16}
+OPERATOR = """
+from pathlib import Path
+Path("imported").touch()
+from vig_pyg.conv import GINConv as Mine
+"""
+REFUSED = "names the operator 'evil:Mine', whose module would be imported and executed"
+
+
+def call(*words: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    return result.exit_code, " ".join(result.output.split())
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch) -> Iterator[Path]:
+    """Return a working folder with an operator that leaves a mark where it is imported, weights and an image."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path not in ("", str(tmp_path))])
+    monkeypatch.delitem(sys.modules, "evil", raising=False)
+    (tmp_path / "evil.py").write_text(OPERATOR)
+    (tmp_path / "evil").mkdir()  # the folder of a downloaded run
+    model = timm.create_model("vig_micro", conv="gin", in_chans=1, num_classes=10, **TINY)
+    save_file(model.state_dict(), tmp_path / "evil" / "model.safetensors")
+    config: dict[str, Any] = {"architecture": "vig_micro", "pretrained_cfg": {"num_classes": 10}}
+    config["model_args"] = {**TINY, "in_chans": 1, "num_classes": 10, "conv": "evil:Mine"}
+    (tmp_path / "evil" / "config.json").write_text(json.dumps(config))
+    shutil.move(tmp_path / "evil", tmp_path / "run")
+    Image.new("L", (32, 32)).save(tmp_path / "image.png")
+    yield tmp_path
+    sys.modules.pop("evil", None)
+
+
+DOORS = [
+    ["predict", "run", "image.png", "--device", "cpu"],
+    ["eval", "run", "--device", "cpu"],
+    ["export", "run"],
+    ["visualize", "image.png", "--weights", "run"],
+]
+
+
+@pytest.mark.parametrize("words", DOORS, ids=lambda words: words[0])
+def test_no_command_imports_what_a_configuration_names(words, here) -> None:
+    status, output = call(*words)
+    assert status == 2 and REFUSED in output and "add --trust" in output
+    assert not (here / "imported").exists() and str(here) not in sys.path
+
+
+def test_trust_imports_it(here) -> None:
+    status, output = call(*DOORS[0], "--trust")
+    assert status == 0 and "image.png" in output and (here / "imported").exists(), output
+    with pytest.raises(ValueError, match="add --trust"):
+        load_model("run")
+
+
+def test_a_recipes_operator_is_imported_only_if_the_user_names_it_too(here) -> None:
+    recipe = read_recipe("digits", ["conv=evil:Mine", "epochs=1", "warmup_epochs=0", "model_options.depth=1"])
+    recipe.save(here / "recipe.yaml")
+    words = ["train", "--recipe", "recipe.yaml", "--out", "new", "--device", "cpu"]
+    status, output = call(*words)
+    assert status == 2 and REFUSED in output and not (here / "imported").exists()
+    status, output = call(*words, "batch=2000", "device_batch=2000", "--conv", "evil:Mine")
+    assert "batch=2000 is more than" in output and (here / "imported").exists()
+
+
+@pytest.mark.parametrize(("task", "load"), [("detect", load_detector), ("segment", load_segmenter)])
+def test_what_stands_on_a_backbone_imports_nothing_either(task, load, here) -> None:
+    config = {"task": task, "backbone": "pvig_micro", "options": {"backbone_options": {"conv": "evil:Mine"}}}
+    (here / "run" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=REFUSED):
+        load("run")
+    (here / "run" / "config.json").write_text(json.dumps(config | {"backbone": f"local-dir:{here / 'run'}"}))
+    with pytest.raises(ValueError, match="there is no model called 'local-dir:"):
+        load("run")
+    assert not (here / "imported").exists()
+
+
+def test_operators_of_the_registry_and_those_the_user_gave_are_taken() -> None:
+    refuse_imports({"conv": "edge", "options": {"conv": None}}, "a file")
+    refuse_imports({"options": {"conv": "mine:Conv"}}, "a file", ["mine:Conv"])
+    with pytest.raises(ValueError, match="a file names the operator 'mine:Conv'"):
+        refuse_imports({"options": {"conv": "mine:Conv"}}, "a file", ["other:Conv"])
+
+
+def test_a_recipe_executes_nothing(tmp_path) -> None:
+    (tmp_path / "recipe.yaml").write_text(f"model: !!python/object/apply:os.mkdir ['{tmp_path / 'executed'}']\n")
+    status, output = call("train", "--recipe", tmp_path / "recipe.yaml", "--out", tmp_path / "run")
+    assert status == 2 and "is no recipe in YAML" in output and not (tmp_path / "executed").exists()
+
+
+READ = """
+import sys, torch
+from vig_pyg.train import load_data
+next(iter(load_data(sys.argv[1], classes=2).train))
+"""
+
+
+def test_shards_execute_nothing(tmp_path) -> None:
+    pytest.importorskip("webdataset")
+    split = {"filenames": [f"pipe:touch {tmp_path / 'executed'}"], "shard_lengths": [9], "num_samples": 9}
+    splits = {name: split | {"name": name} for name in ("train", "validation")}
+    (tmp_path / "_info.json").write_text(json.dumps({"splits": splits}))
+    command = [sys.executable, "-c", READ, f"wds/{tmp_path}"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:  # it looks for the shard again and again
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not (tmp_path / "executed").exists()
+
+
+def test_annotations_name_no_file_outside_the_data(coco_folder) -> None:  # noqa: F811
+    folder = coco_folder(lambda content: content["images"][0].update(file_name="../../secret.png"))
+    Image.new("RGB", (60, 40)).save(folder.parent / "secret.png")
+    with pytest.raises(FileNotFoundError, match=r"image 1 has no file .*secret\.png"):
+        load_coco(str(folder))
+
+
+def test_names_are_no_markup_in_pages() -> None:
+    name = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+    page = graph_page([view(timm.create_model("vig_micro").eval(), torch.rand(3, 32, 32), name, name)])
+    assert "alert(1)" in page and "<script>alert" not in page and "<img src=x" not in page
