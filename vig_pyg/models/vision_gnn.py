@@ -7,13 +7,12 @@ from typing import Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
-from timm.models import checkpoint
 from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 from torch_geometric.typing import Adj
 
-from vig_pyg.blocks import Block, ConvStem, Downsample, Head, PatchStem, pool_nodes
+from vig_pyg.blocks import Block, ConvStem, Downsample, Head, PatchStem, pool_nodes, recomputed
 from vig_pyg.graph.edges import edges_from_list
 from vig_pyg.graph.image_graph import batch_graphs
 from vig_pyg.graph.layout import NodeLayout
@@ -198,7 +197,7 @@ class VisionGNN(nn.Module):
         for layer in self.blocks:
             given = edges if self.static else None
             if self.grad_checkpointing and torch.is_grad_enabled():
-                x, layout, edges = checkpoint(layer, x, layout, given)
+                x, layout, edges = recomputed(layer, x, layout, given)
             else:
                 x, layout, edges = layer(x, layout, given)
             yield layer, x, layout, edges
