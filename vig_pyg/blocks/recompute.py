@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint, noop_context_fn
 
 
 def recomputed(layer: nn.Module, *inputs: Any) -> Any:
@@ -18,8 +18,9 @@ def recomputed(layer: nn.Module, *inputs: Any) -> Any:
     by the first pass alone.
     """
     # A compiler takes no contexts, and writes a buffer once however often it computes what is written.
-    contexts = {} if torch.compiler.is_compiling() else {"context_fn": lambda: (nullcontext(), _keeping_buffers(layer))}
-    return checkpoint(layer, *inputs, use_reentrant=False, **contexts)
+    compiling = torch.compiler.is_compiling()
+    contexts = noop_context_fn if compiling else lambda: (nullcontext(), _keeping_buffers(layer))
+    return checkpoint(layer, *inputs, use_reentrant=False, context_fn=contexts)
 
 
 @contextmanager
