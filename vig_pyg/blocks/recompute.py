@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint, noop_context_fn
+from torch.utils.checkpoint import checkpoint
 
 
 def recomputed(layer: nn.Module, *inputs: Any) -> Any:
@@ -17,10 +17,9 @@ def recomputed(layer: nn.Module, *inputs: Any) -> Any:
     As :func:`torch.utils.checkpoint.checkpoint`, but what a layer remembers (statistics of batch norms, say) is moved
     by the first pass alone.
     """
-    # A compiler takes no contexts, and writes a buffer once however often it computes what is written.
-    compiling = torch.compiler.is_compiling()
-    contexts = noop_context_fn if compiling else lambda: (nullcontext(), _keeping_buffers(layer))
-    return checkpoint(layer, *inputs, use_reentrant=False, context_fn=contexts)
+    if torch.compiler.is_compiling():  # takes no contexts, and writes a buffer once however often it computes it
+        return checkpoint(layer, *inputs, use_reentrant=False)
+    return checkpoint(layer, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), _keeping_buffers(layer)))
 
 
 @contextmanager
