@@ -1,11 +1,13 @@
 """The models among tools of others: meta devices, transformers, frozen norms, hooks, tracers."""
 
+import copy
+
 import pytest
 import timm
 import torch
 from timm.models._manipulate import reinit_non_persistent_buffers
 
-import vig_pyg  # noqa: F401 - registers the models
+from vig_pyg import fuse_for_inference
 
 MICRO = ["vig_micro", "pvig_micro"]
 IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(3))
@@ -55,3 +57,48 @@ def test_transformers_reloads_a_model_of_ours(name, tmp_path):
     model.save_pretrained(tmp_path)
     other = transformers.AutoModelForImageClassification.from_pretrained(tmp_path).eval()
     assert torch.equal(other(IMAGES).logits, model(IMAGES).logits)
+
+
+# Frozen norms #######################################################################################
+
+
+def trained(name, **options):
+    """Return a model whose statistics have moved, in float64: rounding swaps no neighbours."""
+    model = create(name, **options).double().train()
+    with torch.no_grad():
+        model(torch.randn(4, 3, 32, 32, dtype=torch.double))
+    return model.eval()
+
+
+@pytest.mark.parametrize("options", [{}, {"conv": "edge"}, {"conv": "gcn"}, {"stem": "patch"}], ids=str)
+@pytest.mark.parametrize("name", MICRO)
+def test_timm_freezes_and_unfreezes_batch_norms(name, options):
+    model, images = trained(name, **options), IMAGES.double()
+    expected, state = model(images), copy.deepcopy(model.state_dict())
+    timm.utils.freeze(model)
+    model.train()
+    torch.testing.assert_close(model(images), expected)
+    frozen = model.state_dict()
+    assert all(torch.equal(frozen[key], state[key]) for key in frozen)
+    assert set(state) - set(frozen) == {key for key in state if key.endswith("num_batches_tracked")}
+    torch.testing.assert_close(fuse_for_inference(model)(images), expected)
+    timm.utils.unfreeze(model)
+    torch.testing.assert_close(model.eval()(images), expected)
+    model.train()(images).square().sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+    moved = model.state_dict()
+    still = [key for key in state if "running" in key and torch.equal(moved[key], state[key])]
+    assert still == []
+
+
+def test_timm_freezes_some_layers():
+    model, images = trained("vig_micro"), IMAGES.double()
+    before = copy.deepcopy(model.state_dict())
+    timm.utils.freeze(model, ["stem", "blocks.0"])
+    model.train()(images)
+    after = model.state_dict()
+    moved = {
+        key.rsplit(".", 2)[0] for key in after if "running_mean" in key and not torch.equal(after[key], before[key])
+    }
+    assert not any(key.startswith(("stem", "blocks.0.")) for key in moved)
+    assert any(key.startswith("blocks.1.") for key in moved)

@@ -14,7 +14,7 @@ once :math:`u` and :math:`v` are centred. So a batch norm over edges needs no te
 import torch
 from torch import Tensor, nn
 
-from vig_pyg.conv.norm_act import KNOWN_ACTIVATIONS
+from vig_pyg.conv.norm_act import BATCH_NORMS, KNOWN_ACTIVATIONS
 from vig_pyg.kernels import neighbour_sum
 
 
@@ -25,7 +25,7 @@ def falls_then_rises(act: nn.Module) -> bool:
 
 def is_affine(norm: nn.Module) -> bool:
     """Return whether a norm is, given its statistics, a scale and a shift per channel."""
-    return type(norm) in (nn.BatchNorm1d, nn.Identity)
+    return type(norm) in (*BATCH_NORMS, nn.Identity)
 
 
 def uses_batch_statistics(norm: nn.Module) -> bool:

@@ -1,20 +1,20 @@
 """The layer on nodes that everything is made of: a linear map in heads, a norm, an activation."""
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from timm.layers import get_act_layer
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from vig_pyg.conv.norm_act import keeping_recipe, norm_act
+from vig_pyg.conv.norm_act import BATCH_NORMS, BatchNorm, keeping_recipe, norm_act
 from vig_pyg.kernels.heads import head_linear, paired_head_linear
 
 Norm: TypeAlias = str | Callable[[int], nn.Module] | None
 Act: TypeAlias = str | Callable[[], nn.Module] | None
 
-NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": BatchNorm, "layer": nn.LayerNorm}
 
 
 def build_norm(norm: Norm, channels: int) -> nn.Module:
@@ -136,8 +136,8 @@ class LinearNormAct(nn.Module):
 
     def _added_bias(self) -> Tensor | None:
         """Return the bias, or None where the norm takes it away again: then it is not added, nor gets a gradient."""
-        norm = self.norm
-        cancelled = type(norm) is nn.BatchNorm1d and norm.training and norm.momentum is not None and norm.momentum < 1
+        norm: Any = self.norm
+        cancelled = type(norm) in BATCH_NORMS and norm.training and norm.momentum is not None and norm.momentum < 1
         return None if cancelled else self.linear.bias
 
     def _norm_act(self, mapped: Tensor, bias: Tensor | None) -> Tensor:

@@ -7,9 +7,11 @@ import torch
 import torch.nn.functional as F
 from timm.layers.activations import GELU
 from torch import Tensor, nn
+from torchvision.ops.misc import FrozenBatchNorm2d
 
 from vig_pyg.blocks import FFN, Downsample, GridConvNormAct, Head, PatchStem
 from vig_pyg.conv import HeadLinear, LinearNormAct
+from vig_pyg.conv.norm_act import BATCH_NORMS
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -106,14 +108,14 @@ def _is_gelu_of(layer: Any, linear: nn.Module) -> bool:
 
 def _fold(layer: Any, linear: Any) -> None:
     norm = layer.norm
-    if not (_is_bare(linear, HeadLinear, nn.Conv2d) and _is_bare(norm, nn.BatchNorm1d)):
+    if not (_is_bare(linear, HeadLinear, nn.Conv2d) and _is_bare(norm, *BATCH_NORMS, FrozenBatchNorm2d)):
         return
     weight, bias = linear.weight, linear.bias
     if norm.running_mean is None or norm.running_var is None or bias is None:
         return
     scale = (norm.running_var.double() + norm.eps).rsqrt()
     shift = -norm.running_mean.double() * scale
-    if norm.affine:
+    if norm.weight is not None:
         scale, shift = scale * norm.weight, shift * norm.weight + norm.bias
     with torch.no_grad():
         weight.copy_(weight.double() * scale.view(-1, *[1] * (weight.dim() - 1)))
