@@ -85,11 +85,11 @@ def _takes_onednn(x: Tensor, weight: Tensor) -> bool:
 
 
 def _join_gelu(model: nn.Module) -> None:
-    layer: Any
     for layer in model.modules():
-        if isinstance(layer, FFN | Head) and _is_bare(layer.fc1, LinearNormAct):
-            if _is_gelu_of(layer.fc1, layer.fc1.linear) and layer.fc1.linear.heads == 1:
-                layer.fc1 = LinearGELU(layer.fc1.linear)  # type: ignore[assignment]
+        fc1: Any = getattr(layer, "fc1", None)
+        if isinstance(layer, FFN | Head) and _is_bare(fc1, LinearNormAct):
+            if _is_gelu_of(fc1, fc1.linear) and fc1.linear.heads == 1:
+                layer.fc1 = LinearGELU(fc1.linear)  # type: ignore[assignment]
         elif isinstance(layer, GridConvNormAct) and _is_gelu_of(layer, layer.conv):
             layer.conv.__class__ = ConvGELU
             layer.act = nn.Identity()
