@@ -89,7 +89,7 @@ def _join_gelu(model: nn.Module) -> None:
         fc1: Any = getattr(layer, "fc1", None)
         if isinstance(layer, FFN | Head) and _is_bare(fc1, LinearNormAct):
             if _is_gelu_of(fc1, fc1.linear) and fc1.linear.heads == 1:
-                layer.fc1 = LinearGELU(fc1.linear)  # type: ignore[assignment]
+                layer.fc1 = LinearGELU(fc1.linear)
         elif isinstance(layer, GridConvNormAct) and _is_gelu_of(layer, layer.conv):
             layer.conv.__class__ = ConvGELU
             layer.act = nn.Identity()

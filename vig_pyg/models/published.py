@@ -37,6 +37,7 @@ def build_published(
     variant: str,
     pretrained: bool,
     out_indices: int | tuple[int, ...],
+    /,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
     **kwargs: Any,

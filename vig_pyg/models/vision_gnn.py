@@ -42,8 +42,8 @@ class VisionGNN(TimmInterface):
         static: Build the graph once, or take it from the ``Batch``, and use it in all blocks of one resolution.
         global_pool: ``"avg"``, ``"max"``, ``"avgmax"`` (the mean of both), or ``""`` to return the feature map itself.
 
-    For hooks, Grad-CAM and captum, feature maps ``[B, C, h, w]`` pass unchanged through ``feature_maps`` (one for each of
-    ``feature_info``) and what the head pools through ``last_map``; a batch of images of several sizes has no maps.
+    For hooks, Grad-CAM and captum, feature maps ``[B, C, h, w]`` pass unchanged through ``feature_maps``, one for each
+    of ``feature_info``, and what the head pools through ``last_map``. A batch of images of several sizes has none.
     """
 
     def __init__(
