@@ -15,7 +15,7 @@ taken in float64: where neighbors are much closer to each other than to other no
 import torch
 from torch import Tensor, nn
 
-from vig_pyg.conv.norm_act import KNOWN_ACTIVATIONS
+from vig_pyg.conv.norm_act import BATCH_NORMS, KNOWN_ACTIVATIONS
 from vig_pyg.kernels import neighbour_sum
 
 
@@ -26,7 +26,7 @@ def falls_then_rises(act: nn.Module) -> bool:
 
 def is_affine(norm: nn.Module) -> bool:
     """Return whether a norm is, given its statistics, a scale and a shift per channel."""
-    return type(norm) in (nn.BatchNorm1d, nn.Identity)
+    return type(norm) in (*BATCH_NORMS, nn.Identity)
 
 
 def uses_batch_statistics(norm: nn.Module) -> bool:

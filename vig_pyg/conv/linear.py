@@ -7,13 +7,13 @@ import torch
 from timm.layers import get_act_layer
 from torch import Tensor, nn
 
-from vig_pyg.conv.norm_act import keeping_recipe, norm_act
+from vig_pyg.conv.norm_act import BatchNorm, keeping_recipe, norm_act
 from vig_pyg.kernels.heads import head_linear, paired_head_linear
 
 Norm: TypeAlias = str | Callable[[int], nn.Module] | None
 Act: TypeAlias = str | Callable[[], nn.Module] | None
 
-NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": BatchNorm, "layer": nn.LayerNorm}
 
 
 def build_norm(norm: Norm, channels: int) -> nn.Module:
