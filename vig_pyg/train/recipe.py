@@ -3,158 +3,146 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
+from vig_pyg.train.rules import LARGEST_IMAGE, TASKS, check_range, check_type, key, require, rule_of
+
 RECIPES = Path(__file__).with_name("recipes")
 PRECISIONS = ("no", "bf16", "fp16")
-TASKS = ("classify", "detect", "segment")
 HEADS = ("retinanet", "mask_rcnn")
+CLASSIFY, DETECT, ON_A_BACKBONE = TASKS[:1], TASKS[1:2], TASKS[1:]
+NOT_DETECT = ("classify", "segment")
 
 
 @dataclass
 class Recipe:
-    """How to train. Named recipes lie in ``vig_pyg/train/recipes``; every field can be overridden by ``key=value``."""
+    """How to train. Named recipes are in ``vig_pyg/train/recipes``; every key can be overridden by ``key=value``.
+
+    Every key has a type and a range, and some are for certain tasks only.
+
+    Raises:
+        ValueError: a value has another type or is out of its range, or a key of another task is changed; the sentence
+            names key and value, and says what would be right.
+    """
 
     # What is trained on what.
-    task: str = "classify"
+    task: str = key("classify", words=TASKS)
     """``classify``, ``detect`` or ``segment``."""
-    head: str = "retinanet"
+    head: str = key("retinanet", words=HEADS, tasks=DETECT)
     """Of a detector, on the model as its backbone: ``retinanet`` or ``mask_rcnn``."""
-    head_options: dict[str, Any] = field(default_factory=dict)
+    head_options: dict[str, Any] = key({}, tasks=ON_A_BACKBONE)
     """More keywords of the detector, such as ``head_options.channels=64``, the width of its pyramid and heads."""
     model: str = "vig_micro"
     """A name that timm knows."""
     conv: str | None = None
     """The operator of a model of ours; None is the model's own."""
-    model_options: dict[str, Any] = field(default_factory=dict)
+    model_options: dict[str, Any] = key({})
     """More keywords of the model, such as ``model_options.k=12``."""
     data: str = "digits"
     """``digits``, an image folder, or a name for timm's ``create_dataset``; to detect, ``digits-scenes`` or a folder in
     COCO's layout."""
     data_root: str = "data"
     """Where timm's data sets lie or are downloaded to."""
-    classes: int | None = None
+    classes: int | None = key(None, 2, 10**6, tasks=NOT_DETECT)
     """How many classes there are, where the data does not say it, as shards do not."""
     init: str | None = None
     """Weights to start from: a file, or a folder that a run wrote."""
-    image_size: int | None = None
+    image_size: int | None = key(None, 1, LARGEST_IMAGE, tasks=NOT_DETECT)
     """Side of the images in pixels; None is the model's own."""
-    min_size: int = 800
+    min_size: int = key(800, 1, LARGEST_IMAGE, tasks=DETECT)
     """Pixels of an image's shorter side for a detector."""
-    max_size: int = 1333
+    max_size: int = key(1333, 1, 2 * LARGEST_IMAGE, tasks=DETECT)
     """Pixels of its longer side, at most."""
-    seed: int = 0
+    seed: int = key(0, 0, 2**63 - 1)
     """Decides everything that is random."""
 
     # Optimisation.
-    epochs: int = 300
-    batch: int = 1024
+    epochs: int = key(300, 1, 10**6)
+    batch: int = key(1024, 1, 10**7)
     """Images per update, over all devices."""
-    device_batch: int = 128
+    device_batch: int = key(128, 1, 10**7)
     """At most so many images at once on one device; the rest of the batch accumulates."""
     optimizer: str = "adamw"
     """A name that timm knows."""
-    learning_rate: float = 1e-3
+    learning_rate: float = key(1e-3, 0, 1000, above=True)
     """The highest, for ``learning_rate_batch`` images per update; it scales with ``batch``."""
-    learning_rate_batch: int = 1024
-    warmup_epochs: float = 20.0
-    warmup_learning_rate: float = 1e-6
-    min_learning_rate: float = 1e-5
+    learning_rate_batch: int = key(1024, 1, 10**7)
+    warmup_epochs: float = key(20.0, 0, 10**6)
+    warmup_learning_rate: float = key(1e-6, 0, 1000)
+    min_learning_rate: float = key(1e-5, 0, 1000)
     """The last of the cosine."""
-    decay_epochs: list[int] = field(default_factory=list)
+    decay_epochs: list[int] = key([], 1, 10**6)
     """Instead of the cosine, the learning rate falls to a tenth behind each of these epochs."""
-    weight_decay: float = 0.05
+    weight_decay: float = key(0.05, 0, 1000)
     """Not on biases, norms and positions."""
-    layer_decay: float | None = None
+    layer_decay: float | None = key(None, 0, 1, above=True)
     """Factor of the learning rate from block to block, towards the stem."""
-    clip_gradient: float | None = None
+    clip_gradient: float | None = key(None, 0, above=True)
     """Largest norm of the gradient."""
 
-    frozen_stages: int = 0
+    frozen_stages: int = key(0, 0, 100, tasks=ON_A_BACKBONE)
     """Stages of a detector's backbone that are not trained."""
-    frozen_norm: bool = False
+    frozen_norm: bool = key(False, tasks=ON_A_BACKBONE)
     """Keep the batch norms of a detector's backbone as they are."""
 
     # Regularisation.
-    label_smoothing: float = 0.1
-    drop_path: float | None = None
+    label_smoothing: float = key(0.1, 0, 1, tasks=NOT_DETECT)
+    drop_path: float | None = key(None, 0, 1)
     """Stochastic depth; None is the paper's: 0.3 for the base models, 0.1 for the others."""
-    repeated_augmentation: int = 1
+    repeated_augmentation: int = key(1, 1, 1000)
     """An epoch shows every third image three times, say, differently augmented."""
-    rand_augment: str | None = None
+    rand_augment: str | None = key(None, tasks=CLASSIFY)
     """In timm's notation."""
-    color_jitter: float = 0.0
+    color_jitter: float = key(0.0, 0, 10, tasks=CLASSIFY)
     """Only without RandAugment."""
-    flip: float = 0.5
+    flip: float = key(0.5, 0, 1)
     """Probability of a horizontal flip."""
-    crop_scale: float = 0.08
+    crop_scale: float = key(0.08, 0, 1, above=True, tasks=NOT_DETECT)
     """The smallest part of an image that a crop shows."""
-    shift: int = 0
+    shift: int = key(0, 0, LARGEST_IMAGE, tasks=CLASSIFY)
     """Pixels by which built-in images are moved at most; they know no other augmentation."""
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    random_erasing: float = 0.0
-    weight_averaging: float | None = None
+    mixup: float = key(0.0, 0, 1000, tasks=CLASSIFY)
+    cutmix: float = key(0.0, 0, 1000, tasks=CLASSIFY)
+    random_erasing: float = key(0.0, 0, 1, tasks=CLASSIFY)
+    weight_averaging: float | None = key(None, 0, 1)
     """Decay of the exponential moving average of the weights, which is then evaluated and kept."""
 
     # The machine.
-    precision: str = "no"
+    precision: str = key("no", words=PRECISIONS)
     """``no`` (float32), ``bf16`` or ``fp16``."""
     gradient_checkpointing: bool = False
     compile: bool = False
     sync_batch_norm: bool = False
     """Take the statistics of batch norm over all processes."""
-    workers: int = 2
+    workers: int = key(2, 0, 1024)
     """Processes that load images, for every training process."""
-    broken_share: float = 0.01
+    broken_share: float = key(0.01, 0, 1)
     """Stop if a larger share of the training images does not decode."""
-    checkpoint_minutes: float = 10.0
+    checkpoint_minutes: float = key(10.0, 0, 10**6, above=True)
     """The state is written at least so often."""
 
     def __post_init__(self) -> None:
-        """Refuse values outside their range.
-
-        Raises:
-            ValueError: names the field, the value and what would be right.
-        """
-        for name in (
-            "epochs",
-            "batch",
-            "device_batch",
-            "learning_rate_batch",
-            "repeated_augmentation",
-            "min_size",
-        ):
-            _check(self, name, getattr(self, name) >= 1, "at least 1")
-        _check(self, "max_size", self.max_size >= self.min_size, f"at least min_size={self.min_size}")
-        _check(self, "decay_epochs", self.decay_epochs == sorted(set(self.decay_epochs)), "a rising list")
-        for name, words in (("task", TASKS), ("head", HEADS), ("precision", PRECISIONS)):
-            _check(self, name, getattr(self, name) in words, f"one of {', '.join(words)}")
-        for name in (
-            "frozen_stages",
-            "seed",
-            "warmup_epochs",
-            "workers",
-            "shift",
-            "mixup",
-            "cutmix",
-            "weight_decay",
-            "color_jitter",
-        ):
-            _check(self, name, getattr(self, name) >= 0, "at least 0")
-        for name in ("learning_rate", "checkpoint_minutes", "crop_scale"):
-            _check(self, name, getattr(self, name) > 0, "above 0")
-        for name in ("label_smoothing", "drop_path", "flip", "random_erasing", "weight_averaging", "broken_share"):
-            value = getattr(self, name)
-            _check(self, name, value is None or 0 <= value <= 1, "between 0 and 1")
-        _check(self, "classes", self.classes is None or self.classes >= 2, "at least 2")
-        _check(self, "image_size", self.image_size is None or self.image_size >= 1, "at least 1")
+        """Refuse values of another type, outside their range, or for another task."""
+        types = get_type_hints(Recipe)
+        for each in fields(self):
+            check_type(each.name, getattr(self, each.name), types[each.name])
+            check_range(each, getattr(self, each.name))
+        for each in fields(self):
+            value = getattr(self, each.name)
+            default = each.default if each.default_factory is MISSING else each.default_factory()
+            if self.task not in rule_of(each).tasks and value != default:
+                tasks = " or ".join(rule_of(each).tasks)
+                raise ValueError(f"{each.name}={value!r} is for the task {tasks}, not for {self.task}")
+        require(self.max_size >= self.min_size, "max_size", self.max_size, f"at least min_size={self.min_size}")
+        rising = self.decay_epochs == sorted(set(self.decay_epochs))
+        require(rising, "decay_epochs", self.decay_epochs, "a rising list")
 
     @property
     def scaled_learning_rate(self) -> float:
@@ -164,11 +152,6 @@ class Recipe:
     def save(self, path: Path) -> None:
         """Write all fields as YAML."""
         path.write_text(OmegaConf.to_yaml(OmegaConf.create(asdict(self))))
-
-
-def _check(recipe: Recipe, name: str, right: bool, wanted: str) -> None:
-    if not right:
-        raise ValueError(f"{name} must be {wanted}, got {getattr(recipe, name)!r}")
 
 
 def list_recipes() -> list[str]:
@@ -189,12 +172,8 @@ def read_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     path = RECIPES / f"{name}.yaml" if str(name) in list_recipes() else Path(name)
     if not path.is_file():
         raise FileNotFoundError(f"there is no recipe {str(name)!r}: take {', '.join(list_recipes())} or a YAML file")
-    overrides = list(overrides)
-    for override in overrides:
-        if "=" not in override:
-            raise ValueError(f"{override!r} is no override: write key=value, such as epochs=10")
     try:
-        written, changes = OmegaConf.load(path), OmegaConf.from_dotlist(overrides)
+        written, changes = _read_yaml(path), _read_overrides(overrides)
         if isinstance(written, DictConfig) and changes.get("model") not in (None, written.get("model")):
             written.pop("model_options", None)
         recipe = OmegaConf.merge(OmegaConf.structured(Recipe), written, changes)
@@ -202,12 +181,43 @@ def read_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     except ConfigKeyError as error:
         raise ValueError(_nearest_key(str(error.key))) from None
     except OmegaConfBaseException as error:
-        key = f"{error.full_key}: " if getattr(error, "full_key", None) else ""
-        raise ValueError(f"{key}{str(error).splitlines()[0]}") from None
+        name = f"{error.full_key}: " if getattr(error, "full_key", None) else ""
+        raise ValueError(f"{name}{str(error).splitlines()[0]}") from None
     except ValueError:
         raise
     except Exception as error:  # what a YAML reader finds wrong
         raise ValueError(f"{path} is no recipe in YAML: {str(error).splitlines()[0]}") from None
+
+
+def _text_keys() -> dict[str, bool]:
+    """Return the keys whose values are text, and whether they may be null."""
+    types = get_type_hints(Recipe)
+    return {name: kind is not str for name, kind in types.items() if kind is str or str in get_args(kind)}
+
+
+def _read_yaml(path: Path) -> Any:
+    """Read a recipe. Text stays as it is written: ``data: 001`` names the folder 001, ``conv: no`` the operator no."""
+    written = OmegaConf.load(path)
+    if isinstance(written, DictConfig):
+        as_written = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+        for name in _text_keys():
+            if isinstance(as_written.get(name), str) and written[name] is not None:
+                written[name] = as_written[name]
+    return written
+
+
+def _read_overrides(overrides: Iterable[str]) -> DictConfig:
+    """Read ``key=value`` words; of text, only ``null`` is something else than itself, where a key may be null."""
+    changes, optional = OmegaConf.create(), _text_keys()
+    for override in overrides:
+        name, equals, value = override.partition("=")
+        if not equals:
+            raise ValueError(f"{override!r} is no override: write key=value, such as epochs=10")
+        if name in optional:
+            changes[name] = None if optional[name] and value == "null" else value
+        else:
+            changes.merge_with_dotlist([override])
+    return changes
 
 
 def _nearest_key(key: str) -> str:
