@@ -78,7 +78,7 @@ class SemanticFPN(nn.Module):
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
 
     def init_non_persistent_buffers(self) -> None:
-        """Fill in mean and deviation again, which no file holds: after ``to_empty``, say. timm calls it by this name."""
+        """Fill in mean and deviation again, which no file holds (after ``to_empty``, say); timm calls it so."""
         for name, values in self._pixels.items():
             buffer: Tensor = getattr(self, name)
             if not buffer.is_meta:
