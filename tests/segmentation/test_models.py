@@ -106,3 +106,15 @@ def test_recomputing_changes_nothing():
         built(images).square().mean().backward()
         gradients.append(built.backbone.body.model.pos_embed.grad.clone())
     torch.testing.assert_close(*gradients)
+
+
+@torch.no_grad()
+def test_a_model_from_the_meta_device_gives_the_same_logits_once_its_weights_are_loaded(model):
+    with torch.device("meta"):
+        other = semantic_fpn("pvig_micro", 5, channels=32).eval()
+    other.to_empty(device="cpu")
+    for held in [*other.parameters(), *other.buffers()]:
+        held.fill_(float("nan") if held.is_floating_point() else -7)
+    other.load_state_dict(model.state_dict())
+    images = torch.rand(2, 3, 64, 64)
+    torch.testing.assert_close(other(images), model(images))

@@ -1,6 +1,7 @@
 """From nodes to classes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ class Head(nn.Module):
 
     Args:
         channels: Width of an image's features.
-        num_classes: Number of classes; 0 makes no layers: the features are returned.
+        num_classes: Number of classes; 0 leaves the classifier out and returns the features of the hidden layer.
         hidden: Width of the hidden layer.
         act: As in :func:`~vig_pyg.conv.build_act`.
         dropout: Share of the hidden layer dropped in training.
@@ -45,29 +46,30 @@ class Head(nn.Module):
         super().__init__()
         self.hidden = hidden
         self.act = act
-        self.fc1 = nn.Identity()
+        self.num_features = channels  # of what goes into the classifier, as timm calls it
+        self._add_hidden_layer()
         self.dropout = nn.Dropout(dropout)
-        self.prune(channels)
         self.reset(num_classes)
 
     def prune(self, channels: int) -> None:
         """Drop all layers, for features of this width."""
-        self.num_features = channels  # of what goes into the classifier, as timm calls it
+        self.num_features = channels
         self.fc1 = self.fc2 = nn.Identity()
 
     def reset(self, num_classes: int) -> None:
-        """Replace the classifier by a new one, after a new hidden layer where there is none.
-
-        0 classes leave the features of the hidden layer, if there is one.
-        """
+        """Replace the classifier by a new one, after a new hidden layer where that was dropped; 0 leaves it out."""
         self.fc2 = nn.Identity()
         if num_classes > 0:
             if isinstance(self.fc1, nn.Identity):
-                self.fc1 = LinearNormAct(self.num_features, self.hidden, act=self.act).train(self.training)
-                self.num_features = self.hidden
-            self.fc2 = nn.Linear(self.hidden, num_classes)
+                self._add_hidden_layer()
+            weight: Any = self.fc1.linear.weight  # type: ignore[union-attr]
+            self.fc2 = nn.Linear(self.hidden, num_classes, device=weight.device, dtype=weight.dtype)
             nn.init.kaiming_normal_(self.fc2.weight)
             nn.init.zeros_(self.fc2.bias)
+
+    def _add_hidden_layer(self) -> None:
+        self.fc1 = LinearNormAct(self.num_features, self.hidden, act=self.act).train(self.training)
+        self.num_features = self.hidden
 
     def forward(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Return the logits, or the features before them."""

@@ -75,6 +75,8 @@ class VisionGNN(TimmInterface):
         self.taps = list(taps)
         self.num_classes = getattr(head.fc2, "out_features", 0)
         self.num_features = channels[1]
+        if self.num_classes == 0:
+            head.prune(self.num_features)
         self.feature_info = self._list_features()
         self.feature_maps = nn.ModuleList(nn.Identity() for _ in self.taps)
         self.last_map = nn.Identity()

@@ -73,8 +73,20 @@ class SemanticFPN(nn.Module):
         super().__init__()
         self.backbone, self.num_classes, self.stride = backbone, num_classes, backbone.strides[-1]
         self.head = SemanticHead(backbone.out_channels, backbone.out_channels // 2, num_classes, backbone.strides)
-        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+        self._pixels = {"mean": tuple(mean), "std": tuple(std)}
+        for name, values in self._pixels.items():
+            self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
+
+    def init_non_persistent_buffers(self) -> None:
+        """Fill in mean and deviation again, which no file holds (after ``to_empty``, say); timm calls it so."""
+        for name, values in self._pixels.items():
+            buffer: Tensor = getattr(self, name)
+            if not buffer.is_meta:
+                buffer.copy_(torch.tensor(values, device="cpu").view(-1, 1, 1))
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self.init_non_persistent_buffers()
 
     @overload
     def forward(self, images: Tensor) -> Tensor: ...
