@@ -28,16 +28,19 @@ def train(data, recipe, out, **options):
     return fit(model, Detection(data, recipe), recipe, out, accelerator=accelerator_for(recipe, "cpu"), **options)
 
 
-def test_it_learns_eight_scenes(scenes, tmp_path):
-    one = copy(scenes.train)  # measured on one of them behind every update, on all at last
-    one.ids = one.ids[:1]
-    words = ["epochs=55", "warmup_epochs=4", "min_learning_rate=5e-4", "checkpoint_minutes=60"]
-    recipe = read_recipe("scenes", words)
-    train(scenes._replace(test=one), recipe, tmp_path / "run")
+def test_it_learns_a_few_scenes(scenes, tmp_path):
+    few, one = copy(scenes.train), copy(scenes.train)
+    few.ids, one.ids = scenes.train.ids[:4] * 120, scenes.train.ids[:1]  # one long epoch
+    words = ["epochs=1", "warmup_epochs=0.1", "min_learning_rate=5e-4", "batch=4", "device_batch=4"]
+    recipe = read_recipe("scenes", [*words, "learning_rate_batch=4"])
+    train(scenes._replace(train=few, test=one), recipe, tmp_path / "run")
     model, categories = load_detector(tmp_path / "run" / "last")
     assert list(categories.items())[3] == (4, "3") and not model.training
-    found = evaluate(model, held_out_batches(scenes._replace(test=scenes.train), 8), 10)
-    assert found.figures["box_ap50"] > 0.9
+    few.ids = scenes.train.ids[:4]
+    found = evaluate(model, held_out_batches(scenes._replace(test=few), 4), 10)
+    assert (
+        found.figures["box_ap50"] > 0.9
+    )  # 1.0 from each of five seeds, on one and two threads, AVX-512, AVX2 and none
 
 
 class Stop(Exception):

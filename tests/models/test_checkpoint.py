@@ -133,10 +133,14 @@ def test_equal_classes_load_without_a_warning():
 
 
 def test_a_model_without_classifier_takes_the_rest():
-    source, model = trained("vig_micro"), fresh("vig_micro", num_classes=0)
-    vig_pyg.load_checkpoint(model, published_state(source))
+    source, features, hidden = trained("vig_micro"), fresh("vig_micro", num_classes=0), fresh("vig_micro")
+    hidden.reset_classifier(0)
+    for model in (features, hidden):
+        vig_pyg.load_checkpoint(model, published_state(source))
     source.reset_classifier(0)
-    assert_equal_weights(model, source)
+    assert_equal_weights(hidden, source)
+    source.head.prune(source.num_features)
+    assert_equal_weights(features, source)
 
 
 @pytest.mark.parametrize("img_size", [64, (48, 32)])

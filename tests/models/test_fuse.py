@@ -2,8 +2,10 @@ import pytest
 import timm
 import torch
 from torch import nn
+from torch.nn.utils import parametrize, prune
 
 import vig_pyg
+from vig_pyg.conv.linear import HeadLinear
 
 
 def trained(name: str, **options) -> nn.Module:
@@ -52,3 +54,52 @@ def test_in_float32_fusing_changes_no_more_than_rounding() -> None:
     expected = model(images)
     fused = vig_pyg.fuse_for_inference(model)
     assert (fused(images) - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+class SoftGELU(nn.GELU):
+    """An activation that is a GELU by its class alone."""
+
+    def forward(self, x):
+        return super().forward(x) / 2
+
+
+@pytest.mark.parametrize("act", [lambda: nn.GELU(approximate="tanh"), SoftGELU, nn.GELU, nn.ReLU, "gelu_tanh"])
+def test_activations_stay_what_they_are(act) -> None:
+    model = trained("vig_micro", k=64, act=act).float()  # all nodes are neighbours: rounding cannot change the graph
+    images = torch.randn(4, 3, 32, 32)
+    expected = model(images)
+    assert (vig_pyg.fuse_for_inference(model)(images) - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+class PlusOne(nn.Module):
+    """A parametrization that changes a weight."""
+
+    def forward(self, weight):
+        return weight + 1
+
+
+class Doubled(HeadLinear):
+    """A map with weights like ours that does something else, as those of LoRA do."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["parametrization", "pruning", "hook", "subclass"])
+def test_maps_that_others_change_stay_as_changed(kind: str) -> None:
+    model = trained("vig_micro")
+    for layer in (model.blocks[0].ffn.fc1, model.blocks[1].ffn.fc2):
+        if kind == "parametrization":
+            parametrize.register_parametrization(layer.linear, "weight", PlusOne())
+        elif kind == "pruning":
+            prune.l1_unstructured(layer.linear, "weight", 0.5)
+        elif kind == "hook":
+            layer.linear.register_forward_hook(lambda _, __, out: 2 * out)
+        else:
+            layer.linear.__class__ = Doubled
+    images = torch.randn(3, 3, 32, 32, dtype=torch.double)
+    expected = model(images)
+    fused = vig_pyg.fuse_for_inference(model)
+    assert (fused(images) - expected).abs().max() <= 1e-10 * expected.abs().max()
+    assert sum(isinstance(m, nn.BatchNorm1d) for m in fused.modules()) == 2

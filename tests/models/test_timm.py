@@ -338,9 +338,9 @@ def test_parameter_groups_follow_the_depth():
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
 
 
-@pytest.mark.parametrize("pool", ["max", "token"])
+@pytest.mark.parametrize("pool", ["token", "catavgmax"])
 def test_an_unknown_pooling_is_refused(pool):
-    with pytest.raises(ValueError, match=f"global_pool must be 'avg' or '', got '{pool}'"):
+    with pytest.raises(ValueError, match=f"global_pool must be '', 'avg', 'max', 'avgmax', got '{pool}'"):
         create("vig_micro", global_pool=pool)
-    with pytest.raises(ValueError, match=f"global_pool must be 'avg' or '', got '{pool}'"):
+    with pytest.raises(ValueError, match=f"global_pool must be '', 'avg', 'max', 'avgmax', got '{pool}'"):
         create("vig_micro").reset_classifier(3, pool)

@@ -10,7 +10,7 @@ from vig_pyg.train.sync import SyncBatchNorm, synchronise_batch_norm
 
 def test_all_norms_of_nodes_are_synchronised_on_the_cpu():
     model = timm.create_model("pvig_micro")
-    count = sum(type(layer) is nn.BatchNorm1d for layer in model.modules())
+    count = sum(isinstance(layer, nn.BatchNorm1d) for layer in model.modules())
     synchronised = synchronise_batch_norm(model, torch.device("cpu"))
     assert sum(type(layer) is SyncBatchNorm for layer in synchronised.modules()) == count > 10
 

@@ -5,6 +5,7 @@ from vig_pyg.blocks.drop_path import DropPath
 from vig_pyg.blocks.ffn import FFN
 from vig_pyg.blocks.grapher import Grapher
 from vig_pyg.blocks.head import Head, pool_nodes
+from vig_pyg.blocks.recompute import recomputed
 from vig_pyg.blocks.stem import ConvStem, GridConvNormAct, PatchStem, build_stem
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "PatchStem",
     "build_stem",
     "pool_nodes",
+    "recomputed",
 ]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from vig_pyg.conv.linear import Act, Norm, build_act, build_norm
-from vig_pyg.conv.norm_act import keeping_recipe, norm_act
+from vig_pyg.conv.norm_act import keeping_recipe, norm_act, normalize
 from vig_pyg.graph.layout import Grid, NodeLayout
 
 
@@ -122,7 +122,7 @@ class PatchStem(nn.Module):
         """Return the nodes and their layout."""
         if x.size(1) == self.in_channels:
             x, layout = self._patches(x, layout)
-        return self.norm(nn.functional.linear(x, self.conv.weight.flatten(1), self.conv.bias)), layout
+        return normalize(nn.functional.linear(x, self.conv.weight.flatten(1), self.conv.bias), self.norm), layout
 
     def _patches(self, x: Tensor, layout: NodeLayout) -> tuple[Tensor, NodeLayout]:
         patches, grids = [], []

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch_geometric.typing import Adj, PairTensor
 
 from vig_pyg.conv.linear import Act, Norm, build_act, build_norm
+from vig_pyg.conv.norm_act import norm_act
 from vig_pyg.conv.registry import ConvFactory, build_conv, is_complete
 from vig_pyg.graph.edges import edge_list
 
@@ -57,4 +58,4 @@ class CompletedConv(nn.Module):
                 f"{type(self.conv).__name__} returned {out.size(1)} channels where {self.out_channels} were asked for: "
                 "where heads are concatenated, register a factory that divides the channels by them, as 'gat' does"
             )
-        return self.act(self.norm(out))
+        return norm_act(out, self.norm, self.act)

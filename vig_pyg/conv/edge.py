@@ -1,8 +1,9 @@
 """The edge convolution of DGCNN."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import MessagePassing
 from torch_geometric.typing import Adj, PairTensor
 
 from vig_pyg.conv.edge_statistics import (
@@ -14,8 +15,8 @@ from vig_pyg.conv.edge_statistics import (
     statistics_of_sums,
     uses_batch_statistics,
 )
-from vig_pyg.conv.inputs import check_inputs
-from vig_pyg.conv.linear import Act, LinearNormAct, Norm
+from vig_pyg.conv.fused import FusedConv
+from vig_pyg.conv.linear import Act, HeadLinear, LinearNormAct, Norm
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
 from vig_pyg.kernels import neighbour_max, neighbour_min
@@ -24,7 +25,7 @@ from vig_pyg.kernels.reduce import may_be_isolated, targets_of_edges
 
 
 @register_conv("edge")
-class EdgeConv(MessagePassing):
+class EdgeConv(FusedConv):
     r"""The edge convolution (Wang et al., "Dynamic Graph CNN", 2019) as ViG uses it.
 
     .. math::
@@ -35,7 +36,7 @@ class EdgeConv(MessagePassing):
     statistics over edges. A node without neighbours gets zeros.
 
     Nothing of this needs a tensor with a row per edge. The map is linear, so an edge's value is a sum
-    :math:`u_i + v_j` of two values per node. An activation that falls and then rises, behind a scale and a shift per
+    :math:`u_i + v_j` of two values per node. An activation that falls and then rises, after a scale and a shift per
     channel, takes its largest value where :math:`v_j` is largest or smallest, so two neighbour reductions give the
     maximum, exactly. Other norms and activations are computed edge by edge.
 
@@ -52,26 +53,21 @@ class EdgeConv(MessagePassing):
         - output: ``[N, out_channels]``
     """
 
-    SUPPORTS_FUSED_EDGE_INDEX = True
-
     def __init__(
         self, in_channels: int, out_channels: int, heads: int = 1, norm: Norm = "batch", act: Act = "gelu"
     ) -> None:
-        super().__init__(aggr="max")
-        self.in_channels = in_channels
-        self.out_channels = out_channels
+        super().__init__("max", in_channels, out_channels)
         self.heads = heads
         self.nn = LinearNormAct(2 * in_channels, out_channels, heads, norm, act)
 
-    def reset_parameters(self) -> None:
-        """Draw new weights."""
-        super().reset_parameters()
-        self.nn.reset_parameters()
-
     def forward(self, x: Tensor | PairTensor, edge_index: Adj) -> Tensor:
         """Return the new features of the targets."""
-        pair, edge_index = check_inputs(x, edge_index, self.in_channels, self.nn.linear.weight.dtype)
+        pair, edge_index = self.prepare(x, edge_index)
         return self.propagate(edge_index, x=pair, size=(pair[0].size(0), pair[1].size(0)))
+
+    def message_layers(self) -> Iterable[nn.Module]:
+        """Return the layers that messages go through."""
+        return self.nn.modules()
 
     def message(self, x_i: Tensor, x_j: Tensor) -> Tensor:
         """Return the mapped pairs, ``[E, out_channels]``."""
@@ -85,19 +81,22 @@ class EdgeConv(MessagePassing):
             return self.aggregate(self.message(x[1][target], x[0][index]), target, ptr, x[1].size(0))
         u, v = self._per_node(*x)
         alone = u.size(1) - v.size(1)  # so many channels depend on the target only
+        own, relative = u[:, :alone], u[:, alone:]
+        largest = relative + neighbour_max(v, ptr, index, max_degree)
+        smallest = relative + neighbour_min(v, ptr, index, max_degree)
         if not isinstance(self.nn.norm, nn.Identity):
             scale, shift = self._norm_over_edges(u, v, ptr, index)
-            u, v = u * scale + shift, v * scale[alone:]
-        largest = u[:, alone:] + neighbour_max(v, ptr, index, max_degree)
-        smallest = u[:, alone:] + neighbour_min(v, ptr, index, max_degree)
+            own = torch.addcmul(shift[:alone], own, scale[:alone])
+            largest, smallest = (torch.addcmul(shift[alone:], z, scale[alone:]) for z in (largest, smallest))
         out = torch.maximum(self.nn.act(largest), self.nn.act(smallest))
         if alone:
-            out = torch.cat([self.nn.act(u[:, :alone]), out], dim=1)
+            out = torch.cat([self.nn.act(own), out], dim=1)
         return out.masked_fill((ptr.diff() == 0).unsqueeze(1), 0) if may_be_isolated(ptr, index, max_degree) else out
 
     def _is_separable(self) -> bool:
         # With an odd number of heads, one would see a part of x_i and a part of x_j - x_i.
-        return is_affine(self.nn.norm) and falls_then_rises(self.nn.act) and (self.heads == 1 or self.heads % 2 == 0)
+        plain = type(self.nn.linear) is HeadLinear and (self.heads == 1 or self.heads % 2 == 0)
+        return plain and is_affine(self.nn.norm) and falls_then_rises(self.nn.act)
 
     def _per_node(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``u [N, out]`` and ``v [M, out or out / 2]``: an edge's last channels are ``u_i + v_j``."""
@@ -113,9 +112,9 @@ class EdgeConv(MessagePassing):
     def _norm_over_edges(self, u: Tensor, v: Tensor, ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         norm, alone, num_edges = self.nn.norm, u.size(1) - v.size(1), index.numel()
         if not uses_batch_statistics(norm) or num_edges == 0:
-            return scale_and_shift(norm, None, num_edges)
-        of_target, of_source = degrees(ptr, index, v.size(0), v)
+            return scale_and_shift(norm, None, num_edges, u)
+        of_target, of_source = degrees(ptr, index, v.size(0))
         of_u = statistics_of_sources(u[:, :alone], of_target, num_edges)
         of_sum = statistics_of_sums(u[:, alone:], v, ptr, index, of_target, of_source)
         mean, variance = (torch.cat(parts) for parts in zip(of_u, of_sum, strict=True))
-        return scale_and_shift(norm, (mean, variance), num_edges)
+        return scale_and_shift(norm, (mean, variance), num_edges, u)

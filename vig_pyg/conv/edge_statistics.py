@@ -8,24 +8,25 @@ one:
     E \bar z = \sum_i d_i u_i + \sum_j c_j v_j, \qquad
     E \sigma^2 = \sum_i d_i u_i^2 + \sum_j c_j v_j^2 + 2 \sum_i u_i \sum_{j \in \mathcal{N}(i)} v_j
 
-once :math:`u` and :math:`v` are centred. So a batch norm over edges needs no tensor with a row per edge.
+once :math:`u` and :math:`v` are centered. So a batch norm over edges needs no tensor with a row per edge. The sums are
+taken in float64: where neighbors are much closer to each other than to other nodes, their terms cancel.
 """
 
 import torch
 from torch import Tensor, nn
 
-from vig_pyg.conv.norm_act import KNOWN_ACTIVATIONS
+from vig_pyg.conv.norm_act import BATCH_NORMS, KNOWN_ACTIVATIONS
 from vig_pyg.kernels import neighbour_sum
 
 
 def falls_then_rises(act: nn.Module) -> bool:
     """Return whether an activation is known to take its maximum over any interval at one of its ends."""
-    return isinstance(act, KNOWN_ACTIVATIONS)
+    return type(act) in KNOWN_ACTIVATIONS
 
 
 def is_affine(norm: nn.Module) -> bool:
     """Return whether a norm is, given its statistics, a scale and a shift per channel."""
-    return type(norm) in (nn.BatchNorm1d, nn.Identity)
+    return type(norm) in (*BATCH_NORMS, nn.Identity)
 
 
 def uses_batch_statistics(norm: nn.Module) -> bool:
@@ -33,22 +34,17 @@ def uses_batch_statistics(norm: nn.Module) -> bool:
     return isinstance(norm, nn.BatchNorm1d) and (norm.training or norm.running_mean is None)
 
 
-def degrees(ptr: Tensor, index: Tensor, num_sources: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return how many neighbours each target has, ``[N, 1]``, and how often each source is one, ``[M, 1]``.
-
-    In at least float32, so that statistics of half precision are taken in it.
-    """
-    dtype = torch.promote_types(like.dtype, torch.float32)
-    of_target = ptr.diff().to(dtype)
-    one = torch.ones((), dtype=dtype, device=like.device)
-    of_source = torch.zeros(num_sources, dtype=dtype, device=like.device).index_add_(
-        0, index, one.expand(index.numel())
-    )
+def degrees(ptr: Tensor, index: Tensor, num_sources: int) -> tuple[Tensor, Tensor]:
+    """Return how many neighbors each target has, ``[N, 1]``, and how often each source is one, ``[M, 1]`` (float64)."""
+    of_target = ptr.diff().double()
+    one = torch.ones((), dtype=torch.double, device=index.device)
+    of_source = one.new_zeros(num_sources).index_add_(0, index, one.expand(index.numel()))
     return of_target.unsqueeze(1), of_source.unsqueeze(1)
 
 
 def statistics_of_sources(z: Tensor, of_source: Tensor, num_edges: int) -> tuple[Tensor, Tensor]:
-    """Return mean and variance over edges of a value ``z [M, C]`` that the source of an edge brings."""
+    """Return mean and variance over edges of a value ``z [M, C]`` that the source of an edge brings, in float64."""
+    z = z.double()
     mean = (of_source * z).sum(0) / num_edges
     return mean, (of_source * (z - mean).square()).sum(0) / num_edges
 
@@ -56,8 +52,8 @@ def statistics_of_sources(z: Tensor, of_source: Tensor, num_edges: int) -> tuple
 def statistics_of_sums(
     u: Tensor, v: Tensor, ptr: Tensor, index: Tensor, of_target: Tensor, of_source: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return mean and variance over edges of ``u_i + v_j``, for ``u [N, C]`` and ``v [M, C]``."""
-    num_edges = index.numel()
+    """Return mean and variance over edges of ``u_i + v_j``, for ``u [N, C]`` and ``v [M, C]``, in float64."""
+    u, v, num_edges = u.double(), v.double(), index.numel()
     mean_u, mean_v = (of_target * u).sum(0) / num_edges, (of_source * v).sum(0) / num_edges
     u, v = u - mean_u, v - mean_v
     total = (of_target * u.square()).sum(0) + (of_source * v.square()).sum(0)
@@ -65,14 +61,18 @@ def statistics_of_sums(
     return mean_u + mean_v, variance.clamp(min=0)
 
 
-def scale_and_shift(norm: nn.Module, batch: tuple[Tensor, Tensor] | None, num_edges: int) -> tuple[Tensor, Tensor]:
+def scale_and_shift(
+    norm: nn.Module, batch: tuple[Tensor, Tensor] | None, num_edges: int, z: Tensor
+) -> tuple[Tensor, Tensor]:
     """Return ``(a, b)`` such that the norm is ``a · z + b``, and update its running statistics.
 
     Args:
         norm: A :class:`~torch.nn.BatchNorm1d`.
         batch: Mean and variance of the batch, where the norm uses them.
         num_edges: How many values they were taken of.
+        z: What is normalized; ``a`` and ``b`` have its precision, but at least float32.
     """
+    dtype = torch.promote_types(z.dtype, torch.float32)
     assert isinstance(norm, nn.BatchNorm1d)
     if batch is None:
         assert norm.running_mean is not None and norm.running_var is not None
@@ -81,10 +81,10 @@ def scale_and_shift(norm: nn.Module, batch: tuple[Tensor, Tensor] | None, num_ed
         mean, variance = batch
         _update_running(norm, mean.detach(), variance.detach() * num_edges / max(num_edges - 1, 1))
     scale = (variance + norm.eps).rsqrt()
-    if norm.weight is None:
-        return scale, -mean * scale
-    scale = scale * norm.weight
-    return scale, norm.bias - mean * scale
+    shift = -mean * scale
+    if norm.weight is not None:
+        scale, shift = scale * norm.weight, shift * norm.weight + norm.bias
+    return scale.to(dtype), shift.to(dtype)
 
 
 @torch.no_grad()

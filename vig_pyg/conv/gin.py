@@ -2,10 +2,9 @@
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import MessagePassing
 from torch_geometric.typing import Adj, PairTensor
 
-from vig_pyg.conv.inputs import check_inputs
+from vig_pyg.conv.fused import FusedConv
 from vig_pyg.conv.linear import Act, LinearNormAct, Norm
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
@@ -13,7 +12,7 @@ from vig_pyg.kernels import neighbour_sum
 
 
 @register_conv("gin")
-class GINConv(MessagePassing):
+class GINConv(FusedConv):
     r"""The graph isomorphism convolution (Xu et al., "How Powerful are Graph Neural Networks?", 2019) of ViG.
 
     .. math::
@@ -35,14 +34,10 @@ class GINConv(MessagePassing):
         - output: ``[N, out_channels]``
     """
 
-    SUPPORTS_FUSED_EDGE_INDEX = True
-
     def __init__(
         self, in_channels: int, out_channels: int, heads: int = 1, norm: Norm = "batch", act: Act = "gelu"
     ) -> None:
-        super().__init__(aggr="sum")
-        self.in_channels = in_channels
-        self.out_channels = out_channels
+        super().__init__("sum", in_channels, out_channels)
         self.eps = nn.Parameter(torch.zeros(1))
         self.nn = LinearNormAct(in_channels, out_channels, heads, norm, act)
 
@@ -50,11 +45,10 @@ class GINConv(MessagePassing):
         """Draw new weights."""
         super().reset_parameters()
         nn.init.zeros_(self.eps)
-        self.nn.reset_parameters()
 
     def forward(self, x: Tensor | PairTensor, edge_index: Adj) -> Tensor:
         """Return the new features of the targets."""
-        pair, edge_index = check_inputs(x, edge_index, self.in_channels, self.nn.linear.weight.dtype)
+        pair, edge_index = self.prepare(x, edge_index)
         total = self.propagate(edge_index, x=pair, size=(pair[0].size(0), pair[1].size(0)))
         return self.nn((1 + self.eps) * pair[1] + total)
 

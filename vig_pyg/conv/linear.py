@@ -6,15 +6,14 @@ from typing import TypeAlias
 import torch
 from timm.layers import get_act_layer
 from torch import Tensor, nn
-from torch.autograd import Function
 
-from vig_pyg.conv.norm_act import keeping_recipe, norm_act
+from vig_pyg.conv.norm_act import BatchNorm, keeping_recipe, norm_act
 from vig_pyg.kernels.heads import head_linear, paired_head_linear
 
 Norm: TypeAlias = str | Callable[[int], nn.Module] | None
 Act: TypeAlias = str | Callable[[], nn.Module] | None
 
-NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": BatchNorm, "layer": nn.LayerNorm}
 
 
 def build_norm(norm: Norm, channels: int) -> nn.Module:
@@ -61,7 +60,7 @@ class HeadLinear(nn.Module):
         heads: Number of heads ``h``.
 
     Shapes:
-        - input ``[N, in_channels]``, output ``[N, out_channels]``
+        - input ``[N, in_channels]``, or two of ``[N, in_channels / 2]``; output ``[N, out_channels]``
 
     Raises:
         ValueError: ``heads`` does not divide the channels.
@@ -83,9 +82,11 @@ class HeadLinear(nn.Module):
         nn.init.kaiming_normal_(self.weight)
         nn.init.zeros_(self.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the mapped nodes."""
-        return head_linear(x, self.weight, self.bias, self.heads)
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Return the mapped nodes, or those of two matrices' interleaved channels ``(x⁰, y⁰, x¹, y¹, …)``."""
+        if y is None:
+            return head_linear(x, self.weight, self.bias, self.heads)
+        return paired_head_linear(x, y, self.weight, self.bias, self.heads)
 
     def extra_repr(self) -> str:
         """Return what ``print(model)`` shows."""
@@ -103,7 +104,7 @@ class LinearNormAct(nn.Module):
         act: As in :func:`build_act`.
 
     Shapes:
-        - input ``[N, in_channels]``, output ``[N, out_channels]``
+        - input ``[N, in_channels]``, or two of ``[N, in_channels / 2]``; output ``[N, out_channels]``
     """
 
     def __init__(
@@ -120,48 +121,10 @@ class LinearNormAct(nn.Module):
         if isinstance(self.norm, nn.BatchNorm1d | nn.LayerNorm):
             self.norm.reset_parameters()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the mapped, normalised and activated nodes."""
-        linear, bias = self.linear, self._added_bias()
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Return the mapped, normalised and activated nodes, or those of the interleaved channels of two matrices."""
+        if y is not None and not isinstance(self.linear, HeadLinear):  # what stands in its place takes one matrix
+            x, y = torch.stack([x, y], dim=2).flatten(1), None
         with keeping_recipe(x):
-            mapped = linear(x) if bias is not None else head_linear(x, linear.weight, None, linear.heads)
-        return self._norm_act(mapped, bias)
-
-    def forward_pair(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the same for the interleaved channels ``(x⁰, y⁰, x¹, y¹, …)`` of two node matrices."""
-        linear, bias = self.linear, self._added_bias()
-        with keeping_recipe(x):
-            mapped = paired_head_linear(x, y, linear.weight, bias, linear.heads)
-        return self._norm_act(mapped, bias)
-
-    def _added_bias(self) -> Tensor | None:
-        """Return the bias, or None where the norm takes it away again: then it is not added, nor gets a gradient."""
-        norm = self.norm
-        cancelled = type(norm) is nn.BatchNorm1d and norm.training and norm.momentum is not None and norm.momentum < 1
-        return None if cancelled else self.linear.bias
-
-    def _norm_act(self, mapped: Tensor, bias: Tensor | None) -> Tensor:
-        norm = self.norm
-        if bias is None and isinstance(norm, nn.BatchNorm1d) and norm.momentum is not None:
-            mapped = _WithoutGradient.apply(mapped, self.linear.bias)
-            # The running mean sees the bias; the norm will scale this by 1 - momentum. Through .data, since graphs that
-            # still wait for their backward pass need not notice, as with torch's own update.
-            if norm.running_mean is not None:
-                norm.running_mean.data.add_(self.linear.bias.data, alpha=norm.momentum / (1 - norm.momentum))
-        return norm_act(mapped, norm, self.act)
-
-
-class _WithoutGradient(Function):
-    """Passes nodes through, and zeros to a parameter that they do not depend on."""
-
-    @staticmethod
-    def forward(x: Tensor, parameter: Tensor) -> Tensor:
-        return x.view_as(x)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-        ctx.size = inputs[1].shape
-
-    @staticmethod
-    def backward(ctx, grad):  # type: ignore[no-untyped-def]
-        return grad, grad.new_zeros(ctx.size)
+            mapped = self.linear(x) if y is None else self.linear(x, y)
+        return norm_act(mapped, self.norm, self.act)

@@ -1,10 +1,9 @@
 """The max-relative operator, ViG's own choice."""
 
 from torch import Tensor
-from torch_geometric.nn import MessagePassing
 from torch_geometric.typing import Adj, PairTensor
 
-from vig_pyg.conv.inputs import check_inputs
+from vig_pyg.conv.fused import FusedConv
 from vig_pyg.conv.linear import Act, LinearNormAct, Norm
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
@@ -12,7 +11,7 @@ from vig_pyg.kernels import neighbour_max
 
 
 @register_conv("max_relative", "mr")
-class MaxRelativeConv(MessagePassing):
+class MaxRelativeConv(FusedConv):
     r"""The max-relative graph convolution (Li et al., "DeepGCNs", 2019; paper, Eq. 3 to 5).
 
     .. math::
@@ -36,26 +35,17 @@ class MaxRelativeConv(MessagePassing):
         - output: ``[N, out_channels]``
     """
 
-    SUPPORTS_FUSED_EDGE_INDEX = True
-
     def __init__(
         self, in_channels: int, out_channels: int, heads: int = 1, norm: Norm = "batch", act: Act = "gelu"
     ) -> None:
-        super().__init__(aggr="max")
-        self.in_channels = in_channels
-        self.out_channels = out_channels
+        super().__init__("max", in_channels, out_channels)
         self.nn = LinearNormAct(2 * in_channels, out_channels, heads, norm, act)
-
-    def reset_parameters(self) -> None:
-        """Draw new weights."""
-        super().reset_parameters()
-        self.nn.reset_parameters()
 
     def forward(self, x: Tensor | PairTensor, edge_index: Adj) -> Tensor:
         """Return the new features of the targets."""
-        pair, edge_index = check_inputs(x, edge_index, self.in_channels, self.nn.linear.weight.dtype)
+        pair, edge_index = self.prepare(x, edge_index)
         relative = self.propagate(edge_index, x=pair, size=(pair[0].size(0), pair[1].size(0)))
-        return self.nn.forward_pair(pair[1], relative)
+        return self.nn(pair[1], relative)
 
     def message(self, x_i: Tensor, x_j: Tensor) -> Tensor:
         """Return the differences, ``[E, in_channels]``."""

@@ -16,11 +16,13 @@ import torch
 from timm.layers import activations
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
+from torchvision.ops.misc import FrozenBatchNorm2d
 
 # Activations are computed again where they return so many values (8 MB in float32), norms alone, which cost less, where
 # they return half as many: below, time is dearer than memory.
 LARGE = 1 << 21
-# Activations that are known to give the same again, and to fall and then rise, or only to rise.
+# Activations that are known to give the same again, and to fall and then rise, or only to rise. Nothing is known of
+# subclasses, which may compute something else.
 KNOWN_ACTIVATIONS = (
     nn.GELU,
     nn.Hardswish,
@@ -35,17 +37,35 @@ KNOWN_ACTIVATIONS = (
 )
 
 
+class BatchNorm(nn.BatchNorm1d, nn.BatchNorm2d):
+    """:class:`torch.nn.BatchNorm1d`, also found by who looks for norms of maps: ``timm.utils.freeze`` does."""
+
+
+BATCH_NORMS = (BatchNorm, nn.BatchNorm1d)
+
+
+def normalize(x: Tensor, norm: nn.Module) -> Tensor:
+    """Return the normalized nodes; norms of maps, as timm leaves when it freezes or unfreezes, see maps of one pixel.
+
+    Shapes:
+        - x, output: ``[N, C]``
+    """
+    if isinstance(norm, FrozenBatchNorm2d) or type(norm) is nn.BatchNorm2d:
+        return norm(x[..., None, None]).flatten(1)
+    return norm(x)
+
+
 def norm_act(x: Tensor, norm: nn.Module, act: nn.Module) -> Tensor:
     r"""Return :math:`\sigma(\mathrm{norm}(x))`, with a recipe to compute it again for :func:`keeping_recipe`.
 
     Shapes:
         - x, output: ``[N, C]``
     """
-    normed = norm(x)
-    if not _may_recompute(normed) or getattr(act, "inplace", False):
+    normed = normalize(x, norm)
+    alone = type(act) is nn.Identity
+    if normed.numel() < (LARGE // 2 if alone else LARGE) or not _may_recompute(normed):
         return act(normed)
-    alone = isinstance(act, nn.Identity)
-    if normed.numel() < (LARGE // 2 if alone else LARGE) or not isinstance(act, KNOWN_ACTIVATIONS):
+    if type(act) not in KNOWN_ACTIVATIONS or getattr(act, "inplace", False) or is_watched(norm, act):
         return act(normed)
     affine = _affine(norm, normed.grad_fn)
     again = None if affine is None else _Normed(x.detach(), *affine, normed.dtype)
@@ -58,6 +78,12 @@ def norm_act(x: Tensor, norm: nn.Module, act: nn.Module) -> Tensor:
     compute = normed.detach if again is None else again.compute
     _attach(out, lambda: act.forward(compute()))
     return out
+
+
+def is_watched(*modules: nn.Module) -> bool:
+    """Return whether hooks look at what modules take or return, so that they must be called as modules."""
+    hooks = "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"
+    return any(getattr(module, kind) for module in modules for kind in hooks)
 
 
 @contextmanager
@@ -104,9 +130,9 @@ class _Normed:
         return normed
 
 
-def _affine(norm: nn.Module, node: Any) -> tuple[Tensor, Tensor] | None:
+def _affine(norm: Any, node: Any) -> tuple[Tensor, Tensor] | None:
     """Return the scale and the shift that a batch norm used, or None for another norm."""
-    if type(norm) is not nn.BatchNorm1d:
+    if type(norm) not in BATCH_NORMS:
         return None
     if not norm.training and norm.running_mean is not None and norm.running_var is not None:
         mean, scale = norm.running_mean, (norm.running_var + norm.eps).rsqrt()

@@ -1,8 +1,9 @@
 """The GraphSAGE operator with max pooling."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import MessagePassing
 from torch_geometric.typing import Adj, PairTensor
 
 from vig_pyg.conv.edge_statistics import (
@@ -12,8 +13,9 @@ from vig_pyg.conv.edge_statistics import (
     statistics_of_sources,
     uses_batch_statistics,
 )
-from vig_pyg.conv.inputs import check_inputs
+from vig_pyg.conv.fused import FusedConv
 from vig_pyg.conv.linear import Act, LinearNormAct, Norm
+from vig_pyg.conv.norm_act import KNOWN_ACTIVATIONS
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
 from vig_pyg.kernels import neighbour_max
@@ -21,7 +23,7 @@ from vig_pyg.kernels.reduce import targets_of_edges
 
 
 @register_conv("sage")
-class SAGEConv(MessagePassing):
+class SAGEConv(FusedConv):
     r"""The GraphSAGE convolution with max pooling (Hamilton et al., 2017) as ViG uses it.
 
     .. math::
@@ -45,28 +47,22 @@ class SAGEConv(MessagePassing):
         - output: ``[N, out_channels]``
     """
 
-    SUPPORTS_FUSED_EDGE_INDEX = True
-
     def __init__(
         self, in_channels: int, out_channels: int, heads: int = 1, norm: Norm = "batch", act: Act = "gelu"
     ) -> None:
-        super().__init__(aggr="max")
-        self.in_channels = in_channels
-        self.out_channels = out_channels
+        super().__init__("max", in_channels, out_channels)
         self.nn1 = LinearNormAct(in_channels, in_channels, heads, norm, act)
         self.nn2 = LinearNormAct(2 * in_channels, out_channels, heads, norm, act)
 
-    def reset_parameters(self) -> None:
-        """Draw new weights."""
-        super().reset_parameters()
-        self.nn1.reset_parameters()
-        self.nn2.reset_parameters()
-
     def forward(self, x: Tensor | PairTensor, edge_index: Adj) -> Tensor:
         """Return the new features of the targets."""
-        pair, edge_index = check_inputs(x, edge_index, self.in_channels, self.nn1.linear.weight.dtype)
+        pair, edge_index = self.prepare(x, edge_index)
         pooled = self.propagate(edge_index, x=pair, size=(pair[0].size(0), pair[1].size(0)))
         return self.nn2(torch.cat([pair[1], pooled], dim=1))
+
+    def message_layers(self) -> Iterable[nn.Module]:
+        """Return the layers that messages go through."""
+        return self.nn1.modules()
 
     def message(self, x_j: Tensor) -> Tensor:
         """Return the mapped neighbours, ``[E, in_channels]``."""
@@ -76,13 +72,14 @@ class SAGEConv(MessagePassing):
         """Return the maximum of the mapped neighbours, ``[N, in_channels]``, each node mapped once."""
         ptr, index, max_degree = compressed(edge_index)
         norm = self.nn1.norm
-        if isinstance(norm, nn.LayerNorm) or (is_affine(norm) and not uses_batch_statistics(norm)):
-            return neighbour_max(self.nn1(x[0]), ptr, index, max_degree)
-        if not is_affine(norm) or index.numel() == 0:
+        per_node = (type(norm) is nn.LayerNorm or is_affine(norm)) and type(self.nn1.act) in KNOWN_ACTIVATIONS
+        if not per_node or (uses_batch_statistics(norm) and index.numel() == 0):
             target = targets_of_edges(ptr, index.numel())
             return self.aggregate(self.message(x[0][index]), target, ptr, x[1].size(0))
+        if not uses_batch_statistics(norm):
+            return neighbour_max(self.nn1(x[0]), ptr, index, max_degree)
         z = self.nn1.linear(x[0])
-        _, of_source = degrees(ptr, index, z.size(0), z)
+        _, of_source = degrees(ptr, index, z.size(0))
         batch = statistics_of_sources(z, of_source, index.numel())
-        scale, shift = scale_and_shift(norm, batch, index.numel())
-        return neighbour_max(self.nn1.act(z * scale + shift), ptr, index, max_degree)
+        scale, shift = scale_and_shift(norm, batch, index.numel(), z)
+        return neighbour_max(self.nn1.act(torch.addcmul(shift, z, scale)), ptr, index, max_degree)

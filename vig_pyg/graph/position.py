@@ -5,6 +5,8 @@ two-dimensional sine-cosine embedding of a node's place and ``D`` its width. An 
 all pairs; the published table is an inner product as well, of embeddings whose keys were resized.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -57,12 +59,23 @@ class RelativePosition(nn.Module):
         self.channels = channels
         self.grid = grid
         self.pool = pool
-        table = None
-        if grid[0] % pool == grid[1] % pool == 0:
-            embedding = sincos_embedding(grid_places(*grid), channels)
-            keys = resize_flat(embedding, len(embedding) // pool**2) if pool > 1 else embedding
-            table = (embedding @ keys.T / channels).to(torch.get_default_dtype())
-        self.register_buffer("table", table, persistent=False)
+        divided = grid[0] % pool == grid[1] % pool == 0
+        self.register_buffer("table", self._table() if divided else None, persistent=False)
+
+    def init_non_persistent_buffers(self) -> None:
+        """Compute the table again, which no file holds: after ``to_empty``, say. timm calls it by this name."""
+        if self.table is not None and not self.table.is_meta:
+            with torch.device("cpu"):
+                self.table.copy_(self._table())
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self.init_non_persistent_buffers()
+
+    def _table(self) -> Tensor:
+        embedding = sincos_embedding(grid_places(*self.grid), self.channels)
+        keys = resize_flat(embedding, len(embedding) // self.pool**2) if self.pool > 1 else embedding
+        return (embedding @ keys.T / self.channels).to(torch.get_default_dtype())
 
     def bias(self, grid: Grid) -> Tensor | None:
         """Return what to add to inner products of features, ``[N, M]``, on the model's own grid, else None."""

@@ -1,15 +1,17 @@
 """Models made ready for inference: batch norm folded into the layers before it."""
 
 import copy
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from timm.layers.activations import GELU
 from torch import Tensor, nn
+from torchvision.ops.misc import FrozenBatchNorm2d
 
-from vig_pyg.blocks import FFN, GridConvNormAct, Head, PatchStem
+from vig_pyg.blocks import FFN, Downsample, GridConvNormAct, Head, PatchStem
 from vig_pyg.conv import HeadLinear, LinearNormAct
+from vig_pyg.conv.norm_act import BATCH_NORMS
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -17,13 +19,14 @@ Model = TypeVar("Model", bound=nn.Module)
 def fuse_for_inference(model: Model) -> Model:
     r"""Return a copy of a model in evaluation mode whose batch norms are folded into the linear maps before them.
 
-    With running mean :math:`\mu` and variance :math:`\sigma^2`, the norm behind a map is a map again:
+    With running mean :math:`\mu` and variance :math:`\sigma^2`, the norm after a map is a map again:
 
     .. math:: \gamma \, \frac{x W + b - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta = x \, (W a) + (b - \mu) \, a + \beta,
         \qquad a = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}}
 
-    Outputs are equal but for rounding. Norms that stand behind something else (an operator of PyG's, say) stay. The
-    copy takes no gradients. On the CPU, GELU is computed by oneDNN together with the map before it.
+    Outputs are equal but for rounding. Norms after something else stay: after an operator of PyG's, say, or after a map
+    that LoRA, a parametrization, pruning or a hook changes. The copy takes no gradients. On the CPU, GELU is computed
+    by oneDNN together with the map before it.
 
     Args:
         model: Any module that holds layers of ours.
@@ -37,11 +40,12 @@ def fuse_for_inference(model: Model) -> Model:
 def fold_batch_norm(model: Model) -> Model:
     """Do what :func:`fuse_for_inference` does, but for joining GELU to the map before it: for any device and export."""
     folded = copy.deepcopy(model).eval().requires_grad_(False)
+    layer: Any
     for layer in folded.modules():
-        if isinstance(layer, LinearNormAct):
-            _fold(layer, layer.linear.weight, layer.linear.bias)
-        elif isinstance(layer, GridConvNormAct | PatchStem):
-            _fold(layer, layer.conv.weight, layer.conv.bias)
+        if type(layer) is LinearNormAct:
+            _fold(layer, layer.linear)
+        elif type(layer) in (GridConvNormAct, Downsample, PatchStem):
+            _fold(layer, layer.conv)
     return folded
 
 
@@ -82,24 +86,36 @@ def _takes_onednn(x: Tensor, weight: Tensor) -> bool:
 
 def _join_gelu(model: nn.Module) -> None:
     for layer in model.modules():
-        if isinstance(layer, FFN | Head) and _is_plain(layer.fc1) and layer.fc1.linear.heads == 1:
-            layer.fc1 = LinearGELU(layer.fc1.linear)  # type: ignore[assignment]
-        elif isinstance(layer, GridConvNormAct) and _is_plain(layer):
+        fc1: Any = getattr(layer, "fc1", None)
+        if isinstance(layer, FFN | Head) and _is_bare(fc1, LinearNormAct):
+            if _is_gelu_of(fc1, fc1.linear) and fc1.linear.heads == 1:
+                layer.fc1 = LinearGELU(fc1.linear)
+        elif isinstance(layer, GridConvNormAct) and _is_gelu_of(layer, layer.conv):
             layer.conv.__class__ = ConvGELU
             layer.act = nn.Identity()
 
 
-def _is_plain(layer: nn.Module) -> bool:
-    return isinstance(layer.norm, nn.Identity) and isinstance(layer.act, nn.GELU | GELU)
+def _is_bare(module: nn.Module, *kinds: type[nn.Module]) -> bool:
+    """Return whether a module is exactly of a kind, and nobody's hooks look at or change what it does."""
+    return type(module) in kinds and not (module._forward_hooks or module._forward_pre_hooks)
 
 
-def _fold(layer: nn.Module, weight: Tensor, bias: Tensor | None) -> None:
+def _is_gelu_of(layer: Any, linear: nn.Module) -> bool:
+    """Return whether a layer is the exact GELU of a linear map."""
+    exact = _is_bare(layer.act, nn.GELU, GELU) and getattr(layer.act, "approximate", "none") == "none"
+    return exact and _is_bare(linear, HeadLinear, nn.Conv2d) and _is_bare(layer.norm, nn.Identity)
+
+
+def _fold(layer: Any, linear: Any) -> None:
     norm = layer.norm
-    if type(norm) is not nn.BatchNorm1d or norm.running_mean is None or norm.running_var is None or bias is None:
+    if not (_is_bare(linear, HeadLinear, nn.Conv2d) and _is_bare(norm, *BATCH_NORMS, FrozenBatchNorm2d)):
+        return
+    weight, bias = linear.weight, linear.bias
+    if norm.running_mean is None or norm.running_var is None or bias is None:
         return
     scale = (norm.running_var.double() + norm.eps).rsqrt()
     shift = -norm.running_mean.double() * scale
-    if norm.affine:
+    if norm.weight is not None:
         scale, shift = scale * norm.weight, shift * norm.weight + norm.bias
     with torch.no_grad():
         weight.copy_(weight.double() * scale.view(-1, *[1] * (weight.dim() - 1)))

@@ -1,6 +1,13 @@
-"""Where the published weights lie, and how their images are prepared."""
+"""How timm builds the published models, where their weights lie, and how their images are prepared."""
 
+from contextlib import nullcontext
 from typing import Any
+
+import torch
+from timm.models import build_model_with_cfg
+from torch import nn
+
+from vig_pyg.models.checkpoint import checkpoint_filter_fn
 
 RELEASE = "https://github.com/huawei-noah/Efficient-AI-Backbones/releases/download"
 
@@ -23,3 +30,26 @@ def published_cfg(url: str = "", **kwargs: Any) -> dict[str, Any]:
         "paper_name": "Vision GNN: An Image is Worth Graph of Nodes",
         **kwargs,
     }
+
+
+def build_published(
+    model: type[nn.Module],
+    variant: str,
+    pretrained: bool,
+    out_indices: int | tuple[int, ...],
+    /,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Build a variant as timm does, on a device and in a type of number; ``out_indices`` are its ``features_only``."""
+    with nullcontext() if device is None else torch.device(device):
+        built = build_model_with_cfg(
+            model,
+            variant,
+            pretrained,
+            pretrained_filter_fn=checkpoint_filter_fn,
+            feature_cfg={"out_indices": out_indices, "feature_cls": "getter"},
+            **kwargs,
+        )
+    return built.to(dtype=dtype)

@@ -5,7 +5,7 @@ from itertools import accumulate
 from typing import Any, Literal
 
 from timm.layers import to_2tuple
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from timm.models import generate_default_cfgs, register_model
 from torch import nn
 
 from vig_pyg.blocks import FFN, Block, Downsample, Grapher, Head, build_stem
@@ -13,8 +13,7 @@ from vig_pyg.blocks.grapher import Graph, graph_builder
 from vig_pyg.conv.linear import Act, Norm
 from vig_pyg.conv.registry import ConvFactory
 from vig_pyg.graph.position import RelativePosition
-from vig_pyg.models.checkpoint import checkpoint_filter_fn
-from vig_pyg.models.published import RELEASE, published_cfg
+from vig_pyg.models.published import RELEASE, build_published, published_cfg
 from vig_pyg.models.schedule import check_numbers, growing_dilation, per_block
 from vig_pyg.models.vision_gnn import Readout, VisionGNN
 
@@ -28,7 +27,7 @@ class PyramidViG(VisionGNN):
     Args:
         img_size: Size of the images it is made for; others work too, with positions interpolated.
         in_chans: Channels of the images.
-        num_classes: Number of classes; 0 for features.
+        num_classes: Number of classes; 0 makes no head: the pooled features are returned.
         channels: Width ``D`` of every stage.
         depths: Number of blocks of every stage.
         pools: Side of the window that is averaged into one source, for every stage.
@@ -141,14 +140,7 @@ default_cfgs = generate_default_cfgs(
 
 
 def _create_pvig(variant: str, pretrained: bool, **kwargs: Any) -> PyramidViG:
-    return build_model_with_cfg(
-        PyramidViG,
-        variant,
-        pretrained,
-        pretrained_filter_fn=checkpoint_filter_fn,
-        feature_cfg={"out_indices": tuple(range(len(kwargs["depths"]))), "feature_cls": "getter"},
-        **kwargs,
-    )
+    return build_published(PyramidViG, variant, pretrained, tuple(range(len(kwargs["depths"]))), **kwargs)
 
 
 @register_model

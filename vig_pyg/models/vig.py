@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from timm.layers import to_2tuple
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from timm.models import generate_default_cfgs, register_model
 
 from vig_pyg.blocks import FFN, Block, Grapher, Head, build_stem
 from vig_pyg.blocks.grapher import Graph, graph_builder
 from vig_pyg.conv.linear import Act, Norm
 from vig_pyg.conv.registry import ConvFactory
-from vig_pyg.models.checkpoint import checkpoint_filter_fn
-from vig_pyg.models.published import RELEASE, published_cfg
+from vig_pyg.models.published import RELEASE, build_published, published_cfg
 from vig_pyg.models.schedule import check_numbers, growing_dilation, linear_steps, per_block
 from vig_pyg.models.vision_gnn import Readout, VisionGNN
 
@@ -22,7 +21,7 @@ class ViG(VisionGNN):
     Args:
         img_size: Size of the images it is made for; others work too, with positions interpolated.
         in_chans: Channels of the images.
-        num_classes: Number of classes; 0 for features.
+        num_classes: Number of classes; 0 makes no head: the pooled features are returned.
         channels: Width ``D`` of the nodes.
         depth: Number of blocks.
         stride: Side in pixels of what becomes one node.
@@ -43,7 +42,7 @@ class ViG(VisionGNN):
         drop_rate: Dropout before the classifier.
         dropout: Dropout behind every Grapher and FFN.
         drop_path_rate: Stochastic depth of the last block; rises linearly from zero.
-        global_pool: ``"avg"``, or ``""`` to return the feature map.
+        global_pool: ``"avg"``, ``"max"``, ``"avgmax"`` (the mean of both), or ``""`` to return the feature map.
 
     Raises:
         ValueError: an option has no such value, or does not fit the others.
@@ -124,14 +123,7 @@ default_cfgs = generate_default_cfgs(
 
 
 def _create_vig(variant: str, pretrained: bool, **kwargs: Any) -> ViG:
-    return build_model_with_cfg(
-        ViG,
-        variant,
-        pretrained,
-        pretrained_filter_fn=checkpoint_filter_fn,
-        feature_cfg={"out_indices": min(4, kwargs["depth"]), "feature_cls": "getter"},
-        **kwargs,
-    )
+    return build_published(ViG, variant, pretrained, min(4, kwargs["depth"]), **kwargs)
 
 
 @register_model

@@ -7,23 +7,23 @@ from typing import Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
-from timm.models import checkpoint
 from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 from torch_geometric.typing import Adj
 
-from vig_pyg.blocks import Block, ConvStem, Downsample, Head, PatchStem, pool_nodes
+from vig_pyg.blocks import Block, ConvStem, Head, PatchStem, pool_nodes, recomputed
 from vig_pyg.graph.edges import edges_from_list
 from vig_pyg.graph.image_graph import batch_graphs
 from vig_pyg.graph.layout import NodeLayout
 from vig_pyg.kernels.heads import is_autocasting
+from vig_pyg.models.timm_interface import UNTRACEABLE, TimmInterface, known_pool
 
 Readout: TypeAlias = Literal["mean", "accumulated"]
 Inputs: TypeAlias = Tensor | Data
 
 
-class VisionGNN(nn.Module):
+class VisionGNN(TimmInterface):
     """Stem, positions, blocks and head, called with images ``[B, C, H, W]`` or a PyG ``Batch``.
 
     A ``Batch`` holds images of any sizes as pixels (:func:`vig_pyg.image_data`) or, with ``stem="patch"``, patch
@@ -40,11 +40,11 @@ class VisionGNN(nn.Module):
         channels: Width behind the stem and behind the last block.
         readout: Pool the last nodes, or the sum of the nodes behind the stem and behind every block.
         static: Build the graph once, or take it from the ``Batch``, and use it in all blocks of one resolution.
-        global_pool: ``"avg"``, or ``""`` to return the feature map itself (without classifier).
-    """
+        global_pool: ``"avg"``, ``"max"``, ``"avgmax"`` (the mean of both), or ``""`` to return the feature map itself.
 
-    stem: ConvStem | PatchStem
-    _no_split_modules = ("Block",)  # what accelerate shards as a whole
+    For hooks, Grad-CAM and captum, feature maps ``[B, C, h, w]`` pass unchanged through ``feature_maps``, one for each
+    of ``feature_info``, and what the head pools through ``last_map``. A batch of images of several sizes has none.
+    """
 
     def __init__(
         self,
@@ -70,15 +70,14 @@ class VisionGNN(nn.Module):
         self.head = head
         self.readout = readout
         self.static = static
-        self.global_pool = _known_pool(global_pool)
+        self.global_pool = known_pool(global_pool)
         self.grad_checkpointing = False
         self.taps = list(taps)
         self.num_classes = getattr(head.fc2, "out_features", 0)
         self.num_features = channels[1]
-        self.head_hidden_size = head.hidden
-        self.feature_info = self._feature_info()
-
-    # What a forward pass does ############################################################################
+        self.feature_info = self._list_features()
+        self.feature_maps = nn.ModuleList(nn.Identity() for _ in self.taps)
+        self.last_map = nn.Identity()
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Return the logits ``[B, num_classes]`` of images ``[B, C, H, W]`` or of a PyG ``Batch``.
@@ -87,10 +86,7 @@ class VisionGNN(nn.Module):
             ValueError: the images have another rank or number of channels, or are too small.
             TypeError: they are not floating point numbers.
         """
-        x, layout = self._nodes(inputs)
-        if not self.global_pool:
-            return _as_map(x, layout)
-        return self.head(pool_nodes(x, layout))
+        return self._logits(*self._nodes(inputs))
 
     def forward_features(self, inputs: Tensor) -> Tensor:
         """Return the feature map ``[B, num_features, h, w]`` behind the last block."""
@@ -98,7 +94,7 @@ class VisionGNN(nn.Module):
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Return the logits of a feature map, or with ``pre_logits`` what goes into the classifier."""
-        return self.head(x.mean((2, 3)), pre_logits) if self.global_pool else x
+        return self._logits(*NodeLayout.join([x.permute(0, 2, 3, 1)]), pre_logits)
 
     def forward_graphs(self, inputs: Inputs) -> tuple[Tensor, list[Batch]]:
         """Return the logits and, for every block, its nodes and edges as a PyG ``Batch``.
@@ -110,14 +106,11 @@ class VisionGNN(nn.Module):
         steps = self._steps(pixels, layout, self._given_edges(inputs))
         sizes = [self._covered(*size, patches=pixels.size(1) != self.in_chans) for size in layout.sizes]
         graphs = []
-        total: Tensor | None = None
-        for layer, x, layout, edges in steps:
-            total = self._accumulate(total, x)
+        for layer, x, total, layout, edges in steps:  # noqa: B007
             if isinstance(layer, Block):
                 sources = layer.grapher.source_layout(layout)
                 graphs.append(batch_graphs(x, layout, edges, sizes, None if sources is layout else sources))
-        assert total is not None
-        return self.head(pool_nodes(total, layout)), graphs
+        return self._logits(total, layout), graphs
 
     def forward_intermediates(
         self,
@@ -146,23 +139,23 @@ class VisionGNN(nn.Module):
         wanted, last = feature_take_indices(len(self.taps), indices)
         wanted_blocks, last_block = {self.taps[i] for i in wanted}, self.taps[last]
         maps = []
-        total: Tensor | None = None
-        for step, (_, nodes, layout, _) in enumerate(self._steps(*self._read(x), self._given_edges(x))):
-            total = self._accumulate(total, nodes)
+        steps = self._steps(*self._read(x), self._given_edges(x))
+        for step, (_, nodes, total, layout, _) in enumerate(steps):  # noqa: B007
             if step - 1 in wanted_blocks:  # step 0 is the stem
                 maps.append(_as_map(nodes, layout))
             if stop_early and step - 1 == last_block:
                 break
-        assert total is not None
         return maps if intermediates_only else (_as_map(total, layout), maps)
 
     def _nodes(self, inputs: Inputs) -> tuple[Tensor, NodeLayout]:
-        steps = self._steps(*self._read(inputs), self._given_edges(inputs))
-        total: Tensor | None = None
-        for _, x, layout, _ in steps:  # noqa: B007
-            total = self._accumulate(total, x)
-        assert total is not None
+        for _, _, total, layout, _ in self._steps(*self._read(inputs), self._given_edges(inputs)):  # noqa: B007
+            pass
         return total, layout
+
+    def _logits(self, x: Tensor, layout: NodeLayout, pre_logits: bool = False) -> Tensor:
+        if not self.global_pool:
+            return _as_map(x, layout)
+        return self.head(pool_nodes(x, layout, self.global_pool), pre_logits)
 
     def _given_edges(self, inputs: Inputs) -> Adj | None:
         """Return the edges of a batch where they are wanted; pooled sources are other nodes than theirs."""
@@ -182,26 +175,26 @@ class VisionGNN(nn.Module):
         rows, columns = self.stem.grid(height, width)
         return min(height, rows * stride), min(width, columns * stride)
 
-    def _accumulate(self, total: Tensor | None, x: Tensor) -> Tensor:
-        # The mean is linear: to pool the sum is to sum what is pooled. A new width starts anew.
-        if self.readout == "mean" or total is None or total.shape != x.shape:
-            return x
-        return total + x
-
     def _steps(
         self, x: Tensor, layout: NodeLayout, edges: Adj | None = None
-    ) -> Iterator[tuple[nn.Module, Tensor, NodeLayout, Adj | None]]:
-        """Yield every layer with what it returned, beginning with the stem."""
+    ) -> Iterator[tuple[nn.Module, Tensor, Tensor, NodeLayout, Adj | None]]:
+        """Yield every layer, beginning with the stem, with its nodes, what the head would take, layout and edges."""
         x, layout = self.stem(x, layout)
-        x = x + self._positions(layout)
-        yield self.stem, x, layout, None
-        for layer in self.blocks:
+        total = x = x + self._positions(layout)
+        yield self.stem, x, total, layout, None
+        for index, layer in enumerate(self.blocks):
             given = edges if self.static else None
             if self.grad_checkpointing and torch.is_grad_enabled():
-                x, layout, edges = checkpoint(layer, x, layout, given)
+                x, layout, edges = recomputed(layer, x, layout, given)
             else:
                 x, layout, edges = layer(x, layout, given)
-            yield layer, x, layout, edges
+            if index in self.taps:
+                x = _through(self.feature_maps[self.taps.index(index)], x, layout)
+            # The mean is linear: to pool the sum is to sum what is pooled. A new width starts anew.
+            total = total + x if self.readout == "accumulated" and total.shape == x.shape else x
+            if index == len(self.blocks) - 1:
+                total = _through(self.last_map, total, layout)
+            yield layer, x, total, layout, edges
 
     def _positions(self, layout: NodeLayout) -> Tensor:
         positions = []
@@ -220,6 +213,8 @@ class VisionGNN(nn.Module):
             if inputs.dim() != 4 or inputs.size(1) != self.in_chans:
                 raise ValueError(f"images must have shape [B, {self.in_chans}, H, W], got {list(inputs.shape)}")
             x, layout = NodeLayout.join([inputs.permute(0, 2, 3, 1)])
+        elif isinstance(inputs, torch.fx.Proxy):
+            raise TypeError(UNTRACEABLE.format("torch.fx"))
         elif not isinstance(inputs, Data):
             raise TypeError(
                 f"a model takes images [B, {self.in_chans}, H, W] or a PyG Batch, got {type(inputs).__name__}"
@@ -248,60 +243,11 @@ class VisionGNN(nn.Module):
             self.stem.grid(grid.height, grid.width)  # refuses images that are too small
         return x, layout
 
-    # What timm expects ###################################################################################
 
-    def _feature_info(self) -> list[dict]:
-        info, reduction, channels = [], self.stem.stride, self.pos_embed.size(1)
-        for index, layer in enumerate(self.blocks):
-            if isinstance(layer, Downsample):
-                reduction, channels = 2 * reduction, layer.conv.out_channels
-            if index in self.taps:
-                info.append({"num_chs": channels, "reduction": reduction, "module": f"blocks.{index}"})
-        return info
-
-    def prune_intermediate_layers(
-        self, indices: int | list[int] = 1, prune_norm: bool = False, prune_head: bool = True
-    ) -> list[int]:
-        """Drop what the wanted feature maps do not need; return their indices."""
-        wanted, last = feature_take_indices(len(self.taps), indices)
-        self.blocks = self.blocks[: self.taps[last] + 1]
-        if prune_head:
-            self.reset_classifier(0, "")
-            self.head = nn.Identity()  # type: ignore[assignment]
-        return wanted
-
-    def get_classifier(self) -> nn.Module:
-        """Return the last linear layer."""
-        return self.head.fc2
-
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replace the last linear layer; 0 classes leave the features that went into it.
-
-        Raises:
-            ValueError: no pooling has that name.
-        """
-        if global_pool is not None:
-            self.global_pool = _known_pool(global_pool)
-        self.num_classes = num_classes
-        self.head.reset(num_classes)
-
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Recompute blocks in the backward pass instead of keeping what is inside them."""
-        self.grad_checkpointing = enable
-
-    def no_weight_decay(self) -> set[str]:
-        """Return the names of parameters that take no weight decay."""
-        return {"pos_embed"}
-
-    def group_matcher(self, coarse: bool = False) -> dict:
-        """Return patterns that sort parameters by depth (layer-wise learning rates)."""
-        return {"stem": r"^stem|pos_embed", "blocks": [(r"^blocks\.(\d+)", None)]}
-
-
-def _known_pool(global_pool: str) -> str:
-    if global_pool not in ("avg", ""):
-        raise ValueError(f"global_pool must be 'avg' or '', got {global_pool!r}")
-    return global_pool
+def _through(module: nn.Module, x: Tensor, layout: NodeLayout) -> Tensor:
+    if len(layout.grids) > 1:  # images of several sizes have no common map
+        return x
+    return NodeLayout.join([module(_as_map(x, layout)).permute(0, 2, 3, 1)])[0]
 
 
 def _as_map(x: Tensor, layout: NodeLayout) -> Tensor:

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from vig_pyg.conv.norm_act import BATCH_NORMS
+
 
 class SyncBatchNorm(nn.BatchNorm1d):
     """:class:`torch.nn.SyncBatchNorm` for nodes ``[N, C]`` on any device; torch's own works on GPUs only."""
@@ -40,7 +42,7 @@ def synchronise_batch_norm(model: nn.Module, device: torch.device) -> nn.Module:
     if device.type == "cuda":
         return convert_sync_batchnorm(model)
     for name, layer in model.named_modules():
-        if type(layer) is nn.BatchNorm1d:
+        if type(layer) in BATCH_NORMS:
             layer.__class__ = SyncBatchNorm
         elif isinstance(layer, _BatchNorm):
             raise ValueError(f"sync_batch_norm needs CUDA for {name}, a {type(layer).__name__}: leave it out")

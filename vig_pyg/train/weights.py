@@ -11,7 +11,7 @@ from typing import Any
 
 import timm
 from safetensors.torch import save_file
-from timm.models import is_model, list_models
+from timm.models import get_pretrained_cfg, is_model, list_models
 from timm.models._hub import save_config_for_hf
 from torch import Tensor, nn
 
@@ -23,6 +23,12 @@ from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.run import Epoch, write_whole
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+# Keywords of timm.create_model that say where weights lie, what data there are, or that make no classifier.
+NOT_OF_THE_ARCHITECTURE = {
+    *("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"),
+    *("num_classes", "in_chans", "features_only", "out_indices", "device", "dtype"),
+    *("scriptable", "exportable", "no_jit"),
+}
 
 
 def build_model(recipe: Recipe, classes: int, channels: int = 3) -> nn.Module:
@@ -36,21 +42,51 @@ def build_model(recipe: Recipe, classes: int, channels: int = 3) -> nn.Module:
         FileNotFoundError: there are no weights to start from.
     """
     check_model_name(recipe.model)
-    options = dict(recipe.model_options)
-    if recipe.conv is not None:
-        options["conv"] = recipe.conv
-    if recipe.image_size is not None:
-        options["img_size"] = recipe.image_size
-    options.setdefault("drop_path_rate", drop_path_rate(recipe))
-    try:
-        model = timm.create_model(recipe.model, num_classes=classes, in_chans=channels, **options)
-    except TypeError as error:
-        raise ValueError(f"{recipe.model} does not take these options: {error}") from None
+    options = {"num_classes": classes, "in_chans": channels, **_options(recipe)}
+    # What takes images of any size, or knows no stochastic depth, need not be told.
+    optional = {"img_size"} if recipe.drop_path is not None else {"img_size", "drop_path_rate"}
+    model = _create(recipe.model, options, optional - set(recipe.model_options))
     if recipe.init is not None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # another number of classes is what fine-tuning is for
             load_checkpoint(model, weights_file(recipe.init))
     return model
+
+
+def _options(recipe: Recipe) -> dict[str, Any]:
+    """Return the model's options, which are said once and are of the architecture."""
+    options = dict(recipe.model_options)
+    if wrong := NOT_OF_THE_ARCHITECTURE.intersection(options):
+        raise ValueError(
+            f"model_options.{min(wrong)} is no option of the architecture: init=WEIGHTS starts from weights, and the "
+            "data say how many classes and channels there are"
+        )
+    if options.get("global_pool", "avg") == "":
+        raise ValueError("model_options.global_pool must name a pooling, got '': a classifier needs one")
+    known = get_pretrained_cfg(recipe.model)
+    fixed = known is not None and known.fixed_input_size and "img_size" not in options
+    if fixed and recipe.data == "digits" and recipe.image_size is None:
+        raise ValueError(f"{recipe.model} takes images of one size and digits have any: add image_size=32")
+    said = {"conv": recipe.conv, "img_size": recipe.image_size, "drop_path_rate": recipe.drop_path}
+    for name, value in said.items():
+        if value is not None and options.setdefault(name, value) != value:
+            raise ValueError(f"the recipe says {value!r} and model_options.{name} {options[name]!r}: leave one out")
+    options.setdefault("drop_path_rate", drop_path_rate(recipe))
+    return options
+
+
+def _create(name: str, options: dict[str, Any], optional: set[str]) -> nn.Module:
+    """Build a model, without the optional options that it does not know."""
+    try:
+        return timm.create_model(name, **options)
+    except ValueError:
+        raise
+    except Exception as error:  # whatever a constructor makes of an option that does not fit
+        for option in optional:
+            if isinstance(error, TypeError) and f"unexpected keyword argument '{option}'" in str(error):
+                return _create(name, {k: v for k, v in options.items() if k != option}, optional - {option})
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{name} does not take these options: {reason}") from error
 
 
 def drop_path_rate(recipe: Recipe) -> float:
@@ -70,6 +106,10 @@ def check_model_name(name: str) -> None:
         near = get_close_matches(name, list_models(), 1)
         hint = f"did you mean {near[0]}?" if near else "vig-pyg models lists ours"
         raise ValueError(f"there is no model called {name!r}: {hint}")
+    try:
+        get_pretrained_cfg(name)
+    except RuntimeError as error:  # what follows the dot names no weights
+        raise ValueError(f"there is no model called {name!r}: {error}") from None
 
 
 def weights_file(path: str | Path) -> Path:

@@ -1,0 +1,94 @@
+"""This checkout against another one: ``python -m benchmarks.versions PATH`` of a checkout of another version.
+
+Each version runs in a process of its own; the two take turns, so that both see the same machine.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import timm
+import torch
+
+from benchmarks.measure import in_turn, peak_memory, save, summarise
+from benchmarks.speed import inference, training_step
+
+HERE = Path(__file__).parents[1]
+MODELS = ("vig_tiny", "pvig_tiny")
+TASKS = [f"{model}, {what}" for model in MODELS for what in ("inference", "training step")]
+STEP = """
+import timm, torch, vig_pyg
+torch.manual_seed(0)
+model = timm.create_model({model!r})
+model.train()(torch.randn(32, 3, 224, 224)).square().mean().backward()
+"""
+
+
+def answer(batch: int) -> None:
+    """Run a task for every line on standard input, and say when it is done."""
+    import vig_pyg  # noqa: F401  (the checkout whose folder is first in PYTHONPATH)
+
+    images, calls = torch.randn(batch, 3, 224, 224, generator=torch.Generator().manual_seed(0)), {}
+    for name in MODELS:
+        evaluated, trained = timm.create_model(name), timm.create_model(name)
+        calls[f"{name}, inference"] = inference(evaluated, images)
+        calls[f"{name}, training step"] = training_step(trained, images)
+    for line in sys.stdin:
+        calls[line.strip()]()
+        print("done", flush=True)
+
+
+def start(checkout: Path, batch: int) -> Callable[[str], object]:
+    """Start a process with the package of a checkout; return what has it run a task."""
+    process = subprocess.Popen(
+        [sys.executable, __file__, "--answer", "--batch", str(batch)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(checkout), str(HERE)])},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def run(task: str) -> object:
+        assert process.stdin is not None and process.stdout is not None
+        print(task, file=process.stdin, flush=True)
+        if process.stdout.readline() != "done\n":
+            raise RuntimeError(f"the version in {checkout} failed at {task}")
+        return None
+
+    return run
+
+
+def main() -> None:
+    """Measure speed and memory of both versions and save them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("other", nargs="?", type=Path, help="folder of a checkout of another version")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/versions-cpu.json"))
+    parser.add_argument("--answer", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.answer:
+        answer(args.batch)
+        return
+    checkouts = {"other": args.other.resolve(), "this": HERE}
+    runs = {name: start(checkout, args.batch) for name, checkout in checkouts.items()}
+    results: dict[str, object] = {}
+    for task in TASKS:
+        times = in_turn({name: partial(run, task) for name, run in runs.items()}, args.rounds)
+        results[task] = rows = summarise(times, "other")
+        print(f"{task}: this version {rows['this']['times as fast']} times as fast as the other", rows["this"])
+    for model in MODELS:
+        results[f"{model}, training step at batch 32, MB"] = peaks = {
+            name: round(peak_memory(STEP.format(model=model), {"PYTHONPATH": str(checkout)}))
+            for name, checkout in checkouts.items()
+        }
+        print(f"{model}, a training step at batch 32: {peaks} MB")
+    save(args.out, results)
+
+
+if __name__ == "__main__":
+    main()

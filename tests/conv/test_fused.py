@@ -1,0 +1,313 @@
+"""Neighborhoods are reduced in one step only where that is what messages mean, and as exactly as message by message."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.utils import parametrize, prune
+from torch_geometric.nn import MeanAggregation
+
+import vig_pyg
+from vig_pyg.conv import EdgeConv, GINConv, HeadLinear, LinearNormAct, MaxRelativeConv, SAGEConv
+
+OPERATORS = [MaxRelativeConv, EdgeConv, GINConv, SAGEConv]
+EPS = torch.finfo(torch.float32).eps
+every_operator = pytest.mark.parametrize("operator", OPERATORS)
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def graph(seed=0, k=5):
+    x = normal(40, 8, seed=seed)
+    return x, vig_pyg.knn_graph(x, k)
+
+
+def outcome(conv, x, edges):
+    """Return what an operator gives, and the gradients of the features and of its weights."""
+    x = x.clone().requires_grad_()
+    out = conv(x, edges)
+    out.backward(normal(*out.shape, seed=9).to(out.dtype))
+    return out.detach(), x.grad, *(weight.grad for weight in conv.parameters())
+
+
+def same(conv, x, edges):
+    """Check that sorted edges give what a plain list of them gives, in training."""
+    conv.zero_grad(set_to_none=True)
+    fused = outcome(conv.train(), x, edges)
+    conv.zero_grad(set_to_none=True)
+    torch.testing.assert_close(fused, outcome(conv, x, edges.as_tensor()), rtol=1e-4, atol=1e-4)
+    return fused[0]
+
+
+# Precision #############################################################################################
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    operator=st.sampled_from([EdgeConv, SAGEConv]),
+    heads=st.sampled_from([1, 2, 4]),
+    spread=st.floats(-6, 0),
+    seed=st.integers(0, 99),
+)
+def test_neighbors_much_closer_than_the_spread_of_all_nodes(operator, heads, spread, seed):
+    centers = 4 * normal(24, 16, seed=seed)
+    x = centers.repeat_interleave(8, 0) + 10**spread * normal(192, 16, seed=seed + 1)
+    edges = vig_pyg.knn_graph(x, 5)
+    torch.manual_seed(seed)
+    conv, exact = operator(16, 32, heads=heads), operator(16, 32, heads=heads).double()
+    exact.load_state_dict(conv.state_dict())
+    out, expected = conv(x, edges), exact(x.double(), edges.as_tensor())
+    # Mapped features are rounded once, where the differences of features are exact edge by edge; the norm then
+    # multiplies them by up to 1 / sqrt(1e-5).
+    mapped = x.abs().max() * max(weight.abs().sum(1).max() for weight in conv.parameters() if weight.dim() == 2)
+    torch.testing.assert_close(out.double(), expected, rtol=1e-5, atol=float(EPS * mapped * 1e-5**-0.5))
+    for (name, ours), theirs in zip(conv.named_buffers(), exact.buffers(), strict=True):
+        torch.testing.assert_close(
+            ours.double(), theirs.double(), rtol=1e-4, atol=1e-6, msg=lambda m, n=name: f"{n}: {m}"
+        )
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(
+    operator=st.sampled_from([EdgeConv, SAGEConv]),
+    heads=st.sampled_from([1, 2, 4]),
+    spread=st.floats(-6, 0),
+    seed=st.integers(0, 99),
+)
+def test_the_gradient_of_the_statistics_there(operator, heads, spread, seed):
+    x = (4 * normal(24, 16, seed=seed)).repeat_interleave(8, 0) + 10**spread * normal(192, 16, seed=seed + 1)
+    # One neighbor each, so that rounding cannot change who wins: the next of the same center.
+    edges = vig_pyg.graph.edges_from_neighbours((torch.arange(192).view(24, 8).roll(1, 1)).reshape(-1, 1), 192)
+    torch.manual_seed(seed)
+    conv, exact = operator(16, 32, heads=heads), operator(16, 32, heads=heads).double()
+    exact.load_state_dict(conv.state_dict())
+    _, *gradients = outcome(conv, x, edges)
+    _, *expected = outcome(exact, x.double(), edges.as_tensor())
+    for ours, theirs in zip(gradients, expected, strict=True):
+        # Rounded activations move the gradient by as much as they move themselves: see above.
+        assert (ours - theirs).abs().max() <= 5e-3 * theirs.abs().max() + 1e-2
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_values_of_1e30_do_not_overflow_the_statistics(heads):
+    x, edges = graph()
+    conv = SAGEConv(8, 8, heads=heads)
+    out = conv(x * 1e18, edges)
+    exact = SAGEConv(8, 8, heads=heads).double()
+    exact.load_state_dict(conv.state_dict() | {n: b for n, b in exact.state_dict().items() if "running" in n})
+    torch.testing.assert_close(out.double(), exact(x.double() * 1e18, edges.as_tensor()), rtol=1e-4, atol=1e-4)
+
+
+# What somebody overrides, watches or replaces ##########################################################
+
+
+def derived(operator, **methods):
+    """Return a subclass under a name of its own, by which PyG keeps what it generates."""
+    return type(f"{operator.__name__}{len(methods)}{next(iter(methods)).title()}", (operator,), methods)
+
+
+@every_operator
+def test_a_message_that_a_subclass_overrides_is_sent(operator):
+    def of_both(self, x_i, x_j):
+        return 2 * operator.message(self, x_i, x_j)
+
+    def of_source(self, x_j):
+        return 2 * operator.message(self, x_j)
+
+    message = of_both if operator in (MaxRelativeConv, EdgeConv) else of_source
+    message.__name__ = "message"  # PyG looks signatures up by it
+    check_that_it_differs(operator, derived(operator, message=message))
+
+
+@every_operator
+def test_an_aggregation_that_a_subclass_overrides_is_used(operator):
+    def aggregate(self, inputs, index, ptr=None, dim_size=None):
+        return operator.aggregate(self, inputs, index, ptr, dim_size) / 2
+
+    check_that_it_differs(operator, derived(operator, aggregate=aggregate))
+
+
+@every_operator
+def test_an_update_that_a_subclass_overrides_is_used(operator):
+    def update(self, inputs):
+        return inputs + 1
+
+    check_that_it_differs(operator, derived(operator, update=update))
+
+
+def check_that_it_differs(operator, changed):
+    x, edges = graph()
+    torch.manual_seed(0)
+    out = same(changed(8, 8, norm=None), x, edges)
+    torch.manual_seed(0)
+    assert not torch.allclose(out, operator(8, 8, norm=None)(x, edges), atol=0.1)
+
+
+@every_operator
+def test_a_subclass_that_fuses_its_own_message_is_fused(operator):
+    class Zero(operator):
+        def message(self, x_j):
+            raise AssertionError("messages are fused")
+
+        def message_and_aggregate(self, edge_index, x):
+            return x[1].new_zeros(len(x[1]), self.out_channels)
+
+    x, edges = graph()
+    assert Zero(8, 8)(x, edges).shape == (40, 8)
+
+
+@every_operator
+def test_another_aggregation_is_used(operator):
+    x, edges = graph()
+    conv = operator(8, 8)
+    before = conv(x, edges)
+    conv.aggr_module = MeanAggregation()
+    assert not torch.allclose(same(conv, x, edges), before, atol=1e-2)
+
+
+@every_operator
+def test_message_hooks_see_messages_on_sorted_edges(operator):
+    x, edges = graph()
+    conv, seen = operator(8, 8), []
+    conv.register_message_forward_hook(lambda module, inputs, messages: seen.append(len(messages)))
+    conv(x, edges)
+    assert seen == [edges.size(1)]
+
+
+def layers_of(conv):
+    return [module for module in conv.modules() if isinstance(module, LinearNormAct)]
+
+
+@every_operator
+def test_hooks_on_every_layer_fire_in_training_as_in_evaluation(operator):
+    x, edges = graph()
+    conv = operator(8, 8)
+    layers = {module for layer in layers_of(conv) for module in layer.modules()}
+    seen = set()
+    for module in layers:
+        module.register_forward_hook(lambda module, *_: seen.add(module))
+    for training in (True, False):
+        seen.clear()
+        conv.train(training)(x, edges)
+        assert seen == layers
+
+
+class LowRank(nn.Module):
+    """What LoRA puts in the place of a linear map."""
+
+    def __init__(self, base):
+        super().__init__()
+        self.base = base
+        self.down, self.up = nn.Linear(base.in_channels, 2), nn.Linear(2, base.out_channels)
+
+    def forward(self, x):
+        return self.base(x) + self.up(self.down(x))
+
+
+class Squared(nn.Module):
+    def forward(self, weight):
+        return weight.square()
+
+
+def low_rank(layer):
+    layer.linear = LowRank(layer.linear)
+
+
+def parametrized(layer):
+    parametrize.register_parametrization(layer.linear, "weight", Squared())
+
+
+def pruned(layer):
+    prune.l1_unstructured(layer.linear, "weight", amount=0.5)
+
+
+def changed_by_a_hook(layer):
+    layer.linear.register_forward_hook(lambda module, inputs, out: out.square())
+
+
+@pytest.mark.parametrize("change", [low_rank, parametrized, pruned, changed_by_a_hook])
+@pytest.mark.parametrize("heads", [1, 2])
+@every_operator
+def test_a_changed_linear_map_acts_in_training_and_evaluation(operator, heads, change):
+    x, edges = graph()
+    torch.manual_seed(0)
+    conv = operator(8, 8, heads=heads)
+    before = conv(x, edges)
+    for layer in layers_of(conv):
+        change(layer)
+    assert not torch.allclose(same(conv, x, edges), before, atol=1e-2)
+    torch.testing.assert_close(conv.eval()(x, edges), conv(x, edges.as_tensor()), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("change", [low_rank, parametrized, pruned, changed_by_a_hook])
+def test_a_changed_linear_map_of_two_interleaved_matrices(change):
+    torch.manual_seed(0)
+    layer, x, y = LinearNormAct(8, 6, 2), normal(9, 4), normal(9, 4, seed=1)
+    change(layer)
+    for training in (True, False):
+        layer.train(training)
+        torch.testing.assert_close(layer(x, y), layer(torch.stack([x, y], 2).flatten(1)))
+
+
+class Bump(nn.ReLU):
+    def forward(self, x):
+        return torch.exp(-x.square())
+
+
+@every_operator
+def test_an_activation_derived_from_a_known_one_is_computed_message_by_message(operator):
+    x, edges = graph()
+    same(operator(8, 8, act=Bump), x, edges)
+
+
+@pytest.mark.parametrize("operator", [EdgeConv, SAGEConv])
+def test_an_activation_across_messages_is_computed_message_by_message(operator):
+    x, edges = graph()
+    same(operator(8, 8, act=lambda: nn.Softmax(dim=0)), x, edges)
+
+
+def test_large_activations_that_hooks_change_keep_their_gradient():
+    layer, x = LinearNormAct(8, 1 << 9, act="gelu"), normal(1 << 13, 8)
+    layer.norm.register_forward_hook(lambda module, inputs, out: 3 * out)
+    layer.act.register_forward_hook(lambda module, inputs, out: out.square())
+    last = HeadLinear(1 << 9, 1)
+    last(layer(x)).sum().backward()
+    weight = layer.linear.weight.detach().clone().requires_grad_()
+    z = nn.functional.batch_norm(nn.functional.linear(x, weight), None, None, training=True)
+    (nn.functional.gelu(3 * z).square() @ last.weight.detach().T).sum().backward()
+    torch.testing.assert_close(layer.linear.weight.grad, weight.grad, rtol=1e-3, atol=1e-2)
+
+
+# Values on edges #######################################################################################
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta state")
+@pytest.mark.parametrize("layout", [torch.sparse_csr, torch.sparse_csc, torch.sparse_coo])
+@every_operator
+def test_values_of_a_sparse_adjacency_are_refused(operator, layout):
+    adjacency = torch.eye(5)
+    conv = operator(8, 8)
+    conv(normal(5, 8), adjacency.to_sparse(layout=layout))
+    adjacency[2, 2] = 0.5
+    with pytest.raises(ValueError, match=r"the adjacency has an edge of value 0\.5, but this operator takes"):
+        conv(normal(5, 8), adjacency.to_sparse(layout=layout))
+
+
+# Flush to zero #########################################################################################
+
+
+@pytest.mark.parametrize("largest", [True, False])
+def test_tied_zeros_send_their_gradient_to_a_neighbor_also_where_denormals_are_zero(largest):
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor cannot flush denormal numbers")
+    try:
+        x = torch.tensor([[1.0], [0.0], [-0.0], [0.0]], requires_grad=True)
+        ptr, index = torch.tensor([0, 3]), torch.tensor([1, 2, 3])
+        reduce = vig_pyg.kernels.neighbour_max if largest else vig_pyg.kernels.neighbour_min
+        reduce(x, ptr, index, 3).sum().backward()
+    finally:
+        torch.set_flush_denormal(False)
+    assert x.grad[0] == 0 and x.grad.sum() == 1

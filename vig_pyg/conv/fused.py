@@ -1,0 +1,76 @@
+"""What our operators share: neighborhoods are reduced in one step, but only where that is what their messages mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch import Tensor, nn
+from torch_geometric.nn import MessagePassing
+from torch_geometric.nn.inits import reset
+from torch_geometric.typing import Adj, PairTensor
+
+from vig_pyg.conv.inputs import check_inputs
+from vig_pyg.conv.norm_act import is_watched
+from vig_pyg.graph.edges import edge_list
+
+STEPS = ("message", "aggregate", "update")
+
+
+class FusedConv(MessagePassing):
+    """Message passing whose ``message_and_aggregate`` runs on edges sorted by target and on sparse adjacencies.
+
+    Messages are passed one by one, as PyG does it, where somebody would miss them: where a subclass or an instance
+    overrides ``message``, ``aggregate`` or ``update`` alone, where the aggregation is another than the operator's own,
+    and where hooks watch a message or the layers that it goes through.
+
+    Args:
+        aggr: The aggregation, by PyG's name.
+        in_channels: Width of the input.
+        out_channels: Width of the output.
+    """
+
+    SUPPORTS_FUSED_EDGE_INDEX = True
+    _overrides = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        fused = next(base for base in cls.__mro__ if "message_and_aggregate" in vars(base))
+        cls._overrides = any(getattr(cls, step) is not getattr(fused, step) for step in STEPS)
+
+    def __init__(self, aggr: str, in_channels: int, out_channels: int) -> None:
+        super().__init__(aggr=aggr)
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self._own_aggregation = type(self.aggr_module)
+
+    def reset_parameters(self) -> None:
+        """Draw new weights."""
+        super().reset_parameters()
+        for layer in self.children():
+            reset(layer)
+
+    def prepare(self, x: Tensor | PairTensor, edge_index: Adj) -> tuple[PairTensor, Adj]:
+        """Return ``(x_source, x_target)`` and the edges, checked, as a plain list where messages are passed one by one.
+
+        Raises:
+            TypeError, ValueError: as :func:`~vig_pyg.conv.inputs.check_inputs`.
+        """
+        weight = next(self.parameters())
+        pair, edge_index = check_inputs(x, edge_index, self.in_channels, weight)
+        return pair, edge_index if self._may_fuse() else edge_list(edge_index)
+
+    def message_layers(self) -> Iterable[nn.Module]:
+        """Return the layers that messages go through."""
+        return ()
+
+    def _may_fuse(self) -> bool:
+        watched = (
+            self._message_forward_pre_hooks
+            or self._message_forward_hooks
+            or self._aggregate_forward_pre_hooks
+            or self._aggregate_forward_hooks
+            or is_watched(self.aggr_module, *self.message_layers())
+        )
+        own = type(self.aggr_module) is self._own_aggregation and not any(step in vars(self) for step in STEPS)
+        return own and not self._overrides and not watched

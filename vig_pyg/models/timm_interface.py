@@ -1,0 +1,117 @@
+"""What timm expects of a model beside its forward passes."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from timm.models._features import feature_take_indices
+from torch import nn
+
+from vig_pyg.blocks import Block, ConvStem, Downsample, Head, PatchStem
+from vig_pyg.blocks.head import POOLINGS
+
+UNTRACEABLE = (
+    "{} cannot follow a Vision GNN, whose graph depends on its images: forward_intermediates (features_only=True) "
+    "gives its feature maps, torch.export a program of it"
+)
+
+
+class TimmInterface(nn.Module):
+    """What timm's users do with a model: replace its classifier, prune it, group its parameters."""
+
+    stem: ConvStem | PatchStem
+    pos_embed: nn.Parameter
+    blocks: nn.ModuleList
+    head: Head
+    feature_maps: nn.ModuleList
+    feature_info: list[dict[str, Any]]
+    taps: list[int]
+    global_pool: str
+    num_classes: int
+    num_features: int
+    grad_checkpointing: bool
+    _no_split_modules = ("Block",)  # what accelerate shards as a whole
+
+    @property
+    def head_hidden_size(self) -> int:
+        """Width of what goes into the classifier."""
+        return self.head.num_features
+
+    def prune_intermediate_layers(
+        self, indices: int | list[int] = 1, prune_norm: bool = False, prune_head: bool = True
+    ) -> list[int]:
+        """Drop what the wanted feature maps do not need; return their indices.
+
+        Raises:
+            ValueError: the head is to stay, and takes another width than the last map that is left.
+        """
+        wanted, last = feature_take_indices(len(self.taps), indices)
+        width = self.feature_info[last]["num_chs"]
+        if prune_head:
+            self.head.prune(width)
+            self.reset_classifier(0, "")
+        elif width != self.num_features:
+            raise ValueError(
+                f"the head takes {self.num_features} channels and feature map {last} has {width}: prune_head=True, "
+                "then reset_classifier makes another"
+            )
+        self.blocks, self.taps = self.blocks[: self.taps[last] + 1], self.taps[: last + 1]
+        self.feature_maps, self.feature_info = self.feature_maps[: last + 1], self.feature_info[: last + 1]
+        self.num_features = width
+        return wanted
+
+    def get_classifier(self) -> nn.Module:
+        """Return the last linear layer."""
+        return self.head.fc2
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replace the last linear layer; 0 classes leave the features that went into it.
+
+        Raises:
+            ValueError: no pooling has that name.
+        """
+        if global_pool is not None:
+            self.global_pool = known_pool(global_pool)
+        self.num_classes = num_classes
+        self.head.reset(num_classes)
+        self.head.to(self.pos_embed.device, self.pos_embed.dtype)
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Recompute blocks in the backward pass instead of keeping what is inside them."""
+        self.grad_checkpointing = enable
+
+    def no_weight_decay(self) -> set[str]:
+        """Return the names of parameters that take no weight decay."""
+        return {"pos_embed"}
+
+    def group_matcher(self, coarse: bool = False) -> dict:
+        """Return patterns that sort parameters by depth: by block (layer-wise learning rates), coarsely by feature map.
+
+        What leads from one stage to the next belongs to the block after it.
+        """
+        ends = self.taps if coarse else [i for i, layer in enumerate(self.blocks) if isinstance(layer, Block)]
+        levels = [(rf"^blocks\.{i}\.", (sum(end < i for end in ends),)) for i in range(len(self.blocks))]
+        return {"stem": r"^stem|pos_embed", "blocks": levels}
+
+    def _list_features(self) -> list[dict[str, Any]]:
+        info, reduction, channels = [], self.stem.stride, self.pos_embed.size(1)
+        for index, layer in enumerate(self.blocks):
+            if isinstance(layer, Downsample):
+                reduction, channels = 2 * reduction, layer.conv.out_channels
+            if index in self.taps:
+                info.append({"num_chs": channels, "reduction": reduction, "module": f"blocks.{index}"})
+        return info
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        raise RuntimeError(UNTRACEABLE.format("torch.jit.script"))
+
+
+def known_pool(global_pool: str) -> str:
+    """Return the name of a pooling, ``""`` for none.
+
+    Raises:
+        ValueError: no pooling has that name.
+    """
+    if global_pool and global_pool not in POOLINGS:
+        raise ValueError(f"global_pool must be '', {', '.join(map(repr, POOLINGS))}, got {global_pool!r}")
+    return global_pool
