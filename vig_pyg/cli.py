@@ -22,7 +22,7 @@ def main() -> None:
 
 @contextmanager
 def stop_at_once() -> Iterator[None]:
-    """Let Ctrl-C end the command without a traceback while it imports, as it ends a program in C."""
+    """End the command without a traceback where it imports and Ctrl-C is pressed or nothing can be written."""
     before = signal.getsignal(signal.SIGINT)
     ours = _is_command() and before is signal.default_int_handler
     if not ours or threading.current_thread() is not threading.main_thread():
@@ -31,6 +31,8 @@ def stop_at_once() -> Iterator[None]:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield
+    except OSError as error:  # torch looks for a folder for temporary files
+        sys.exit(f"vig-pyg: the command cannot start: {error}")
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -1,5 +1,6 @@
 """What lies in a file that someone else wrote is read, never executed."""
 
+import importlib
 import json
 import os
 import shutil
@@ -80,6 +81,15 @@ def test_trust_imports_it(here) -> None:
     assert status == 0 and "image.png" in output and (here / "imported").exists(), output
     with pytest.raises(ValueError, match="add --trust"):
         load_model("run")
+
+
+def test_timm_imports_nothing_that_a_configuration_names(here) -> None:
+    with pytest.raises(ValueError, match="names the operator 'evil:Mine': if you trust it, import its module first"):
+        timm.create_model("local-dir:run", pretrained=True)
+    assert not (here / "imported").exists()
+    sys.path.insert(0, str(here))
+    importlib.import_module("evil")
+    assert timm.create_model("local-dir:run", pretrained=True).num_classes == 10
 
 
 def test_a_recipes_operator_is_imported_only_if_the_user_names_it_too(here) -> None:

@@ -123,39 +123,49 @@ def test_two_processes_learn_as_one(uninterrupted, tmp_path):
         assert two["accuracy"] * 37 == pytest.approx(round(two["accuracy"] * 37))  # every image counts once
 
 
-def test_sharded_weights_learn_as_whole_ones(tmp_path):
-    curves, kept = [], []
-    words = ["conv=gin", "drop_path=0.0", "weight_averaging=null", "optimizer=sgd", "shift=0", "learning_rate=0.02"]
-    for script in (SCRIPT, SCRIPT.with_name("sharded.py")):
-        out = tmp_path / script.stem
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[2])}
-        command = [sys.executable, *TWO, str(script), str(out), *words]
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-        assert result.returncode == 0, result.stderr
-        curves.append([epoch["loss"] for epoch in json.loads((out / "history.json").read_text())])
-        kept.append(load_model(out)[0])
-    assert curves[1] == pytest.approx(curves[0], rel=1e-3)
-    for whole, sharded in zip(*(model.parameters() for model in kept), strict=True):
-        torch.testing.assert_close(sharded, whole, rtol=0.05, atol=0.01)
-
-
-def test_sharded_weights_go_on_where_they_stopped(tmp_path):
-    words = ["conv=gin", "weight_averaging=null", "shift=0", OFTEN]
+def start_sharded(script: str, out: Path, *words: str) -> subprocess.Popen:
+    words = ("conv=gin", "drop_path=0.0", "weight_averaging=null", "optimizer=sgd", "shift=0", OFTEN, *words)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[2])}
-    command = [sys.executable, *TWO, str(SCRIPT.with_name("sharded.py"))]
-    for out in (tmp_path / "whole", tmp_path / "stopped"):
-        process = subprocess.Popen([*command, str(out), *words], env=environment, stderr=subprocess.PIPE)
-        if out.name == "stopped":
-            while process.poll() is None and len(states(out)) < 2:
-                time.sleep(0.01)
-            process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=120)
-            assert process.returncode != 0 and not (out / "last").exists()
-            again = subprocess.run([*command, str(out), "--resume", *words], env=environment, capture_output=True)
-            assert again.returncode == 0, again.stderr.decode()
-        else:
-            assert process.communicate(timeout=300) and process.returncode == 0
-    assert weights(tmp_path / "stopped") == weights(tmp_path / "whole")
+    command = [sys.executable, *TWO, str(SCRIPT.with_name(script)), str(out), "learning_rate=0.02", *words]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+
+
+@pytest.fixture(scope="module")
+def sharded(tmp_path_factory) -> Path:
+    """Return a run whose weights were sharded over two processes."""
+    out = tmp_path_factory.mktemp("runs") / "sharded"
+    process = start_sharded("sharded.py", out)
+    _, error = process.communicate(timeout=300)
+    assert process.returncode == 0, error.decode()
+    return out
+
+
+def test_sharded_weights_learn_as_whole_ones(sharded, tmp_path):
+    process = start_sharded("training.py", tmp_path / "whole")
+    _, error = process.communicate(timeout=300)
+    assert process.returncode == 0, error.decode()
+    whole_run, sharded_run = (
+        [epoch["loss"] for epoch in json.loads((out / "history.json").read_text())]
+        for out in (tmp_path / "whole", sharded)
+    )
+    assert sharded_run == pytest.approx(whole_run, rel=1e-3)
+    kept = [load_model(out)[0] for out in (tmp_path / "whole", sharded)]
+    for whole, part in zip(*(model.parameters() for model in kept), strict=True):
+        torch.testing.assert_close(part, whole, rtol=0.05, atol=0.01)
+
+
+def test_sharded_weights_go_on_where_they_stopped(sharded, tmp_path):
+    out = tmp_path / "stopped"
+    process = start_sharded("sharded.py", out)
+    while process.poll() is None and not states(out):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=120)
+    assert process.returncode != 0 and not (out / "last").exists()
+    process = start_sharded("sharded.py", out, "--resume")
+    _, error = process.communicate(timeout=300)
+    assert process.returncode == 0, error.decode()
+    assert weights(out) == weights(sharded)
 
 
 def test_a_state_of_another_recipe_is_refused(uninterrupted):

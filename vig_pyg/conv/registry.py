@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Container, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -102,6 +103,22 @@ def refuse_imports(options: Mapping[str, Any], source: object, trusted: Containe
                 f"{source} names the operator {value!r}, whose module would be imported and executed: if you trust it, "
                 "add --trust (in Python trust=True)"
             )
+
+
+def refuse_saved_import(options: Mapping[str, Any]) -> None:
+    """Refuse an operator ``"module:Name"`` that timm read from a configuration, unless its module is imported already.
+
+    Args:
+        options: What timm calls the constructor of a model with.
+
+    Raises:
+        ValueError: names the operator.
+    """
+    conv = (options.get("pretrained_model_args") or {}).get("conv")
+    if isinstance(conv, str) and ":" in conv and conv.partition(":")[0] not in sys.modules:
+        raise ValueError(
+            f"the weights' config.json names the operator {conv!r}: if you trust it, import its module first"
+        )
 
 
 def build_conv(conv: str | ConvFactory, in_channels: int, out_channels: int, **options: Any) -> nn.Module:

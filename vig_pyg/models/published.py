@@ -7,6 +7,7 @@ import torch
 from timm.models import build_model_with_cfg
 from torch import nn
 
+from vig_pyg.conv.registry import refuse_saved_import
 from vig_pyg.models.checkpoint import checkpoint_filter_fn
 
 RELEASE = "https://github.com/huawei-noah/Efficient-AI-Backbones/releases/download"
@@ -43,6 +44,7 @@ def build_published(
     **kwargs: Any,
 ) -> Any:
     """Build a variant as timm does, on a device and in a type of number; ``out_indices`` are its ``features_only``."""
+    refuse_saved_import(kwargs)
     with nullcontext() if device is None else torch.device(device):
         built = build_model_with_cfg(
             model,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Literal
 
@@ -32,7 +33,9 @@ def export(model: nn.Module, images: Tensor, path: Path, to: Format = "onnx", dy
         raise ValueError(f"--to must be onnx or torch-export, got {to!r}")
     program = plain_program(fold_batch_norm(model), images, dynamic_batch)
     if to == "torch-export":
-        write_whole(path, lambda partial: torch.export.save(program, partial.open("wb")))
+        content = io.BytesIO()  # torch's writer of files aborts the process where a disk is full
+        torch.export.save(program, content)
+        write_whole(path, lambda partial: partial.write_bytes(content.getbuffer()))
         return
     onnx = torch.onnx.export(program, input_names=["images"], output_names=["logits"], verbose=False)
     assert onnx is not None

@@ -15,7 +15,7 @@ from timm.models import get_pretrained_cfg, is_model, list_models
 from timm.models._hub import save_config_for_hf
 from torch import Tensor, nn
 
-from vig_pyg.conv.registry import refuse_imports
+from vig_pyg.conv.registry import get_conv, refuse_imports
 from vig_pyg.manifest import SUMS, check, sums_of
 from vig_pyg.models.checkpoint import checkpoint_filter_fn, load_checkpoint, read_checkpoint
 from vig_pyg.train.data import Data, data_config
@@ -169,6 +169,8 @@ def load_model(weights: str | Path, model: str | None = None, trust: bool = Fals
         check(file)
         if not trust:
             refuse_imports(config, file.parent / CONFIG)
+        elif conv := config.get("model_args", {}).get("conv"):
+            get_conv(conv)  # timm then takes it from the configuration
         built = _from_folder(file.parent)
         names = config.get("label_names")
     elif model is None:
