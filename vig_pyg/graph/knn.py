@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric import EdgeIndex
 
-from vig_pyg.graph.checks import Backend, check_features, check_pair, check_search, graph_sizes
+from vig_pyg.graph.checks import Backend, check_features, check_flags, check_pair, check_search, graph_sizes
 from vig_pyg.graph.edges import edges_from_neighbours
-from vig_pyg.graph.layout import Grid, NodeLayout
+from vig_pyg.graph.layout import Grid, NodeLayout, check_nodes
 from vig_pyg.graph.position import RelativePosition
 from vig_pyg.kernels import nearest_blockwise, nearest_cluster, nearest_dense, nearest_fused
 
@@ -63,12 +63,13 @@ def knn_graph(
         :class:`~torch_geometric.EdgeIndex` with ``sparse_size=(N, M)``.
 
     Raises:
-        ValueError: a rank, size or value does not fit; the sentence says which and what would be right.
-        TypeError: features are not floating point, or a batch vector is not integer.
+        ValueError: a rank, size, value or device does not fit; the sentence says which and what would be right.
+        TypeError: features are not floating point, a batch vector is not integer, or an option is of another type.
     """
     check_search(k, dilation, backend, epsilon)
+    check_flags(loop=loop, cosine=cosine, stochastic=stochastic)
     check_features("x", x, position)
-    sizes = graph_sizes("batch", batch, len(x))
+    sizes = graph_sizes("batch", batch, x)
     if y is None:
         if batch_y is not None or position_y is not None:
             raise ValueError("batch_y and position_y describe y, which is not given")
@@ -77,7 +78,7 @@ def knn_graph(
         check_features("y", y, position_y)
         if not loop:
             raise ValueError("loop=False has no meaning between two sets of nodes: leave out either loop or y")
-        sizes_y = graph_sizes("batch_y", batch_y, len(y))
+        sizes_y = graph_sizes("batch_y", batch_y, y)
     check_pair(x, y, position, position_y, sizes, sizes_y)
     sizes_y += [0] * (len(sizes) - len(sizes_y))
     for graph, (size, size_y) in enumerate(zip(sizes, sizes_y, strict=True)):
@@ -87,9 +88,11 @@ def knn_graph(
                 f"but graph {graph} has {size}"
             )
 
-    keys, queries = _unit(x, y) if cosine else _centred(x, y, sizes, sizes_y)
+    keys, queries = (_unit(_of_usual_size(v)) if cosine else _at_least_float32(v) for v in (x, y))
+    unit = cosine and not bool((keys == 0).all(1).any())  # a node without a direction keeps length zero
     if position is not None and position_y is not None:
-        keys, queries = torch.cat([keys, position], 1), torch.cat([queries, position_y], 1)
+        keys, queries = (torch.cat([keys, position.detach()], 1), torch.cat([queries, position_y.detach()], 1))
+    keys, queries = _scaled_and_centred(keys, queries, 0 if cosine else x.size(1), sizes, sizes_y)
     found, start, start_y = [], 0, 0
     for (size, size_y), run in groupby(zip(sizes, sizes_y, strict=True)):
         count = len(list(run))  # consecutive graphs of equal sizes are searched together
@@ -101,7 +104,7 @@ def knn_graph(
                 k,
                 dilation,
                 loop=loop,
-                unit=cosine,
+                unit=unit,
                 channels=x.size(1),
                 shuffle=stochastic and bool(torch.rand(()) < epsilon),
                 backend=backend,
@@ -143,6 +146,9 @@ class KNNGraph(nn.Module):
     ) -> None:
         super().__init__()
         check_search(k, dilation, backend, epsilon)
+        check_flags(stochastic=stochastic)
+        if position is not None and not isinstance(position, RelativePosition):
+            raise TypeError(f"position must be a RelativePosition or None, got {type(position).__name__}")
         self.k = k
         self.dilation = dilation
         self.position = position
@@ -153,10 +159,17 @@ class KNNGraph(nn.Module):
     def forward(
         self, x: Tensor | tuple[Tensor, Tensor], layout: NodeLayout | tuple[NodeLayout, NodeLayout]
     ) -> EdgeIndex:
-        """Return the edges, sorted by target and then by distance."""
-        sources, targets = x if isinstance(x, tuple) else (x, x)
-        source_layout, target_layout = layout if isinstance(layout, tuple) else (layout, layout)
-        keys, queries = _unit(sources, targets)
+        """Return the edges, sorted by target and then by distance.
+
+        Raises:
+            ValueError: an image has too few nodes, or nodes do not fit their layout.
+            TypeError: nodes are not floating point matrices, or a layout is none.
+        """
+        sources, targets = x if isinstance(x, tuple) and len(x) == 2 else (x, x)
+        source_layout, target_layout = layout if isinstance(layout, tuple) and len(layout) == 2 else (layout, layout)
+        check_nodes(sources, targets, source_layout, target_layout)
+        keys = _unit(sources)
+        queries = keys if targets is sources else _unit(targets)
         shuffle = self.training and self.stochastic and bool(torch.rand(()) < self.epsilon)
         found, start = [], 0
         for key_map, query_map in zip(source_layout.maps(keys), target_layout.maps(queries), strict=True):
@@ -260,22 +273,47 @@ def nearest(
     return found[..., ::dilation]
 
 
-def _unit(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    keys = F.normalize(_at_least_float32(x), dim=1)
-    return keys, keys if y is x else F.normalize(_at_least_float32(y), dim=1)
+def _unit(x: Tensor) -> Tensor:
+    return F.normalize(_at_least_float32(x), dim=1)
 
 
 def _at_least_float32(x: Tensor) -> Tensor:
     return x.detach().float() if x.dtype in (torch.float16, torch.bfloat16) else x.detach()
 
 
-def _centred(x: Tensor, y: Tensor, sizes: list[int], sizes_y: list[int]) -> tuple[Tensor, Tensor]:
-    """Move every graph to its mean: distances stay, and points far from the origin keep their precision."""
-    x, y = _at_least_float32(x), _at_least_float32(y)
-    ptr = torch.tensor([0, *sizes], device=x.device).cumsum(0)
-    mean = torch.segment_reduce(x, "mean", offsets=ptr, initial=0.0)
-    of_x, of_y = (torch.tensor(s, dtype=torch.long, device=x.device) for s in (sizes, sizes_y))
-    return x - mean.repeat_interleave(of_x, dim=0), y - mean.repeat_interleave(of_y, dim=0)
+def _of_usual_size(x: Tensor) -> Tensor:
+    """Scale every row so that its length neither overflows nor vanishes; rows of zeros stay."""
+    x = _at_least_float32(x)
+    return x * _to_about_one(x.abs().amax(1, keepdim=True))
+
+
+def _to_about_one(largest: Tensor) -> Tensor:
+    """Return powers of two, which round nothing, that bring ``largest`` near one as far as its type allows."""
+    limit = 1000 if largest.dtype == torch.float64 else 120
+    return torch.ldexp(torch.ones_like(largest), -largest.frexp().exponent.clamp(-limit, limit))
+
+
+def _scaled_and_centred(
+    keys: Tensor, queries: Tensor, channels: int, sizes: list[int], sizes_y: list[int]
+) -> tuple[Tensor, Tensor]:
+    """Scale every graph to values about one, then move its first ``channels`` to their mean.
+
+    The order of distances stays, squares neither overflow nor vanish, and points far from the origin keep their
+    precision.
+    """
+    of_graph, of_graph_y = (torch.tensor(s, device=keys.device) for s in (sizes, sizes_y))
+    largest = keys.new_zeros(len(sizes))
+    for values, lengths in ((keys, of_graph), (queries, of_graph_y)):
+        peaks = torch.segment_reduce(values.abs().amax(1), "max", lengths=lengths, initial=0.0)
+        largest = torch.maximum(largest, peaks)
+    scale = _to_about_one(largest).unsqueeze(1)
+    keys = keys * scale.repeat_interleave(of_graph, dim=0)
+    queries = queries * scale.repeat_interleave(of_graph_y, dim=0)
+    if channels:
+        mean = torch.segment_reduce(keys[:, :channels].contiguous(), "mean", lengths=of_graph, initial=0.0)
+        keys[:, :channels] -= mean.repeat_interleave(of_graph, dim=0)
+        queries[:, :channels] -= mean.repeat_interleave(of_graph_y, dim=0)
+    return keys, queries
 
 
 def _number_nodes(neighbours: Tensor, start: int, size: int) -> Tensor:
