@@ -91,4 +91,4 @@ def check_range(edge_index: Tensor, sizes: tuple[int, int]) -> None:
         falls = torch.as_tensor(edge_index[1 if order == "col" else 0]).diff() < 0
         if falls.any():
             place = int(falls.nonzero()[0]) + 1
-            raise ValueError(f"edge_index has sort_order={order.value!r}, but falls at position {place}: leave it out")
+            raise ValueError(f"edge_index has sort_order={order!r}, but falls at position {place}: leave it out")
