@@ -418,6 +418,24 @@ NAN_ROW_4 = X.index_fill(0, torch.tensor([4]), torch.nan)
         ({"x": X.bool()}, TypeError, r"got torch\.bool"),
         ({"x": NAN_ROW_4}, ValueError, "x must be finite, but row 4 holds NaN"),
         ({"x": X.index_fill(0, torch.tensor([2]), -torch.inf)}, ValueError, "row 2 holds NaN or infinity"),
+        ({"x": None}, TypeError, "x must be a tensor, got NoneType"),
+        ({"x": X + 0j}, TypeError, r"got torch\.complex64"),
+        ({"x": X.to(torch.float8_e4m3fn)}, TypeError, r"got torch\.float8_e4m3fn"),
+        ({"x": X.to_sparse()}, TypeError, r"x must be a dense tensor, got torch\.sparse_coo"),
+        ({"x": X.to("meta")}, ValueError, "x lies on the meta device, which holds no values"),
+        ({"x": X[:, :0]}, ValueError, r"x must have at least one channel, got \[6, 0\]"),
+        ({"position": X + 0j}, TypeError, r"the position of x must hold floating point numbers, got torch\.complex64"),
+        ({"position": X[:, :0]}, ValueError, "the position of x must have at least one channel"),
+        ({"epsilon": "much"}, TypeError, "epsilon must be a number, got 'much'"),
+        ({"epsilon": 1j}, TypeError, "epsilon must be a number, got 1j"),
+        ({"epsilon": torch.nan}, ValueError, "between 0 and 1, got nan"),
+        ({"loop": "no"}, TypeError, "loop must be True or False, got 'no'"),
+        ({"cosine": None}, TypeError, "cosine must be True or False, got None"),
+        ({"stochastic": 3}, TypeError, "stochastic must be True or False, got 3"),
+        ({"batch": torch.tensor([1, 1, 1, 0, 0, 0]).byte()}, ValueError, "sorted, but falls at position 3"),
+        ({"batch": torch.zeros(6) + 0j}, TypeError, r"batch must hold integers, got torch\.complex64"),
+        ({"batch": torch.zeros(6).long().to("meta")}, ValueError, "batch lies on meta and the nodes on cpu"),
+        ({"batch": torch.tensor([0, 0, 0, 10**12, 10**12, 10**12])}, ValueError, "from 0 on, below 16777216, got 10+"),
         ({"k": 0}, ValueError, "k must be at least 1, got 0"),
         ({"k": -3}, ValueError, "got -3"),
         ({"k": 7}, ValueError, "k=7 neighbours need at least 7 nodes, but graph 0 has 6"),
@@ -487,3 +505,86 @@ def test_a_number_of_neighbours_that_is_not_whole_is_refused(k):
 def test_features_of_two_precisions_are_refused():
     with pytest.raises(TypeError, match=r"y is torch\.float64 and x is torch\.float32"):
         knn_graph(torch.randn(5, 3), 2, y=torch.randn(5, 3).double())
+
+
+# Values of any size ####################################################################################
+
+
+@every_backend
+@pytest.mark.parametrize("cosine", [True, False])
+@pytest.mark.parametrize("size", [3e37, 1e25, 1e19, 1e-22, 1e-25, 1e-38, 1e-42])
+def test_neighbours_do_not_depend_on_the_size_of_the_features(size, cosine, backend):
+    """Three graphs of different sizes of features, each compared with distances in float64."""
+    scales = torch.tensor([size, 1.0, size]).repeat_interleave(30).view(-1, 1)
+    x = normal(90, 4).float() * scales
+    found = neighbours(knn_graph(x, 4, batch_of([30] * 3), cosine=cosine, backend=backend), 4)
+    for graph, (points, ours) in enumerate(zip(x.double().split(30), found.split(30), strict=True)):
+        points = unit(points) if cosine else points / points.abs().max()
+        assert torch.equal(ours - 30 * graph, brute_force(points, points, 4))
+
+
+@pytest.mark.parametrize("size", [1e25, 1e-25])
+def test_positions_keep_their_weight_among_features_of_any_size(size):
+    x, position = normal(30, 4).float() * size, normal(30, 3, seed=1).float() * size
+    found = neighbours(knn_graph(x, 4, position=position), 4)
+    x, position = x.double() / size, position.double() / size
+    assert torch.equal(found, brute_force(x, x, 4, position=position, position_y=position))
+
+
+@every_backend
+@pytest.mark.parametrize("loop", [True, False])
+def test_a_node_of_zeros_has_no_direction_and_distance_one_to_every_other(backend, loop):
+    """Beyond a right angle, at distance sqrt(2), a node is farther than one without a direction."""
+    x = torch.cat([torch.zeros(1, 4, dtype=torch.double), normal(19, 4)])
+    directions = torch.nn.functional.normalize(x, dim=1)
+    ours = neighbours(knn_graph(x, 6, cosine=True, loop=loop, backend=backend), 6)
+    distance = torch.cdist(directions, directions)
+    if not loop:
+        distance.fill_diagonal_(torch.inf)
+    torch.testing.assert_close(distance.gather(1, ours), distance.sort(dim=1).values[:, :6])
+
+
+@every_backend
+@pytest.mark.parametrize("cosine", [True, False])
+def test_denormals_that_count_as_zero_leave_every_neighbour_once(backend, cosine):
+    try:
+        if not torch.set_flush_denormal(True):
+            pytest.skip("this processor cannot flush denormal numbers")
+        x = torch.zeros(12, 3)
+        x[:4] = torch.eye(4, 3)  # tied scores of zero among the rest
+        found = neighbours(knn_graph(x, 8, cosine=cosine, backend=backend), 8)
+    finally:
+        torch.set_flush_denormal(False)
+    assert all(len(set(row)) == 8 for row in found.tolist())
+
+
+# The module refuses ####################################################################################
+
+LAYOUT = NodeLayout.uniform(1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("x", "layout", "message"),
+    [
+        (X.long(), LAYOUT, r"x must hold floating point numbers, got torch\.int64"),
+        (X + 0j, LAYOUT, r"got torch\.complex64"),
+        (X[:, 0], LAYOUT, r"x must have shape \[nodes, channels\], got \[6\]"),
+        (X[:, :0], LAYOUT, "x must have at least one channel"),
+        (X[:4], LAYOUT, "the layout has 6 nodes, but x has 4 rows"),
+        ((X, X, X), LAYOUT, "x must be a tensor, got tuple"),
+        (X, None, "the layout must be a NodeLayout or a pair of them, got NoneType"),
+        (X, NodeLayout(()), "the layout holds no images"),
+        ((X, X[:, :2]), (LAYOUT, LAYOUT), "3 channels of .* and 2 channels"),
+        ((X, X.double()), (LAYOUT, LAYOUT), r"torch\.float32 on cpu and .* torch\.float64 on cpu"),
+        ((X, X.repeat(2, 1)), (LAYOUT, NodeLayout.uniform(2, 2, 3)), "must hold the same images"),
+    ],
+)
+def test_the_module_refuses_nodes_that_do_not_fit_in_one_sentence(x, layout, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        KNNGraph(2)(x, layout)
+
+
+@pytest.mark.parametrize("position", [3, X])
+def test_a_position_of_another_kind_is_refused_at_once(position):
+    with pytest.raises(TypeError, match="position must be a RelativePosition or None"):
+        KNNGraph(2, position=position)

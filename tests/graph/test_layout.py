@@ -52,3 +52,20 @@ def test_the_map_of_one_grid_is_joined_without_a_copy():
     nodes, _ = NodeLayout.join([images.permute(0, 2, 3, 1)])
     assert nodes.data_ptr() == images.data_ptr()
     assert torch.equal(nodes[0], images[0, :, 0, 0])
+
+
+@pytest.mark.parametrize("size", [(1, 2.5, 3), (1, -2, 3), ("a", 1, 1), (True, 1, 1), (0, 2, 3)])
+def test_a_grid_of_no_whole_numbers_is_refused(size):
+    with pytest.raises((TypeError, ValueError), match=r"must be (a whole number|at least 1)"):
+        NodeLayout.uniform(*size)
+
+
+@pytest.mark.parametrize("sizes", [None, 3, [3], [(1, 2, 3)], [(2.5, 3)], [(-2, 3)], "ab", torch.tensor([[2, 3]])])
+def test_sizes_of_another_kind_are_refused(sizes):
+    with pytest.raises((TypeError, ValueError), match=r"pair|must be (a whole number|at least 1)"):
+        NodeLayout.from_sizes(sizes)
+
+
+def test_rows_that_are_no_nodes_of_the_layout_are_refused():
+    with pytest.raises(ValueError, match="the layout has 6 nodes, but x has 4 rows"):
+        NodeLayout.uniform(1, 2, 3).maps(torch.zeros(4, 3))

@@ -145,7 +145,7 @@ def test_an_image_that_cannot_be_a_graph_is_refused(image, kind, message):
 
 @pytest.mark.parametrize("size", [0, -4])
 def test_a_patch_without_pixels_is_refused(size):
-    with pytest.raises(ValueError, match=f"patch_size must be at least 1 pixel, got {size}"):
+    with pytest.raises(ValueError, match=f"patch_size must be at least 1, got {size}"):
         PatchGraph(size)
 
 
@@ -160,3 +160,17 @@ def test_a_patch_without_pixels_is_refused(size):
 def test_a_search_that_cannot_be_is_refused_before_the_first_image(options, message):
     with pytest.raises(ValueError, match=message):
         PatchGraph(4, **options)
+
+
+@pytest.mark.parametrize("patch_size", [2.5, float("nan"), True, "2"])
+def test_a_side_of_a_patch_that_is_not_whole_is_refused(patch_size):
+    with pytest.raises(TypeError, match="patch_size must be a whole number"):
+        PatchGraph(patch_size)
+
+
+@pytest.mark.parametrize("label", ["cat", torch.tensor([1, 2]), [1]])
+def test_a_label_that_is_not_one_number_is_refused(label):
+    with pytest.raises(TypeError, match="a label must be one number"):
+        image_data(torch.rand(3, 8, 8), label)
+    with pytest.raises(TypeError, match="a label must be one number"):
+        PatchGraph(2)((torch.rand(3, 8, 8), label))

@@ -10,6 +10,7 @@ import timm
 import torch
 from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
+from torch.export import Dim
 from torch.nn.functional import interpolate
 
 import vig_pyg
@@ -99,6 +100,28 @@ def test_torch_export_loads_without_the_library(dynamic, tmp_path):
     files = [str(tmp_path / name) for name in ("model.pt2", "images.pt", "logits.pt")]
     result = subprocess.run([sys.executable, "-c", LOAD, *files], capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("name", ["vig_micro", "pvig_micro"])
+@pytest.mark.parametrize("conv", ["max_relative", "edge", "gin", "sage"])
+def test_torch_exports_a_model_to_onnx_by_itself(name, conv, tmp_path):
+    model, images = settled(name, 32, conv), photographs(32, 2)
+    torch.onnx.export(model, (images,), tmp_path / "model.onnx", dynamo=True, verbose=False)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    logits = session.run(None, {session.get_inputs()[0].name: images.numpy()})[0]
+    with torch.no_grad():
+        torch.testing.assert_close(torch.from_numpy(logits), model(images), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["vig_micro", "pvig_micro"])
+def test_an_exported_program_takes_images_of_any_size(name):
+    model = settled(name, 32, "max_relative").double()
+    sizes = {2: 16 * Dim("rows", min=2, max=20), 3: 16 * Dim("columns", min=2, max=20)}
+    with torch.no_grad():
+        program = torch.export.export(model, (photographs(64, 2).double(),), dynamic_shapes=(sizes,)).module()
+        for height, width in ((64, 64), (32, 96), (80, 48)):
+            images = photographs(96, 2).double()[..., :height, :width]
+            torch.testing.assert_close(program(images), model(images))
 
 
 def test_another_format_is_refused(tmp_path: Path):

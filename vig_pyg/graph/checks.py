@@ -8,32 +8,61 @@ from torch import Tensor
 Backend = Literal["auto", "dense", "blockwise", "fused", "torch_cluster"]
 
 
-def check_search(k: int, dilation: int, backend: str, epsilon: float = 0.0) -> None:
-    """Raise a ``ValueError`` where these are no parameters of a search."""
-    for name, number in (("k", k), ("dilation", dilation)):
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+MOST_GRAPHS = 1 << 24
+
+
+def check_whole(**numbers: object) -> None:
+    """Refuse what is not a whole number of at least one."""
+    for name, number in numbers.items():
         if not isinstance(number, int) or isinstance(number, bool):
             raise TypeError(f"{name} must be a whole number, got {number!r}")
-    if k < 1:
-        raise ValueError(f"k must be at least 1, got {k}")
-    if dilation < 1:
-        raise ValueError(f"dilation must be at least 1, got {dilation}")
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}")
+
+
+def check_flags(**flags: object) -> None:
+    """Refuse what is neither True nor False."""
+    for name, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise TypeError(f"{name} must be True or False, got {flag!r}")
+
+
+def check_search(k: int, dilation: int, backend: str, epsilon: float = 0.0) -> None:
+    """Raise a ``ValueError`` or ``TypeError`` where these are not parameters of a search."""
+    check_whole(k=k, dilation=dilation)
+    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float):
+        raise TypeError(f"epsilon must be a number, got {epsilon!r}")
     if not 0 <= epsilon <= 1:
         raise ValueError(f"epsilon is a probability between 0 and 1, got {epsilon}")
     if backend not in get_args(Backend):
         raise ValueError(f"backend must be one of {', '.join(get_args(Backend))}, got {backend!r}")
 
 
+def check_matrix(title: str, value: Tensor) -> None:
+    """Refuse what is not a node matrix, without a look at its values."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{title} must be a tensor, got {type(value).__name__}")
+    if value.dtype not in FLOATS:
+        raise TypeError(f"{title} must hold floating point numbers, got {value.dtype}")
+    if value.layout != torch.strided:
+        raise TypeError(f"{title} must be a dense tensor, got {value.layout}")
+    if value.dim() != 2:
+        raise ValueError(f"{title} must have shape [nodes, channels], got {list(value.shape)}")
+    if value.size(1) == 0:
+        raise ValueError(f"{title} must have at least one channel, got {list(value.shape)}")
+
+
 def check_features(name: str, x: Tensor, position: Tensor | None) -> None:
-    """Refuse features, and positions beside them, that are no finite node matrix."""
-    for title, value in ((name, x), (f"the position of {name}", position)):
-        if value is None:
-            continue
-        if not isinstance(value, Tensor):
-            raise TypeError(f"{title} must be a tensor, got {type(value).__name__}")
-        if not value.is_floating_point():
-            raise TypeError(f"{title} must hold floating point numbers, got {value.dtype}")
-        if value.dim() != 2:
-            raise ValueError(f"{title} must have shape [nodes, channels], got {list(value.shape)}")
+    """Refuse features, and positions beside them, that are not a finite node matrix."""
+    titled = {name: x} if position is None else {name: x, f"the position of {name}": position}
+    for title, value in titled.items():
+        check_matrix(title, value)
+        if value.is_meta:
+            raise ValueError(f"{title} lies on the meta device, which holds no values: move it to another")
+        if value.device != x.device:
+            raise ValueError(f"{title} lies on {value.device} and {name} on {x.device}: move them together")
         if len(value) != len(x):
             raise ValueError(f"{title} has {len(value)} rows, but there are {len(x)} nodes")
         if not value.isfinite().all():
@@ -53,6 +82,8 @@ def check_pair(
     for title, other in (("y", y), ("position", position), ("position_y", position_y)):
         if other is not None and other.dtype != x.dtype:
             raise TypeError(f"{title} is {other.dtype} and x is {x.dtype}: they must be the same")
+    if x.device != y.device:
+        raise ValueError(f"x lies on {x.device} and y on {y.device}: move them together")
     if x.size(1) != y.size(1):
         raise ValueError(f"x has {x.size(1)} channels and y has {y.size(1)}: they must have the same")
     if (position is None) != (position_y is None):
@@ -63,19 +94,26 @@ def check_pair(
         raise ValueError(f"y lies in {len(sizes_y)} graphs but x in {len(sizes)}: the others have no nodes to find")
 
 
-def graph_sizes(name: str, batch: Tensor | None, num_nodes: int) -> list[int]:
-    """Return how many nodes every graph has, after checking the batch vector."""
+def graph_sizes(name: str, batch: Tensor | None, x: Tensor) -> list[int]:
+    """Return how many of the nodes ``x`` every graph has, after checking the batch vector."""
     if batch is None:
-        return [num_nodes]
+        return [len(x)]
     if not isinstance(batch, Tensor):
         raise TypeError(f"{name} must be a tensor, got {type(batch).__name__}")
-    if batch.is_floating_point() or batch.dtype == torch.bool:
+    if batch.dtype not in WHOLE:
         raise TypeError(f"{name} must hold integers, got {batch.dtype}")
-    if batch.dim() != 1 or len(batch) != num_nodes:
-        raise ValueError(f"{name} must have shape [{num_nodes}], one entry a node, got {list(batch.shape)}")
+    if batch.layout != torch.strided:
+        raise TypeError(f"{name} must be a dense tensor, got {batch.layout}")
+    if batch.dim() != 1 or len(batch) != len(x):
+        raise ValueError(f"{name} must have shape [{len(x)}], one entry a node, got {list(batch.shape)}")
+    if batch.device != x.device:
+        raise ValueError(f"{name} lies on {batch.device} and the nodes on {x.device}: move them together")
+    batch = batch.long()  # differences of uint8 cannot be negative
     if len(batch) and bool((batch.diff() < 0).any()):
         place = int((batch.diff() < 0).nonzero()[0]) + 1
         raise ValueError(f"{name} must be sorted, but falls at position {place}: sort the nodes by graph first")
     if len(batch) and int(batch[0]) < 0:
         raise ValueError(f"{name} must not be negative, got {int(batch[0])}")
-    return batch.bincount().tolist()
+    if len(batch) and int(batch[-1]) >= MOST_GRAPHS:
+        raise ValueError(f"{name} must number the graphs from 0 on, below {MOST_GRAPHS}, got {int(batch[-1])}")
+    return batch.bincount(minlength=1).tolist()

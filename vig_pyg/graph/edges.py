@@ -72,12 +72,12 @@ def edge_list(adjacency: Adj) -> Tensor:
 
 
 def check_range(edge_index: Tensor, sizes: tuple[int, int]) -> None:
-    """Refuse edges ``[2, E]`` that point outside ``sizes`` (sources, targets).
+    """Refuse edges ``[2, E]`` that point outside ``sizes`` (sources, targets), or are not sorted as they say.
 
     Compiled code cannot look at values and takes them as they are.
 
     Raises:
-        ValueError: an edge points outside; the sentence names it.
+        ValueError: an edge points outside, or stands in the wrong place; the sentence names it.
     """
     if torch.compiler.is_compiling() or edge_index.size(1) == 0:
         return
@@ -86,3 +86,9 @@ def check_range(edge_index: Tensor, sizes: tuple[int, int]) -> None:
         if low < 0 or high >= size:
             wrong = low if low < 0 else high
             raise ValueError(f"an edge has {name} {wrong}, but there are {size} {name} nodes, 0 to {size - 1}")
+    order = getattr(edge_index, "sort_order", None)
+    if order is not None:
+        falls = torch.as_tensor(edge_index[1 if order == "col" else 0]).diff() < 0
+        if falls.any():
+            place = int(falls.nonzero()[0]) + 1
+            raise ValueError(f"edge_index has sort_order={order!r}, but falls at position {place}: leave it out")

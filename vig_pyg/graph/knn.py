@@ -1,21 +1,17 @@
 """Graphs of nearest neighbours in feature space (paper, Section 3.1)."""
 
-import logging
-from importlib.util import find_spec
 from itertools import groupby
+from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric import EdgeIndex
 
-from vig_pyg.graph.checks import Backend, check_features, check_pair, check_search, graph_sizes
+from vig_pyg.graph.checks import Backend, check_features, check_flags, check_pair, check_search, graph_sizes
 from vig_pyg.graph.edges import edges_from_neighbours
-from vig_pyg.graph.layout import Grid, NodeLayout
+from vig_pyg.graph.layout import Grid, NodeLayout, check_nodes
+from vig_pyg.graph.nearest import at_least_float32, nearest, of_usual_size, scaled_and_centred, unit_length
 from vig_pyg.graph.position import RelativePosition
-from vig_pyg.kernels import nearest_blockwise, nearest_cluster, nearest_dense, nearest_fused
-
-log = logging.getLogger(__name__)
 
 
 def knn_graph(
@@ -63,12 +59,35 @@ def knn_graph(
         :class:`~torch_geometric.EdgeIndex` with ``sparse_size=(N, M)``.
 
     Raises:
-        ValueError: a rank, size or value does not fit; the sentence says which and what would be right.
-        TypeError: features are not floating point, or a batch vector is not integer.
+        ValueError: a rank, size, value or device does not fit; the sentence says which and what would be right.
+        TypeError: features are not floating point, a batch vector is not integer, or an option is of another type.
     """
     check_search(k, dilation, backend, epsilon)
+    check_flags(loop=loop, cosine=cosine, stochastic=stochastic)
+    # Compiled code sees one operation: how many nodes a graph has is a value.
+    search = torch.ops.vig_pyg.knn if torch.compiler.is_compiling() else _knn
+    chance = epsilon if stochastic else 0.0
+    found = search(x, k, batch, dilation, loop, cosine, y, batch_y, position, position_y, chance, backend)
+    return edges_from_neighbours(found, len(x))
+
+
+def _knn(
+    x: Tensor,
+    k: int,
+    batch: Tensor | None,
+    dilation: int,
+    loop: bool,
+    cosine: bool,
+    y: Tensor | None,
+    batch_y: Tensor | None,
+    position: Tensor | None,
+    position_y: Tensor | None,
+    epsilon: float,
+    backend: str,
+) -> Tensor:
+    """Return the neighbours of every node as rows of ``x``, ``[M, k]``; see :func:`knn_graph`."""
     check_features("x", x, position)
-    sizes = graph_sizes("batch", batch, len(x))
+    sizes = graph_sizes("batch", batch, x)
     if y is None:
         if batch_y is not None or position_y is not None:
             raise ValueError("batch_y and position_y describe y, which is not given")
@@ -77,7 +96,7 @@ def knn_graph(
         check_features("y", y, position_y)
         if not loop:
             raise ValueError("loop=False has no meaning between two sets of nodes: leave out either loop or y")
-        sizes_y = graph_sizes("batch_y", batch_y, len(y))
+        sizes_y = graph_sizes("batch_y", batch_y, y)
     check_pair(x, y, position, position_y, sizes, sizes_y)
     sizes_y += [0] * (len(sizes) - len(sizes_y))
     for graph, (size, size_y) in enumerate(zip(sizes, sizes_y, strict=True)):
@@ -87,9 +106,11 @@ def knn_graph(
                 f"but graph {graph} has {size}"
             )
 
-    keys, queries = _unit(x, y) if cosine else _centred(x, y, sizes, sizes_y)
+    keys, queries = (unit_length(of_usual_size(v)) if cosine else at_least_float32(v) for v in (x, y))
+    unit = cosine and not bool((keys == 0).all(1).any())  # a node without a direction keeps length zero
     if position is not None and position_y is not None:
-        keys, queries = torch.cat([keys, position], 1), torch.cat([queries, position_y], 1)
+        keys, queries = (torch.cat([keys, position.detach()], 1), torch.cat([queries, position_y.detach()], 1))
+    keys, queries = scaled_and_centred(keys, queries, 0 if cosine else x.size(1), sizes, sizes_y)
     found, start, start_y = [], 0, 0
     for (size, size_y), run in groupby(zip(sizes, sizes_y, strict=True)):
         count = len(list(run))  # consecutive graphs of equal sizes are searched together
@@ -101,15 +122,20 @@ def knn_graph(
                 k,
                 dilation,
                 loop=loop,
-                unit=cosine,
+                unit=unit,
                 channels=x.size(1),
-                shuffle=stochastic and bool(torch.rand(()) < epsilon),
-                backend=backend,
+                epsilon=epsilon,
+                backend=cast(Backend, backend),
             )
             found.append(_number_nodes(neighbours, start, size))
         start, start_y = stop, stop_y
     empty = torch.empty(0, k, dtype=torch.long, device=x.device)
-    return edges_from_neighbours(torch.cat([empty, *found]), len(x))
+    return torch.cat([empty, *found])
+
+
+# Drawing at random, no two calls are the same.
+_knn_op = torch.library.custom_op("vig_pyg::knn", _knn, mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,))
+_knn_op.register_fake(lambda x, k, *rest: x.new_empty(len(x if rest[4] is None else rest[4]), k, dtype=torch.long))
 
 
 class KNNGraph(nn.Module):
@@ -143,6 +169,9 @@ class KNNGraph(nn.Module):
     ) -> None:
         super().__init__()
         check_search(k, dilation, backend, epsilon)
+        check_flags(stochastic=stochastic)
+        if position is not None and not isinstance(position, RelativePosition):
+            raise TypeError(f"position must be a RelativePosition or None, got {type(position).__name__}")
         self.k = k
         self.dilation = dilation
         self.position = position
@@ -153,21 +182,27 @@ class KNNGraph(nn.Module):
     def forward(
         self, x: Tensor | tuple[Tensor, Tensor], layout: NodeLayout | tuple[NodeLayout, NodeLayout]
     ) -> EdgeIndex:
-        """Return the edges, sorted by target and then by distance."""
-        sources, targets = x if isinstance(x, tuple) else (x, x)
-        source_layout, target_layout = layout if isinstance(layout, tuple) else (layout, layout)
-        keys, queries = _unit(sources, targets)
-        shuffle = self.training and self.stochastic and bool(torch.rand(()) < self.epsilon)
+        """Return the edges, sorted by target and then by distance.
+
+        Raises:
+            ValueError: an image has too few nodes, or nodes do not fit their layout.
+            TypeError: nodes are not floating point matrices, or a layout is none.
+        """
+        sources, targets = x if isinstance(x, tuple) and len(x) == 2 else (x, x)
+        source_layout, target_layout = layout if isinstance(layout, tuple) and len(layout) == 2 else (layout, layout)
+        check_nodes(sources, targets, source_layout, target_layout)
+        keys = unit_length(sources)
+        queries = keys if targets is sources else unit_length(targets)
         found, start = [], 0
         for key_map, query_map in zip(source_layout.maps(keys), target_layout.maps(queries), strict=True):
             grid = Grid(*query_map.shape[:3])
-            neighbours = self._nearest(query_map.flatten(1, 2), key_map.flatten(1, 2), grid, shuffle)
+            neighbours = self._nearest(query_map.flatten(1, 2), key_map.flatten(1, 2), grid)
             size = key_map.size(1) * key_map.size(2)
             found.append(_number_nodes(neighbours, start, size))
             start += grid.count * size
         return edges_from_neighbours(found[0] if len(found) == 1 else torch.cat(found), sources.size(0))
 
-    def _nearest(self, queries: Tensor, keys: Tensor, grid: Grid, shuffle: bool) -> Tensor:
+    def _nearest(self, queries: Tensor, keys: Tensor, grid: Grid) -> Tensor:
         if keys.size(1) < self.k:
             raise ValueError(
                 f"k={self.k} neighbours need at least {self.k} nodes, but an image of {grid.height}×{grid.width} "
@@ -190,92 +225,13 @@ class KNNGraph(nn.Module):
             unit=True,
             channels=channels,
             bias=bias,
-            shuffle=shuffle,
+            epsilon=self.epsilon if self.training and self.stochastic else 0.0,
             backend=self.backend,
         )
 
     def extra_repr(self) -> str:
         """Return what ``print(model)`` shows."""
         return f"k={self.k}, dilation={self.dilation}"
-
-
-def choose_backend(num_queries: int, num_keys: int, channels: int, device: torch.device | str = "cpu") -> Backend:
-    """Return the backend that ``"auto"`` takes for one graph.
-
-    Trees find neighbours fastest among many points in two or three dimensions, matrix products in many
-    dimensions; beyond 2²⁴ distances these go block by block.
-    """
-    pairs = num_queries * num_keys
-    on_cpu = torch.device(device).type == "cpu"
-    if channels <= 3 and pairs > 1 << 20 and on_cpu and find_spec("torch_cluster") is not None:
-        return "torch_cluster"
-    return "blockwise" if pairs > 1 << 24 else "dense"
-
-
-def nearest(
-    queries: Tensor,
-    keys: Tensor,
-    k: int,
-    dilation: int,
-    *,
-    unit: bool,
-    channels: int,
-    loop: bool = True,
-    bias: Tensor | None = None,
-    shuffle: bool = False,
-    backend: Backend = "auto",
-) -> Tensor:
-    """Return the dilated neighbours of ``queries [B, N, C + P]`` among ``keys [B, M, C + P]`` as ``[B, N, k]``.
-
-    The first ``channels`` are features, compared by distance, the rest positions, compared by inner product.
-    ``unit`` says that all features have length one, ``bias [N, M]`` is added to the inner products, and
-    ``shuffle`` draws ``k`` of the ``k·dilation`` nearest at random.
-    """
-    dilation = min(dilation, (keys.size(1) - (not loop)) // k)
-    positions = bias is not None or keys.size(2) > channels
-    if backend == "auto":
-        backend = choose_backend(queries.size(1), keys.size(1), keys.size(2), keys.device)
-        if positions and backend == "torch_cluster":
-            backend = "blockwise"
-        if not torch.compiler.is_compiling():
-            log.debug("auto: %s for %d × %d nodes", backend, queries.size(1), keys.size(1))
-    if backend == "torch_cluster":
-        if positions:
-            raise ValueError("backend='torch_cluster' cannot add positions: use 'dense' or 'blockwise'")
-        found = nearest_cluster(queries, keys, k * dilation, loop=loop)
-    else:
-        if not unit:
-            queries = torch.cat([queries, queries.new_ones(()).expand(*queries.shape[:2], 1)], 2)
-            keys = torch.cat([keys, -keys[..., :channels].square().sum(2, keepdim=True) / 2], 2)
-        device_type = "cpu" if keys.is_meta else keys.device.type
-        with torch.autocast(device_type, enabled=False):  # half precision would change neighbours
-            if backend == "fused":
-                found = nearest_fused(queries, keys, k * dilation, bias=bias, loop=loop)
-            elif backend == "blockwise" and bias is None:
-                found = nearest_blockwise(queries, keys, k * dilation, loop=loop)
-            else:
-                found = nearest_dense(queries, keys, k * dilation, bias=bias, loop=loop)
-    if shuffle:
-        return found[..., torch.randperm(k * dilation, device=found.device)[:k]]
-    return found[..., ::dilation]
-
-
-def _unit(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    keys = F.normalize(_at_least_float32(x), dim=1)
-    return keys, keys if y is x else F.normalize(_at_least_float32(y), dim=1)
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x.detach().float() if x.dtype in (torch.float16, torch.bfloat16) else x.detach()
-
-
-def _centred(x: Tensor, y: Tensor, sizes: list[int], sizes_y: list[int]) -> tuple[Tensor, Tensor]:
-    """Move every graph to its mean: distances stay, and points far from the origin keep their precision."""
-    x, y = _at_least_float32(x), _at_least_float32(y)
-    ptr = torch.tensor([0, *sizes], device=x.device).cumsum(0)
-    mean = torch.segment_reduce(x, "mean", offsets=ptr, initial=0.0)
-    of_x, of_y = (torch.tensor(s, dtype=torch.long, device=x.device) for s in (sizes, sizes_y))
-    return x - mean.repeat_interleave(of_x, dim=0), y - mean.repeat_interleave(of_y, dim=0)
 
 
 def _number_nodes(neighbours: Tensor, start: int, size: int) -> Tensor:

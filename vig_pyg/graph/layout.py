@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vig_pyg.graph.checks import check_matrix, check_whole
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -40,14 +42,29 @@ class NodeLayout:
 
     @staticmethod
     def uniform(count: int, height: int, width: int) -> NodeLayout:
-        """Return the layout of ``count`` images of one size."""
+        """Return the layout of ``count`` images of one size.
+
+        Raises:
+            TypeError, ValueError: a number is not whole, or below one.
+        """
+        check_whole(count=count, height=height, width=width)
         return NodeLayout((Grid(count, height, width),))
 
     @staticmethod
     def from_sizes(sizes: Sequence[Sequence[int]]) -> NodeLayout:
-        """Return the layout of images of the given ``(height, width)``; equal neighbours share a grid."""
+        """Return the layout of images of the given ``(height, width)``; equal neighbours share a grid.
+
+        Raises:
+            TypeError, ValueError: a size is not a pair of whole numbers of at least one.
+        """
         grids: list[Grid] = []
-        for height, width in sizes:
+        if not isinstance(sizes, Sequence):
+            raise TypeError(f"sizes must be a sequence of pairs (height, width), got {type(sizes).__name__}")
+        for size in sizes:
+            if not isinstance(size, Sequence) or len(size) != 2:
+                raise ValueError(f"the size of an image is a pair (height, width), got {size!r}")
+            height, width = size
+            check_whole(height=height, width=width)
             if grids and (grids[-1].height, grids[-1].width) == (height, width):
                 grids[-1] = Grid(grids[-1].count + 1, height, width)
             else:
@@ -77,7 +94,13 @@ class NodeLayout:
         return [(grid.height, grid.width) for grid in self.grids for _ in range(grid.count)]
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        """Return ``x`` as one map ``[count, height, width, C]`` per grid, without copying."""
+        """Return ``x`` as one map ``[count, height, width, C]`` per grid, without copying.
+
+        Raises:
+            ValueError: ``x`` does not have a row per node.
+        """
+        if x.size(0) != self.num_nodes:
+            raise ValueError(f"the layout has {self.num_nodes} nodes, but x has {x.size(0)} rows")
         if len(self.grids) == 1:
             return [x.view(*self.grids[0].shape, -1)]
         parts = x.split([grid.count * grid.nodes for grid in self.grids])
@@ -104,3 +127,20 @@ class NodeLayout:
             column = torch.arange(grid.width, device=device).expand(grid.height, -1)
             maps.append(torch.stack([column, row], dim=-1).expand(grid.count, -1, -1, -1) + 0.5)
         return self.join(maps)[0]
+
+
+def check_nodes(sources: Tensor, targets: Tensor, source_layout: NodeLayout, target_layout: NodeLayout) -> None:
+    """Refuse nodes that do not fit their layouts or each other, without a look at values."""
+    for title, x, layout in (("x", targets, target_layout), ("the matrix of sources", sources, source_layout)):
+        check_matrix(title, x)
+        if not isinstance(layout, NodeLayout):
+            raise TypeError(f"the layout must be a NodeLayout or a pair of them, got {type(layout).__name__}")
+        if len(layout.grids) == 0:
+            raise ValueError("the layout holds no images: give at least one")
+    if sources is targets and source_layout is target_layout:
+        return
+    if source_layout.num_graphs != target_layout.num_graphs or len(source_layout.grids) != len(target_layout.grids):
+        raise ValueError("the layouts of sources and targets must hold the same images")
+    if sources.size(1) != targets.size(1) or sources.dtype != targets.dtype or sources.device != targets.device:
+        kinds = (f"{x.size(1)} channels of {x.dtype} on {x.device}" for x in (sources, targets))
+        raise ValueError("sources and targets must be alike, got " + " and ".join(kinds))

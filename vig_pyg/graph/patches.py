@@ -1,5 +1,6 @@
 """Images as PyG ``Data``: a pixel graph without edges, or a graph of patches."""
 
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
-from vig_pyg.graph.checks import Backend, check_search
+from vig_pyg.graph.checks import Backend, check_flags, check_search, check_whole
 from vig_pyg.graph.knn import knn_graph
 from vig_pyg.graph.layout import NodeLayout
 
@@ -33,7 +34,7 @@ def image_data(image: Any, y: int | Tensor | None = None) -> Data:
     tensor = to_tensor(image)
     data = Data(x=tensor.flatten(1).T.contiguous(), grid=torch.tensor([tensor.shape[1:]]))
     if y is not None:
-        data.y = torch.as_tensor(y).view(1)
+        data.y = _label(y)
     return data
 
 
@@ -71,9 +72,9 @@ class PatchGraph(BaseTransform):
         cosine: bool = True,
         backend: Backend = "auto",
     ) -> None:
-        if patch_size < 1:
-            raise ValueError(f"patch_size must be at least 1 pixel, got {patch_size}")
+        check_whole(patch_size=patch_size)
         check_search(k, dilation, backend)
+        check_flags(cosine=cosine)
         self.patch_size = patch_size
         self.k = k
         self.dilation = dilation
@@ -82,7 +83,7 @@ class PatchGraph(BaseTransform):
 
     def forward(self, image: Any) -> Data:
         """Return the graph of one image."""
-        image, label = image if isinstance(image, tuple) else (image, None)
+        image, label = image if isinstance(image, tuple) and len(image) == 2 else (image, None)
         tensor = to_tensor(image)
         height, width = tensor.shape[1:]
         rows, columns = height // self.patch_size, width // self.patch_size
@@ -97,11 +98,17 @@ class PatchGraph(BaseTransform):
         pos = layout.pos() * self.patch_size
         data = Data(x=x, pos=pos, edge_index=edge_index, grid=torch.tensor([[rows, columns]]))
         if label is not None:
-            data.y = torch.as_tensor(label).view(1)
+            data.y = _label(label)
         return data
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(patch_size={self.patch_size}, k={self.k})"
+
+
+def _label(y: Any) -> Tensor:
+    if not isinstance(y, Number | Tensor | np.ndarray) or (label := torch.as_tensor(y)).numel() != 1:
+        raise TypeError(f"a label must be one number, got {y!r}")
+    return label.view(1)
 
 
 def to_tensor(image: Any) -> Tensor:

@@ -41,6 +41,8 @@ def neighbour_min(x: Tensor, ptr: Tensor, index: Tensor, max_degree: int) -> Ten
 
 def neighbour_sum(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
     r"""Return ``Σ_{j ∈ N(i)} x_j`` per channel. Arguments and shapes as :func:`neighbour_max`."""
+    if torch.compiler.is_exporting():
+        return _rows(x, ptr, index).sum(1)
     return torch.ops.vig_pyg.neighbour_sum(x, ptr, index)
 
 
@@ -49,7 +51,16 @@ def may_be_isolated(ptr: Tensor, index: Tensor, max_degree: int) -> bool:
     return max_degree == 0 or index.numel() < max_degree * (ptr.numel() - 1)
 
 
+def _rows(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
+    """Return the neighbours' features ``[N, k, C]``, for export: every node of a model's graph has as many."""
+    return x[index.view(ptr.size(0) - 1, -1)]
+
+
 def _extremum(x: Tensor, centre: Tensor | None, ptr: Tensor, index: Tensor, max_degree: int, largest: bool) -> Tensor:
+    if torch.compiler.is_exporting():
+        rows = _rows(x, ptr, index)
+        out = rows.amax(1) if largest else rows.amin(1)
+        return out if centre is None else out - centre
     with_winner = torch.is_grad_enabled() and x.requires_grad
     return torch.ops.vig_pyg.neighbour_extremum(x, centre, ptr, index, max_degree, largest, with_winner)[0]
 

@@ -77,9 +77,9 @@ def nearest_fused(queries: Tensor, keys: Tensor, k: int, *, bias: Tensor | None 
 def best_columns(scores: Tensor, k: int) -> Tensor:
     """Return the columns of the ``k`` largest entries of every row, largest first: ``[..., M]`` → ``[..., k]``.
 
-    The same as ``scores.topk(k).indices``, ties aside.
+    The same as ``scores.topk(k).indices``, ties aside. That is also what is exported, to run without our code.
     """
-    if scores.device.type == "cpu" and scores.dtype == torch.float32:
+    if not torch.compiler.is_exporting() and scores.device.type == "cpu" and scores.dtype == torch.float32:
         return torch.ops.vig_pyg.best_columns(scores, k)
     return scores.topk(k).indices
 

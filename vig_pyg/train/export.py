@@ -48,25 +48,4 @@ def plain_program(model: nn.Module, images: Tensor, dynamic_batch: bool) -> Expo
         images = images.repeat(2, 1, 1, 1)  # a batch of one would be taken for a constant
     shapes = ({0: Dim("batch", min=1)},) if dynamic_batch else None
     with torch.no_grad():
-        program = torch.export.export(model.eval(), (images,), dynamic_shapes=shapes)
-    ops = torch.ops.vig_pyg
-    return program.run_decompositions(
-        {
-            ops.best_columns.default: lambda scores, k: scores.topk(k).indices,
-            ops.neighbour_extremum.default: _extremum_of_rows,
-            ops.neighbour_sum.default: lambda x, ptr, index: _rows(x, ptr, index).sum(1),
-        }
-    )
-
-
-def _rows(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
-    """Return the neighbours' features ``[N, k, C]``; every node of a model's graph has as many."""
-    return x[index.view(ptr.size(0) - 1, -1)]
-
-
-def _extremum_of_rows(
-    x: Tensor, centre: Tensor | None, ptr: Tensor, index: Tensor, max_degree: int, largest: bool, with_winner: bool
-) -> tuple[Tensor, Tensor]:
-    values = _rows(x, ptr, index)
-    out = values.amax(1) if largest else values.amin(1)
-    return out if centre is None else out - centre, index.new_empty(0, dtype=torch.int32)
+        return torch.export.export(model.eval(), (images,), dynamic_shapes=shapes)
