@@ -22,7 +22,7 @@ from vig_pyg.train.fit import Interrupted
 WRONG_PLACES = (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-console = Console(highlight=False)
+console = Console(highlight=False, markup=False, emoji=False)  # names hold what they like: color is a style
 
 
 @app.callback()
@@ -67,18 +67,21 @@ def plain_errors() -> Iterator[None]:
 
 
 def _say(error: Exception) -> None:
-    console.print("[red]Error:[/]", end=" ")
-    console.print(str(error) or type(error).__name__, markup=False)
+    console.print("Error:", style="red", end=" ")
+    console.print(str(error) or type(error).__name__)
 
 
 def check_device(device: str) -> None:
-    """Refuse a device that is unknown or absent.
+    """Refuse a device that is unknown, absent or not for computing, such as ``meta``.
 
     Raises:
         ValueError: names the device.
     """
     try:
-        torch.empty(0, device=device)
+        place = torch.device(device)
+        torch.zeros(1, device=place).item()  # meta holds no values
+        if place.type == "cpu" and place.index:
+            raise RuntimeError("there is only one")
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"device {device!r} cannot be used here ({reason}); try cpu") from None
@@ -91,5 +94,5 @@ def default_device() -> str:
 
 def progress_bar(quiet: bool = False) -> Progress:
     """Return bars with counts, the time left and a note."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, TextColumn("{task.fields[note]}"), console=console, disable=quiet)
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    return Progress(*columns, TextColumn("{task.fields[note]}", markup=False), console=console, disable=quiet)

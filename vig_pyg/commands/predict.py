@@ -75,7 +75,7 @@ def show(found: Iterable[Prediction]) -> None:
     for rows, prediction in enumerate(found, start=1):
         if rows <= SHOWN:
             guesses = ", ".join(f"{name} {100 * share:.1f} %" for name, share in prediction.guesses)
-            table.add_row(str(prediction.path), guesses or f"[red]does not decode:[/] {prediction.error}")
+            table.add_row(str(prediction.path), guesses or f"does not decode: {prediction.error}")
     console.print(table)
     if rows > SHOWN:
         console.print(f"… and {rows - SHOWN:,} more: --out predictions.csv writes all.")

@@ -29,7 +29,6 @@ from vig_pyg.train import Recipe, read_recipe
 from vig_pyg.train.data import load_recipe_data
 
 BRIEF = ("epochs=5", "warmup_epochs=0.9")  # on digits: all studies in half an hour on two cores
-CHOSEN = {"conv": "--conv", "model_options.conv": "--conv", "seed": "--seeds"}
 
 
 @app.command()
@@ -87,17 +86,19 @@ def study(
 
 def _recipe(data: str | None, model: str | None, recipe: str | None, changes: list[str]) -> Recipe:
     """Return how to train: on digits where neither a recipe nor data are named."""
-    for change in changes:
-        key = change.split("=")[0]
-        if key in CHOSEN:
-            raise ValueError(f"a study chooses {key} itself: use {CHOSEN[key]} instead of {change}")
     digits = recipe is None and data in (None, "digits")
     overrides = [
         *(BRIEF if digits else ()),
         *([f"data={data}"] if data else []),
         *([f"model={model}"] if model else []),
     ]
-    return read_recipe(recipe or ("digits" if digits else "deit"), [*overrides, *changes])
+    chosen = read_recipe(recipe or ("digits" if digits else "deit"), [*overrides, *changes])
+    own = {"conv": chosen.conv, "model_options.conv": chosen.model_options.get("conv"), "seed": chosen.seed or None}
+    for key, value in own.items():
+        if value is not None:
+            option = "--seeds" if key == "seed" else "--conv"
+            raise ValueError(f"a study chooses {key} itself: use {option} instead of {key}={value}")
+    return chosen
 
 
 def _train(studies: Studies, plans: dict, jobs: int) -> None:
@@ -129,7 +130,7 @@ def _show(findings: list[Finding]) -> None:
     for finding in findings:
         console.print(as_table(finding))
         for sentence in finding.claims:
-            console.print(sentence, markup=False)
+            console.print(sentence)
 
 
 def as_table(finding: Finding) -> Table:

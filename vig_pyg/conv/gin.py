@@ -50,7 +50,7 @@ class GINConv(FusedConv):
         """Return the new features of the targets."""
         pair, edge_index = self.prepare(x, edge_index)
         total = self.propagate(edge_index, x=pair, size=(pair[0].size(0), pair[1].size(0)))
-        return self.nn((1 + self.eps) * pair[1] + total)
+        return self.nn(torch.addcmul(pair[1] + total, pair[1], self.eps))  # (1 + ε) xᵢ + Σⱼ xⱼ
 
     def message(self, x_j: Tensor) -> Tensor:
         """Return the neighbours, ``[E, in_channels]``."""

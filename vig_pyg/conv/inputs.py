@@ -49,10 +49,9 @@ def check_inputs(x: Tensor | PairTensor, edge_index: Adj, channels: int, weight:
             raise ValueError(
                 f"the adjacency links {given[0]} to {given[1]} nodes, but x holds {sizes[0]} and {sizes[1]}"
             )
-        if isinstance(edge_index, Tensor):
-            edges, values = to_edge_index(edge_index)
-            check_range(edges.flip(0), sizes)
-            _refuse_values(values)
+        edges, values = to_edge_index(edge_index)
+        check_range(edges.flip(0), sizes)
+        _refuse_values(values)
         return pair, _without_layout(edge_index)
     if not isinstance(edge_index, Tensor):
         raise TypeError(f"edge_index must be a tensor or a sparse adjacency, got {type(edge_index).__name__}")

@@ -63,7 +63,7 @@ def norm_act(x: Tensor, norm: nn.Module, act: nn.Module) -> Tensor:
     """
     normed = normalize(x, norm)
     alone = type(act) is nn.Identity
-    if normed.numel() < (LARGE // 2 if alone else LARGE) or not _may_recompute(normed):
+    if not _may_recompute(normed) or normed.numel() < (LARGE // 2 if alone else LARGE):
         return act(normed)
     if type(act) not in KNOWN_ACTIVATIONS or getattr(act, "inplace", False) or is_watched(norm, act):
         return act(normed)

@@ -97,7 +97,7 @@ def run_demo(
                 torch.manual_seed(seed)
                 model, start = build(conv, device), time.perf_counter()
                 recipe = read_recipe("digits", [f"epochs={epochs}", f"seed={seed}", "warmup_epochs=0.9"])
-                accelerator = accelerator_for(recipe, device.type)
+                accelerator = accelerator_for(recipe, str(device))
                 history = fit(model, images, recipe, accelerator=accelerator, on_epoch=partial(on_epoch, conv, seed))
                 runs.append(Run(conv, seed, time.perf_counter() - start, history))
                 trained = trained or model

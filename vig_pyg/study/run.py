@@ -46,7 +46,7 @@ class Studies:
 
     names: Sequence[str]
     base: Recipe
-    """How to train; its ``conv`` and ``seed`` are replaced."""
+    """How to train a classifier; its ``conv`` and ``seed`` are replaced."""
     convs: Sequence[str]
     """The operators that were asked for; without any, the paper's four are compared, else max_relative is taken."""
     seeds: int
@@ -57,8 +57,10 @@ class Studies:
         """Refuse what cannot be studied.
 
         Raises:
-            ValueError: a study is unknown, or there are no seeds.
+            ValueError: a study is unknown, there are no seeds, or what is trained is no classifier.
         """
+        if self.base.task != "classify":
+            raise ValueError(f"a study trains classifiers: task must be classify, got {self.base.task!r}")
         for name in self.names:
             if name not in NAMES:
                 raise ValueError(f"there is no study {name!r}: take one of {', '.join(NAMES)}, or all")

@@ -98,21 +98,47 @@ def fit(
 
 
 def accelerator_for(recipe: Recipe, device: str | None = None) -> Accelerator:
-    """Return accelerate's view of devices and processes, in the recipe's precision; ``device="cpu"`` uses no GPU."""
-    AcceleratorState._reset_state()  # a notebook may have trained in another precision before
-    return Accelerator(cpu=device == "cpu", mixed_precision=recipe.precision)
+    """Return accelerate's view of devices and processes, in the recipe's precision; ``device="cpu"`` uses no GPU.
+
+    Raises:
+        ValueError: it would take another device than the one asked for.
+    """
+    alone = not torch.distributed.is_initialized()
+    AcceleratorState._reset_state(alone)  # a notebook may have trained in another precision or elsewhere before
+    asked = None if device is None else torch.device(device)
+    if asked is not None and asked.type == "cuda" and asked.index is not None:
+        torch.cuda.set_device(asked)  # accelerate takes the current one
+    accelerator = Accelerator(cpu=asked is not None and asked.type == "cpu", mixed_precision=recipe.precision)
+    taken = accelerator.device
+    if asked is not None and (asked.type != taken.type or asked.index not in (None, taken.index, _current(taken))):
+        raise ValueError(f"device {device!r} was asked for, but accelerate takes {taken} in this process")
+    return accelerator
+
+
+def _current(device: torch.device) -> int | None:
+    """Return the number of a device, also where it is the current one and has none."""
+    if device.index is not None or device.type != "cuda":
+        return device.index or 0
+    return torch.cuda.current_device()
 
 
 def images_at_once(recipe: Recipe, processes: int) -> int:
     """Return how many images of a batch one process takes at once: the most that divide its share.
 
     Raises:
-        ValueError: the processes cannot share the batch.
+        ValueError: the processes cannot share the batch, or only in parts of less than half of ``device_batch``.
     """
     share, rest = divmod(recipe.batch, processes)
     if rest:
         raise ValueError(f"batch={recipe.batch} cannot be shared by {processes} processes: take a multiple of them")
-    return next(n for n in range(min(share, recipe.device_batch), 0, -1) if share % n == 0)
+    most = min(share, recipe.device_batch)
+    at_once = next(n for n in range(most, 0, -1) if share % n == 0)
+    if 2 * at_once < most:
+        raise ValueError(
+            f"batch={recipe.batch} divides into {at_once} image(s) at a time, far fewer than "
+            f"device_batch={recipe.device_batch} allows: take a multiple of {recipe.device_batch * processes}"
+        )
+    return at_once
 
 
 class _Training:
@@ -129,6 +155,11 @@ class _Training:
     ) -> None:
         self.task, self.recipe, self.accelerator, self.out, self.on_look = task, recipe, accelerator, out, on_look
         self.sharded = accelerator.distributed_type is DistributedType.FSDP
+        if accelerator.mixed_precision != recipe.precision:
+            raise ValueError(
+                f"the accelerator computes in mixed_precision={accelerator.mixed_precision!r}, but the recipe says "
+                f"precision={recipe.precision!r}: give both the same"
+            )
         if self.sharded and recipe.weight_averaging:
             raise ValueError(f"weight_averaging={recipe.weight_averaging} needs whole weights, but FSDP shards them")
         at_once = images_at_once(recipe, accelerator.num_processes)
