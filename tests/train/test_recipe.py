@@ -1,9 +1,11 @@
+import re
 from dataclasses import fields
 
 import pytest
 import yaml
 
 from vig_pyg.train.recipe import RECIPES, Recipe, list_recipes, read_recipe
+from vig_pyg.train.rules import rule_of
 
 # The paper's Table 3.
 TABLE_3 = {
@@ -84,3 +86,76 @@ def test_a_file_that_is_no_yaml_is_refused(tmp_path):
     (tmp_path / "recipe.yaml").write_text("epochs: [1\n")
     with pytest.raises(ValueError, match="is no recipe in YAML"):
         read_recipe(tmp_path / "recipe.yaml")
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("clip_gradient=-1", "clip_gradient must be above 0, got -1"),
+        ("layer_decay=-1", "layer_decay must be above 0 and at most 1, got -1"),
+        ("layer_decay=nan", "layer_decay must be a finite number or null, got nan"),
+        ("layer_decay=5", "layer_decay must be above 0 and at most 1, got 5"),
+        ("warmup_learning_rate=nan", "warmup_learning_rate must be a finite number, got nan"),
+        ("learning_rate=inf", "learning_rate must be a finite number, got inf"),
+        ("learning_rate=1e999", "learning_rate must be a finite number, got inf"),
+        ("decay_epochs=[-1]", r"decay_epochs must be at least 1, got [-1]"),
+        ("decay_epochs=[3,2]", r"decay_epochs must be a rising list, got [3, 2]"),
+        ("crop_scale=5", "crop_scale must be above 0 and at most 1, got 5"),
+        ("epochs=1.5", "epochs: Value '1.5'"),
+        ("epochs=99999999999999999999", "epochs must be at most 1e+06, got 99999999999999999999"),
+        ("seed=-1", "seed must be at least 0, got -1"),
+        ("image_size=100000", "image_size=100000 needs 120 GB for a single image: lower it"),
+        ("mixup=nan", "mixup must be a finite number, got nan"),
+        ("task=detect mixup=.8", "mixup=0.8 is for the task classify, not for detect"),
+        ("task=segment min_size=400", "min_size=400 is for the task detect, not for segment"),
+        ("head=mask_rcnn", "head='mask_rcnn' is for the task detect, not for classify"),
+        ("task=draw", "task must be one of classify, detect, segment, got 'draw'"),
+    ],
+)
+def test_a_value_out_of_its_range_or_task_is_one_sentence(override, sentence, tmp_path):
+    (tmp_path / "own.yaml").write_text("batch: 4")
+    with pytest.raises(ValueError, match="^" + re.escape(sentence)):
+        read_recipe(tmp_path / "own.yaml", override.split())
+
+
+@pytest.mark.parametrize("written", ["001", "2024_10", "no", "1e5", "0x10", "null-island", "~", "[1"])
+def test_text_stays_as_it_is_written(written, tmp_path):
+    by_word = read_recipe("digits", [f"data={written}", f"model={written}"])
+    (tmp_path / "own.yaml").write_text(
+        f"data: '{written}'\nmodel: {written if written not in '~[1' else repr(written)}"
+    )
+    by_file = read_recipe(tmp_path / "own.yaml")
+    assert (by_word.data, by_word.model) == (by_file.data, by_file.model) == (written, written)
+    by_word.save(tmp_path / "kept.yaml")
+    assert read_recipe(tmp_path / "kept.yaml") == by_word
+
+
+def test_an_operator_called_no_is_no_truth_value():
+    assert read_recipe("digits", ["conv=no"]).conv == "no"
+    assert read_recipe("digits", ["conv=null"]).conv is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("epochs", 1.5),
+        ("epochs", True),
+        ("epochs", "3"),
+        ("compile", 1),
+        ("data", 1),
+        ("conv", False),
+        ("learning_rate", float("nan")),
+        ("decay_epochs", [1.5]),
+        ("decay_epochs", 3),
+        ("model_options", None),
+    ],
+)
+def test_a_value_of_another_type_is_refused_in_python_too(key, value):
+    with pytest.raises(ValueError, match=f"{key} must be .*, got {re.escape(repr(value))}"):
+        Recipe(**{key: value})
+
+
+def test_every_number_of_a_recipe_has_a_range():
+    for each in fields(Recipe):
+        if "int" in str(each.type) or "float" in str(each.type):
+            assert rule_of(each).low >= 0, each.name

@@ -37,7 +37,8 @@ def _classifier(recipe: Recipe, data: Data) -> nn.Module:
 
 
 def _classification_recipe(options: dict[str, Any]) -> str:
-    return "finetune" if options["init"] else "digits" if options["data"] in (None, "digits") else "deit"
+    data = options["data"] or ("images" if options["init"] else "digits")
+    return "digits" if data == "digits" else "finetune" if options["init"] else "deit"
 
 
 def _objects(recipe: Recipe) -> Coco:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
+import os
 import signal
 import threading
 import time
@@ -101,8 +102,14 @@ def accelerator_for(recipe: Recipe, device: str | None = None) -> Accelerator:
     """Return accelerate's view of devices and processes, in the recipe's precision; ``device="cpu"`` uses no GPU.
 
     Raises:
-        ValueError: it would take another device than the one asked for.
+        ValueError: it would take another device than the one asked for, or its own settings say another precision.
     """
+    configured = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")  # `accelerate launch` always sets it
+    if configured not in ("no", recipe.precision):
+        raise ValueError(
+            f"accelerate is set to mixed_precision={configured}, but the recipe says precision={recipe.precision}: "
+            "give both the same"
+        )
     alone = not torch.distributed.is_initialized()
     AcceleratorState._reset_state(alone)  # a notebook may have trained in another precision or elsewhere before
     asked = None if device is None else torch.device(device)
