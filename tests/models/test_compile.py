@@ -65,7 +65,7 @@ def test_a_function_that_builds_a_graph_and_applies_an_operator_compiles_whole(o
 
 def test_a_stochastic_model_compiles_into_one_graph_that_draws_anew_at_every_call():
     torch.manual_seed(0)
-    model = timm.create_model("vig_micro", num_classes=10, depth=2, stochastic=True, epsilon=1.0)
+    model = timm.create_model("vig_micro", num_classes=10, depth=2, dilation=2, stochastic=True, epsilon=1.0)
     for layer in model.modules():
         if isinstance(layer, torch.nn.Dropout | torch.nn.modules.batchnorm._BatchNorm):
             layer.eval()
