@@ -268,3 +268,21 @@ def test_a_downsampling_learns_at_the_rate_of_the_block_after_it():
     assert set(coarse.values()) == set(range(1 + 4 + 1))  # stem, stages, head
     assert [coarse[f"blocks.{i}.conv.weight"] for i in (2, 5, 12)] == [2, 3, 4]
     assert [coarse[f"blocks.{i}.grapher.fc1.linear.weight"] for i in (0, 1, 3, 14)] == [1, 1, 2, 4]
+
+
+# Made ready for inference by timm ###################################################################
+
+
+@pytest.mark.parametrize("conv", ["max_relative", "edge", "sage", "gcn"])
+@pytest.mark.parametrize("name", MICRO)
+def test_timm_reparameterizes_a_model(name, conv):
+    model = create(name, conv=conv, num_classes=10)
+    model.train()(torch.randn(8, 3, 32, 32))  # statistics that are not 0 and 1
+    model.eval()
+    ready = timm.utils.reparameterize_model(model)
+    torch.testing.assert_close(ready(IMAGES), model(IMAGES), rtol=1e-4, atol=1e-4)
+    left, ours = (
+        [name for name, layer in m.named_modules() if isinstance(layer, torch.nn.BatchNorm1d)]
+        for m in (ready, fuse_for_inference(model))
+    )
+    assert left == ours and (left == []) == (conv != "gcn")

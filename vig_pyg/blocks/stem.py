@@ -5,6 +5,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from vig_pyg.conv.fold import folded_norm
 from vig_pyg.conv.linear import Act, Norm, build_act, build_norm
 from vig_pyg.conv.norm_act import keeping_recipe, norm_act, normalize
 from vig_pyg.graph.layout import Grid, NodeLayout
@@ -36,6 +37,10 @@ class GridConvNormAct(nn.Module):
         nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
         self.norm = build_norm(norm, out_channels)
         self.act = build_act(act)
+
+    def reparameterize(self) -> None:
+        """Fold a batch norm into the convolution, for inference; ``timm.utils.reparameterize_model`` calls it so."""
+        self.norm = folded_norm(self.conv, self.norm, nn.Conv2d)
 
     def forward(self, x: Tensor, layout: NodeLayout) -> tuple[Tensor, NodeLayout]:
         """Return the new nodes and their layout."""
@@ -112,6 +117,10 @@ class PatchStem(nn.Module):
         nn.init.kaiming_normal_(self.conv.weight)
         nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
         self.norm = build_norm(norm, channels)
+
+    def reparameterize(self) -> None:
+        """Fold a batch norm into the convolution, for inference; ``timm.utils.reparameterize_model`` calls it so."""
+        self.norm = folded_norm(self.conv, self.norm, nn.Conv2d)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Return the grid of nodes that an image of this size becomes."""

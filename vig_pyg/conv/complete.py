@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch_geometric.nn import MessagePassing
 from torch_geometric.typing import Adj, PairTensor
 
 from vig_pyg.conv.linear import Act, Norm, build_act, build_norm
@@ -17,7 +18,23 @@ def build_layer(
 ) -> nn.Module:
     """Build an operator that normalises, activates and accepts a bipartite graph, completing it where needed."""
     layer = build_conv(conv, in_channels, out_channels, norm=norm, act=act, **options)
+    for part in layer.modules():
+        if isinstance(part, MessagePassing):
+            part.fuse = _Fuse(part, part.fuse)
     return layer if is_complete(conv) else CompletedConv(layer, out_channels, norm, act)
+
+
+class _Fuse:
+    """PyG's flag ``fuse``. ``timm.utils.reparameterize_model`` takes the word for a method and calls it."""
+
+    def __init__(self, conv: MessagePassing, fuse: bool) -> None:
+        self.conv, self.fuse = conv, fuse
+
+    def __bool__(self) -> bool:
+        return self.fuse
+
+    def __call__(self) -> MessagePassing:
+        return self.conv
 
 
 class CompletedConv(nn.Module):

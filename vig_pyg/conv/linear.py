@@ -7,6 +7,7 @@ import torch
 from timm.layers import get_act_layer
 from torch import Tensor, nn
 
+from vig_pyg.conv.fold import folded_norm
 from vig_pyg.conv.norm_act import BatchNorm, keeping_recipe, norm_act
 from vig_pyg.kernels.heads import head_linear, paired_head_linear
 
@@ -120,6 +121,10 @@ class LinearNormAct(nn.Module):
         self.linear.reset_parameters()
         if isinstance(self.norm, nn.BatchNorm1d | nn.LayerNorm):
             self.norm.reset_parameters()
+
+    def reparameterize(self) -> None:
+        """Fold a batch norm into the map, for inference; ``timm.utils.reparameterize_model`` calls it so."""
+        self.norm = folded_norm(self.linear, self.norm, HeadLinear)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Return the mapped, normalised and activated nodes, or those of the interleaved channels of two matrices."""

@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F
 from timm.layers.activations import GELU
 from torch import Tensor, nn
-from torchvision.ops.misc import FrozenBatchNorm2d
 
 from vig_pyg.blocks import FFN, Downsample, GridConvNormAct, Head, PatchStem
 from vig_pyg.conv import HeadLinear, LinearNormAct
-from vig_pyg.conv.norm_act import BATCH_NORMS
+from vig_pyg.conv.fold import is_bare
 
 Model = TypeVar("Model", bound=nn.Module)
+FOLDED = (LinearNormAct, GridConvNormAct, Downsample, PatchStem)  # nothing is known of subclasses
 
 
 def fuse_for_inference(model: Model) -> Model:
@@ -42,10 +42,8 @@ def fold_batch_norm(model: Model) -> Model:
     folded = copy.deepcopy(model).eval().requires_grad_(False)
     layer: Any
     for layer in folded.modules():
-        if type(layer) is LinearNormAct:
-            _fold(layer, layer.linear)
-        elif type(layer) in (GridConvNormAct, Downsample, PatchStem):
-            _fold(layer, layer.conv)
+        if type(layer) in FOLDED:
+            layer.reparameterize()
     return folded
 
 
@@ -87,7 +85,7 @@ def _takes_onednn(x: Tensor, weight: Tensor) -> bool:
 def _join_gelu(model: nn.Module) -> None:
     for layer in model.modules():
         fc1: Any = getattr(layer, "fc1", None)
-        if isinstance(layer, FFN | Head) and _is_bare(fc1, LinearNormAct):
+        if isinstance(layer, FFN | Head) and is_bare(fc1, LinearNormAct):
             if _is_gelu_of(fc1, fc1.linear) and fc1.linear.heads == 1:
                 layer.fc1 = LinearGELU(fc1.linear)
         elif isinstance(layer, GridConvNormAct) and _is_gelu_of(layer, layer.conv):
@@ -95,29 +93,7 @@ def _join_gelu(model: nn.Module) -> None:
             layer.act = nn.Identity()
 
 
-def _is_bare(module: nn.Module, *kinds: type[nn.Module]) -> bool:
-    """Return whether a module is exactly of a kind, and nobody's hooks look at or change what it does."""
-    return type(module) in kinds and not (module._forward_hooks or module._forward_pre_hooks)
-
-
 def _is_gelu_of(layer: Any, linear: nn.Module) -> bool:
     """Return whether a layer is the exact GELU of a linear map."""
-    exact = _is_bare(layer.act, nn.GELU, GELU) and getattr(layer.act, "approximate", "none") == "none"
-    return exact and _is_bare(linear, HeadLinear, nn.Conv2d) and _is_bare(layer.norm, nn.Identity)
-
-
-def _fold(layer: Any, linear: Any) -> None:
-    norm = layer.norm
-    if not (_is_bare(linear, HeadLinear, nn.Conv2d) and _is_bare(norm, *BATCH_NORMS, FrozenBatchNorm2d)):
-        return
-    weight, bias = linear.weight, linear.bias
-    if norm.running_mean is None or norm.running_var is None or bias is None:
-        return
-    scale = (norm.running_var.double() + norm.eps).rsqrt()
-    shift = -norm.running_mean.double() * scale
-    if norm.weight is not None:
-        scale, shift = scale * norm.weight, shift * norm.weight + norm.bias
-    with torch.no_grad():
-        weight.copy_(weight.double() * scale.view(-1, *[1] * (weight.dim() - 1)))
-        bias.copy_(bias.double() * scale + shift)
-    layer.norm = nn.Identity()
+    exact = is_bare(layer.act, nn.GELU, GELU) and getattr(layer.act, "approximate", "none") == "none"
+    return exact and is_bare(linear, HeadLinear, nn.Conv2d) and is_bare(layer.norm, nn.Identity)
