@@ -9,7 +9,15 @@ with stop_at_once(), stop_on_mismatched_torch():
     import timm  # noqa: F401
 
     from vig_pyg.conv import EdgeConv, GINConv, MaxRelativeConv, SAGEConv, build_conv, list_convs, register_conv
-    from vig_pyg.graph import NodeLayout, PatchGraph, image_data, knn_graph
+    from vig_pyg.graph import (
+        NodeLayout,
+        PatchGraph,
+        build_graph,
+        image_data,
+        knn_graph,
+        list_graphs,
+        register_graph,
+    )
     from vig_pyg.models import PyramidViG, ViG, fuse_for_inference, load_checkpoint
 
 __version__ = "0.1.0"
@@ -24,10 +32,13 @@ __all__ = [
     "SAGEConv",
     "ViG",
     "build_conv",
+    "build_graph",
     "fuse_for_inference",
     "image_data",
     "knn_graph",
     "list_convs",
+    "list_graphs",
     "load_checkpoint",
     "register_conv",
+    "register_graph",
 ]

@@ -101,7 +101,7 @@ def test_any_operator_fits(conv, pool):
 def test_given_edges_are_used():
     grapher, x = build().eval(), features()
     loops = torch.arange(len(x)).expand(2, -1)
-    given = vig_pyg.graph.edges.edges_from_list(loops, len(x))
+    given = vig_pyg.graph.edges.edges_from_list(loops, len(x), len(x))
     out, edges = grapher(x, LAYOUT, given)
     assert edges is given
     h = linear(grapher.fc1, x)

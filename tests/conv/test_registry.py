@@ -19,16 +19,16 @@ from vig_pyg.conv import (
     is_complete,
     list_convs,
     register_conv,
-    registry,
 )
+from vig_pyg.conv.registry import CONVS
 
 EDGES = torch.tensor([[0, 1, 2, 3, 0, 2], [0, 1, 2, 3, 1, 0]])
 
 
 @pytest.fixture(autouse=True)
 def registry_is_left_as_it_was(monkeypatch):
-    monkeypatch.setattr(registry, "_factories", dict(registry._factories))
-    monkeypatch.setattr(registry, "_aliases", dict(registry._aliases))
+    monkeypatch.setattr(CONVS, "factories", dict(CONVS.factories))
+    monkeypatch.setattr(CONVS, "aliases", dict(CONVS.aliases))
 
 
 def make_factory(name, module="notebook"):

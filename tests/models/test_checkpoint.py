@@ -7,10 +7,10 @@ import warnings
 import pytest
 import timm
 import torch
-from published import mmpretrain_state, published_state
 from safetensors.torch import save_file
 
 import vig_pyg
+from tests.models.published import mmpretrain_state, published_state
 
 MODELS = ["vig_micro", "pvig_micro"]
 WRAPPINGS = {

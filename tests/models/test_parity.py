@@ -3,7 +3,10 @@
 import pytest
 import timm
 import torch
-from published import (
+from torch.utils.flop_counter import FlopCounterMode
+
+import vig_pyg
+from tests.models.published import (
     RECORDED_MODELS,
     RECORDINGS,
     made_up_images,
@@ -11,9 +14,6 @@ from published import (
     published_name,
     published_state,
 )
-from torch.utils.flop_counter import FlopCounterMode
-
-import vig_pyg
 from vig_pyg.models.checkpoint import checkpoint_filter_fn
 
 WITH_OUTPUTS = sorted(name for name, recording in RECORDINGS.items() if "logits" in recording)

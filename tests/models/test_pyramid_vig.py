@@ -75,7 +75,7 @@ WRONG = {
     "k of another length": ({"k": [9] * 3}, "k has 3 entries for 4 blocks"),
     "dilation of another length": ({"dilation": [1] * 6}, "dilation has 6 entries for 4 blocks"),
     "k zero": ({"k": 0}, "k must be at least 1, got 0"),
-    "graph": ({"graph": "none"}, "graph must be 'dynamic', 'static' or callable, got 'none'"),
+    "graph": ({"graph": "none"}, "no graph is called 'none'"),
     "stem": ({"stem": "x"}, "stem must be 'conv' or 'patch', got 'x'"),
     "readout": ({"readout": "max"}, "readout must be 'mean' or 'accumulated', got 'max'"),
     "heads": ({"heads": 5}, "heads=5 must divide 64 input and 64 output channels"),

@@ -6,10 +6,10 @@ import pytest
 import timm
 import timm.optim
 import torch
-from published import published_state
 from safetensors.torch import load_file, save_file
 
 import vig_pyg
+from tests.models.published import published_state
 
 NAMES = timm.list_models("vig_*") + timm.list_models("pvig_*")
 SMALL = ["vig_tiny", "vig_micro", "pvig_tiny", "pvig_micro"]

@@ -215,7 +215,7 @@ def test_a_stochastic_graph_varies_in_training_only():
 
 WRONG = {
     "conv": ({"conv": "max_relativ"}, "did you mean 'max_relative'"),
-    "graph": ({"graph": "fixed"}, "graph must be 'dynamic', 'static' or callable, got 'fixed'"),
+    "graph": ({"graph": "fixed"}, "no graph is called 'fixed'; known are"),
     "norm": ({"norm": "group"}, "norm must be one of batch, layer, got 'group'"),
     "act": ({"act": "gello"}, "timm has no activation called 'gello'"),
     "stem": ({"stem": "convs"}, "stem must be 'conv' or 'patch', got 'convs'"),

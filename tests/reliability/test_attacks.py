@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 
 from tests.detection.conftest import coco_folder  # noqa: F401  (a fixture)
 from vig_pyg.commands import app
-from vig_pyg.conv.registry import refuse_imports
 from vig_pyg.detection.coco import load_coco
 from vig_pyg.detection.weights import load_detector
+from vig_pyg.registry import refuse_imports
 from vig_pyg.segmentation import load_segmenter
 from vig_pyg.study.graph_page import graph_page
 from vig_pyg.study.views import view

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from vig_pyg.graph import GridGraph
 from vig_pyg.study.cells import load_recipe_data
 from vig_pyg.study.studies import ABLATIONS, OPERATORS, operators, plan, sample_images
 from vig_pyg.train import build_model, read_recipe
@@ -72,10 +73,11 @@ def test_the_edges_of_a_planned_graph_are_those_to_train_on(digits) -> None:
         assert line.cells[0].build(data).eval()(sample_images(line.cells[0], data, 1)).shape == (1, 10)
 
 
-def test_graphs_of_a_model_that_pools_neighbours_are_refused_before_any_training(digits) -> None:
+def test_graphs_are_studied_in_a_model_that_pools_too(digits) -> None:
     recipe, data = digits
-    with pytest.raises(ValueError, match="take one that does not, such as vig_micro"):
-        plan(ABLATIONS["graphs"], replace(recipe, model="pvig_micro"), ["max_relative"], 1, data)
+    lines = plan(ABLATIONS["graphs"], replace(recipe, model="pvig_micro"), ["max_relative"], 1, data)
+    found = {line.row.label: line.cells[0].build(data) for line in lines}
+    assert type(found["grid of the image"].blocks[0].grapher.graph) is GridGraph
 
 
 def _arguments(digits):

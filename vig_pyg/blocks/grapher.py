@@ -1,34 +1,18 @@
 """The Grapher: a graph, an operator on it, and linear layers around (paper, Eq. 6)."""
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 from torch_geometric.typing import Adj, PairTensor
 
 from vig_pyg.blocks.drop_path import DropPath
-from vig_pyg.conv.complete import build_layer
+from vig_pyg.conv.complete import build_layer, takes_weight
 from vig_pyg.conv.linear import Act, LinearNormAct, Norm
 from vig_pyg.conv.registry import ConvFactory
-from vig_pyg.graph.knn import KNNGraph
-from vig_pyg.graph.layout import Grid, NodeLayout
-from vig_pyg.graph.position import average_pool
-
-Graph = Callable[..., Adj]
-
-
-def graph_builder(graph: str | Graph) -> Callable[..., Graph]:
-    """Return what makes the graph of a block from ``(k, dilation, **options)``.
-
-    ``"dynamic"`` and ``"static"`` make a :class:`~vig_pyg.graph.KNNGraph`, a callable is used as it is.
-
-    Raises:
-        ValueError: another word.
-    """
-    if callable(graph):
-        return lambda *_, **__: graph
-    if graph not in ("dynamic", "static"):
-        raise ValueError(f"graph must be 'dynamic', 'static' or callable, got {graph!r}")
-    return KNNGraph
+from vig_pyg.graph.layout import NodeLayout
+from vig_pyg.graph.pooling import average_pool, pooled_layout, windows
+from vig_pyg.graph.protocol import Edges, from_windows, sorted_edges
 
 
 class Grapher(nn.Module):
@@ -41,7 +25,7 @@ class Grapher(nn.Module):
 
     Args:
         channels: Width ``D`` of the nodes.
-        graph: Called ``graph(x, layout)``, or with pairs ``(sources, targets)``; returns the edges.
+        graph: Links the nodes, see :mod:`vig_pyg.graph.protocol`.
         conv: A registered name, ``"module:Name"`` or factory of the operator.
         heads: Heads of the operator's update.
         pool: Side of the window that is averaged into one source.
@@ -59,7 +43,7 @@ class Grapher(nn.Module):
     def __init__(
         self,
         channels: int,
-        graph: Graph,
+        graph: Callable[..., Adj | Edges],
         conv: str | ConvFactory = "max_relative",
         heads: int = 4,
         *,
@@ -72,28 +56,56 @@ class Grapher(nn.Module):
     ) -> None:
         super().__init__()
         self.fc1 = LinearNormAct(channels, channels, norm=norm) if fc else nn.Identity()
-        self.graph = graph
+        self.graph: Any = graph
         self.pool = pool
         width = 2 * channels if fc else channels
         self.conv = build_layer(conv, channels, width, heads=heads, norm=norm, act=act)
+        self.takes_weight = takes_weight(self.conv)
         self.fc2 = LinearNormAct(width, channels, norm=norm) if fc else nn.Identity()
         self.dropout = nn.Dropout(dropout)
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor, layout: NodeLayout, edge_index: Adj | None = None) -> tuple[Tensor, Adj]:
-        """Return the new nodes and the edges, which are built unless given."""
+    def forward(self, x: Tensor, layout: NodeLayout, edges: Adj | Edges | None = None) -> tuple[Tensor, Adj | Edges]:
+        """Return the new nodes and the edges, which are built unless given.
+
+        Raises:
+            TypeError: the edges have weights, and the operator takes none.
+        """
         h: Tensor | PairTensor = self.fc1(x)
-        layouts: NodeLayout | tuple[NodeLayout, NodeLayout] = layout
         if self.pool > 1:
-            sources, source_layout = NodeLayout.join([average_pool(m, self.pool) for m in layout.maps(h)])
-            h, layouts = (sources, h), (source_layout, layout)
-        edges = self.graph(h, layouts) if edge_index is None else edge_index
-        branch = self.dropout(self.fc2(self.conv(h, edges)))
+            sources, _ = NodeLayout.join([average_pool(m, self.pool) for m in layout.maps(h)])
+            h = (sources, h)
+        if edges is None:
+            edges = self._edges(h, layout)
+        branch = self.dropout(self.fc2(self._messages(h, edges)))
         return x + self.drop_path(branch, layout), edges
 
     def source_layout(self, layout: NodeLayout) -> NodeLayout:
         """Return the layout of the nodes that neighbours are looked for among."""
-        if self.pool == 1:
-            return layout
-        grids = [Grid(g.count, -(-g.height // self.pool), -(-g.width // self.pool)) for g in layout.grids]
-        return NodeLayout(tuple(grids))
+        return pooled_layout(layout, self.pool)
+
+    def _edges(self, h: Tensor | PairTensor, layout: NodeLayout) -> Adj | Edges:
+        """Return what the graph links, sorted by target; a link from a node becomes one from its pooled node."""
+        source_layout = self.source_layout(layout)
+        if isinstance(h, tuple) and getattr(self.graph, "bipartite", False):
+            return sorted_edges(self.graph(h, (source_layout, layout)), source_layout.num_nodes, layout.num_nodes)
+        nodes = h[1] if isinstance(h, tuple) else h
+        edges = sorted_edges(self.graph(nodes, layout), layout.num_nodes, layout.num_nodes)
+        if isinstance(h, Tensor) or (isinstance(edges, Edges) and edges.sources is not None):
+            return edges
+        return from_windows(edges, windows(layout, self.pool, nodes.device), source_layout.num_nodes)
+
+    def _messages(self, h: Tensor | PairTensor, edges: Adj | Edges) -> Tensor:
+        """Return what the operator makes of the nodes."""
+        if not isinstance(edges, Edges):
+            return self.conv(h, edges)
+        if edges.sources is not None:
+            h = edges.sources, h[1] if isinstance(h, tuple) else h
+        if edges.weight is None:
+            return self.conv(h, edges.adjacency)
+        if not self.takes_weight:
+            raise TypeError(
+                f"the graph {type(self.graph).__name__} weighs its edges, but the operator takes no edge_weight: take "
+                "one that does, such as conv='gcn' or 'graph'"
+            )
+        return self.conv(h, edges.adjacency, edges.weight)

@@ -20,7 +20,7 @@ from vig_pyg.commands.app import (
     plain_errors,
     progress_bar,
 )
-from vig_pyg.conv.registry import refuse_imports
+from vig_pyg.registry import refuse_imports
 from vig_pyg.study.cells import Cell, leave_group
 from vig_pyg.study.run import Finding, Studies, evaluate_all, plan_all, train_all, write_study_report
 from vig_pyg.study.studies import NAMES

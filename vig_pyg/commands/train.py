@@ -23,8 +23,8 @@ from vig_pyg.commands.app import (
     progress_bar,
 )
 from vig_pyg.commands.tasks import KINDS, kind_of
-from vig_pyg.conv.registry import refuse_imports
 from vig_pyg.manifest import check
+from vig_pyg.registry import refuse_imports
 from vig_pyg.study.cost import count_parameters
 from vig_pyg.train.fit import accelerator_for, fit, images_at_once
 from vig_pyg.train.recipe import HEADS, Recipe, list_recipes, read_recipe

@@ -11,6 +11,7 @@ from vig_pyg.conv.linear import Act, Norm, build_act, build_norm
 from vig_pyg.conv.norm_act import norm_act
 from vig_pyg.conv.registry import ConvFactory, build_conv, is_complete
 from vig_pyg.graph.edges import edge_list
+from vig_pyg.registry import parameters
 
 
 def build_layer(
@@ -22,6 +23,12 @@ def build_layer(
         if isinstance(part, MessagePassing):
             part.fuse = _Fuse(part, part.fuse)
     return layer if is_complete(conv) else CompletedConv(layer, out_channels, norm, act)
+
+
+def takes_weight(layer: nn.Module) -> bool:
+    """Return whether an operator that :func:`build_layer` built takes a weight per edge, as ``edge_weight``."""
+    conv = layer.conv if isinstance(layer, CompletedConv) else layer
+    return "edge_weight" in parameters(conv.forward)
 
 
 class _Fuse:
@@ -61,15 +68,16 @@ class CompletedConv(nn.Module):
         self.norm = build_norm(norm, out_channels)
         self.act = build_act(act)
 
-    def forward(self, x: Tensor | PairTensor, edge_index: Adj) -> Tensor:
-        """Return the new features of the targets."""
+    def forward(self, x: Tensor | PairTensor, edge_index: Adj, edge_weight: Tensor | None = None) -> Tensor:
+        """Return the new features of the targets; a weight per edge is for operators that take one."""
         edges = edge_list(edge_index)
+        weight = {} if edge_weight is None else {"edge_weight": edge_weight}
         if isinstance(x, Tensor):
-            out = self.conv(x, edges)
+            out = self.conv(x, edges, **weight)
         else:
             sources, targets = x
             edges = edges + edges.new_tensor([[targets.size(0)], [0]])
-            out = self.conv(torch.cat([targets, sources]), edges)[: targets.size(0)]
+            out = self.conv(torch.cat([targets, sources]), edges, **weight)[: targets.size(0)]
         if out.size(1) != self.out_channels:
             raise ValueError(
                 f"{type(self.conv).__name__} returned {out.size(1)} channels where {self.out_channels} were asked for: "

@@ -58,5 +58,4 @@ class GINConv(FusedConv):
 
     def message_and_aggregate(self, edge_index: Adj, x: PairTensor) -> Tensor:
         """Return the sum of the neighbours, ``[N, in_channels]``."""
-        ptr, index, _ = compressed(edge_index)
-        return neighbour_sum(x[0], ptr, index)
+        return neighbour_sum(x[0], *compressed(edge_index))

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import sys
-from collections.abc import Callable, Container, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from torch import nn
+
+from vig_pyg.registry import Registry, parameters
 
 ConvFactory = Callable[..., nn.Module]
 Registered = TypeVar("Registered", bound=ConvFactory)
 
 SHARED_OPTIONS = ("heads", "norm", "act")
 
-_factories: dict[str, ConvFactory] = {}
-_aliases: dict[str, str] = {}
+CONVS: Registry = Registry("operator", "conv")
 
 
 def register_conv(name: str, *aliases: str) -> Callable[[Registered], Registered]:
@@ -42,28 +39,12 @@ def register_conv(name: str, *aliases: str) -> Callable[[Registered], Registered
     Raises:
         ValueError: the name is taken by something else.
     """
-
-    for word in (name, *aliases):
-        if not isinstance(word, str) or ":" in word:
-            raise ValueError(
-                f"the name of an operator must be a word without ':', got {word!r}: @register_conv(\"name\")"
-            )
-
-    def decorate(factory: Registered) -> Registered:
-        for word in (name, *aliases):
-            known = _factories.get(_aliases.get(word, word))
-            if known is not None and _identity(known) != _identity(factory):
-                raise ValueError(f"the name {word!r} is taken by {known!r}: choose another")
-        _factories[name] = factory
-        _aliases.update(dict.fromkeys(aliases, name))
-        return factory
-
-    return decorate
+    return CONVS.register(name, *aliases)
 
 
 def list_convs() -> list[str]:
     """Return the names of all registered operators."""
-    return sorted(_factories)
+    return CONVS.names()
 
 
 def get_conv(conv: str | ConvFactory) -> ConvFactory:
@@ -71,54 +52,13 @@ def get_conv(conv: str | ConvFactory) -> ConvFactory:
 
     Raises:
         ValueError: no operator has that name; the sentence lists the known ones and the nearest.
+        TypeError: it is neither name nor factory.
     """
-    if not isinstance(conv, str):
-        return _check_factory(conv)
-    if ":" in conv:
-        return _import_factory(conv)
-    name = _aliases.get(conv, conv)
-    if name not in _factories:
-        near = get_close_matches(conv, [*_factories, *_aliases], n=1, cutoff=0.5)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ValueError(f"no operator is called {conv!r}{hint}; known are {', '.join(list_convs())}")
-    return _factories[name]
-
-
-def refuse_imports(options: Mapping[str, Any], source: object, trusted: Container[str] = ()) -> None:
-    """Refuse an operator that a file names as ``"module:Name"``: whoever wrote the file would choose what is executed.
-
-    Args:
-        options: What the file holds; operators stand under ``conv`` at any depth.
-        source: The file.
-        trusted: Names that the user gave as well.
-
-    Raises:
-        ValueError: names the operator.
-    """
-    for key, value in options.items():
-        if isinstance(value, Mapping):
-            refuse_imports(value, source, trusted)
-        elif key == "conv" and isinstance(value, str) and ":" in value and value not in trusted:
-            raise ValueError(
-                f"{source} names the operator {value!r}, whose module would be imported and executed: if you trust it, "
-                "add --trust (in Python trust=True)"
-            )
-
-
-def refuse_saved_import(options: Mapping[str, Any]) -> None:
-    """Refuse an operator ``"module:Name"`` that timm read from a configuration, unless its module is imported already.
-
-    Args:
-        options: What timm calls the constructor of a model with.
-
-    Raises:
-        ValueError: names the operator.
-    """
-    conv = (options.get("pretrained_model_args") or {}).get("conv")
-    if isinstance(conv, str) and ":" in conv and conv.partition(":")[0] not in sys.modules:
-        raise ValueError(
-            f"the weights' config.json names the operator {conv!r}: if you trust it, import its module first"
-        )
+    found = CONVS.find(conv) if isinstance(conv, str) else conv
+    if not callable(found) or isinstance(found, nn.Module):
+        what = f"a {type(found).__name__} that is built already" if isinstance(found, nn.Module) else repr(found)
+        raise TypeError(f"an operator must be a name, a class or a factory (in_channels, out_channels), got {what}")
+    return found
 
 
 def build_conv(conv: str | ConvFactory, in_channels: int, out_channels: int, **options: Any) -> nn.Module:
@@ -131,43 +71,11 @@ def build_conv(conv: str | ConvFactory, in_channels: int, out_channels: int, **o
         TypeError: it has no such option, or is neither name nor factory.
     """
     factory = get_conv(conv)
-    for name in options:
-        if name not in SHARED_OPTIONS and name not in _options(factory):
-            raise TypeError(f"the operator {conv!r} has no option {name!r}; it has {', '.join(_options(factory))}")
-    return factory(in_channels, out_channels, **{n: v for n, v in options.items() if n in _options(factory)})
+    CONVS.check_options(conv, factory, (name for name in options if name not in SHARED_OPTIONS))
+    known = parameters(factory)
+    return factory(in_channels, out_channels, **{name: value for name, value in options.items() if name in known})
 
 
 def is_complete(conv: str | ConvFactory) -> bool:
     """Return whether an operator normalises and activates itself: see :func:`register_conv`."""
-    return {"norm", "act"} <= _options(get_conv(conv))
-
-
-def _check_factory(conv: Any) -> ConvFactory:
-    if not callable(conv) or isinstance(conv, nn.Module):
-        what = f"a {type(conv).__name__} that is built already" if isinstance(conv, nn.Module) else repr(conv)
-        raise TypeError(f"an operator must be a name, a class or a factory (in_channels, out_channels), got {what}")
-    return conv
-
-
-def _options(factory: ConvFactory) -> set[str]:
-    return set(inspect.signature(factory).parameters)
-
-
-def _identity(factory: ConvFactory) -> tuple[str, str]:
-    # A notebook cell run twice defines its operator anew under the same name: that is no clash.
-    name = getattr(factory, "__qualname__", "<lambda>")
-    return getattr(factory, "__module__", ""), repr(factory) if "<lambda>" in name else name
-
-
-def _import_factory(path: str) -> ConvFactory:
-    module_name, _, name = path.partition(":")
-    if not (module_name and name):
-        raise ValueError(f"conv={path!r} must name a module and what is in it, as 'module:Name'")
-    try:
-        return _check_factory(getattr(importlib.import_module(module_name), name))
-    except ModuleNotFoundError as error:
-        if error.name and module_name.startswith(error.name):
-            raise ValueError(f"conv={path!r}: no module {module_name!r} can be imported from here") from None
-        raise
-    except AttributeError:
-        raise ValueError(f"conv={path!r}: the module {module_name!r} has no {name!r}") from None
+    return {"norm", "act"} <= set(parameters(get_conv(conv)))

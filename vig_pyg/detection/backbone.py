@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from vig_pyg.conv.registry import refuse_imports
 from vig_pyg.detection.pyramid import is_ours
 from vig_pyg.models.checkpoint import read_checkpoint
+from vig_pyg.registry import refuse_imports
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.weights import CONFIG, check_model_name, drop_path_rate, weights_config, weights_file
 

@@ -6,20 +6,32 @@ from vig_pyg.graph.knn import KNNGraph, knn_graph
 from vig_pyg.graph.layout import Grid, NodeLayout
 from vig_pyg.graph.nearest import choose_backend
 from vig_pyg.graph.patches import PatchGraph, image_data
+from vig_pyg.graph.places import GridGraph, RandomGraph
 from vig_pyg.graph.position import RelativePosition, sincos_embedding
+from vig_pyg.graph.protocol import Edges, Graph, LayoutGraph
+from vig_pyg.graph.registry import build_graph, get_graph, list_graphs, register_graph
 
 __all__ = [
+    "Edges",
+    "Graph",
     "Grid",
+    "GridGraph",
     "ImageGraph",
     "KNNGraph",
+    "LayoutGraph",
     "NodeLayout",
     "PatchGraph",
+    "RandomGraph",
     "RelativePosition",
     "batch_graphs",
+    "build_graph",
     "choose_backend",
     "compressed",
     "edges_from_neighbours",
+    "get_graph",
     "image_data",
     "knn_graph",
+    "list_graphs",
+    "register_graph",
     "sincos_embedding",
 ]

@@ -1,7 +1,7 @@
 """Edges sorted by target, in the two forms that the library uses."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric import EdgeIndex
 from torch_geometric.typing import Adj
 from torch_geometric.utils import is_sparse, to_edge_index
@@ -51,15 +51,19 @@ def compressed(edge_index: Adj) -> tuple[Tensor, Tensor, int]:
     return ptr, index, max_degree
 
 
-def edges_from_list(edge_index: Tensor, num_nodes: int) -> EdgeIndex:
-    """Return an edge list ``[2, E]`` of one set of nodes, sorted by target.
+def edges_from_list(edge_index: Tensor, num_sources: int, num_targets: int) -> EdgeIndex:
+    """Return an edge list ``[2, E]`` from sources to targets, sorted by target, with its pointers and largest degree.
 
     Raises:
         ValueError: an edge points outside.
     """
-    check_range(edge_index, (num_nodes, num_nodes))
+    check_range(edge_index, (num_sources, num_targets))
     order = edge_index[1].argsort(stable=True)
-    return EdgeIndex(edge_index[:, order].contiguous(), sparse_size=(num_nodes, num_nodes), sort_order="col")
+    edges = EdgeIndex(edge_index[:, order].contiguous(), sparse_size=(num_sources, num_targets), sort_order="col")
+    degrees = edge_index[1].bincount(minlength=num_targets)
+    edges._indptr = nn.functional.pad(degrees.cumsum(0), (1, 0))
+    edges.max_degree = int(degrees.max()) if num_targets else 0
+    return edges
 
 
 def edge_list(adjacency: Adj) -> Tensor:

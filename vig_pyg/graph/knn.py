@@ -4,7 +4,7 @@ from itertools import groupby
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric import EdgeIndex
 
 from vig_pyg.graph.checks import Backend, check_features, check_flags, check_pair, check_search, graph_sizes
@@ -12,6 +12,8 @@ from vig_pyg.graph.edges import edges_from_neighbours
 from vig_pyg.graph.layout import Grid, NodeLayout, check_nodes
 from vig_pyg.graph.nearest import at_least_float32, nearest, of_usual_size, scaled_and_centred, unit_length
 from vig_pyg.graph.position import RelativePosition
+from vig_pyg.graph.protocol import Graph
+from vig_pyg.graph.registry import register_graph
 
 
 def knn_graph(
@@ -138,7 +140,8 @@ _knn_op = torch.library.custom_op("vig_pyg::knn", _knn, mutates_args=(), tags=(t
 _knn_op.register_fake(lambda x, k, *rest: x.new_empty(len(x if rest[4] is None else rest[4]), k, dtype=torch.long))
 
 
-class KNNGraph(nn.Module):
+@register_graph("knn", "dynamic")
+class KNNGraph(Graph):
     """Builds the graph of a Grapher: cosine neighbours with self-loops, dilated, optionally with positions.
 
     Called ``graph(x, layout)``, or with pairs ``(sources, targets)`` for a bipartite graph. It knows the layout
@@ -156,6 +159,8 @@ class KNNGraph(nn.Module):
         - x: ``[N, C]`` or ``([M, C], [N, C])``
         - output: edges ``[2, N·k]``
     """
+
+    bipartite = True
 
     def __init__(
         self,
@@ -229,9 +234,12 @@ class KNNGraph(nn.Module):
             backend=self.backend,
         )
 
-    def extra_repr(self) -> str:
-        """Return what ``print(model)`` shows."""
-        return f"k={self.k}, dilation={self.dilation}"
+
+@register_graph("static")
+class StaticKNNGraph(KNNGraph):
+    """The graph of the first block at a resolution, or the ``Batch``'s own edges, for all blocks there."""
+
+    static = True
 
 
 def _number_nodes(neighbours: Tensor, start: int, size: int) -> Tensor:

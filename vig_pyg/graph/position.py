@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vig_pyg.graph.layout import Grid
+from vig_pyg.graph.pooling import average_pool
 
 
 def sincos_embedding(pos: Tensor, channels: int) -> Tensor:
@@ -102,19 +103,6 @@ def grid_places(height: int, width: int) -> Tensor:
     """Return ``(x, y)`` of the nodes of a grid, the first at ``(0, 0)``: float64 ``[height·width, 2]``."""
     row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     return torch.stack([column, row], dim=-1).view(-1, 2).double()
-
-
-def average_pool(maps: Tensor, size: int) -> Tensor:
-    """Average windows of ``size × size`` nodes; a window over the border averages the nodes it covers.
-
-    Shapes:
-        - maps: ``[B, H, W, C]``
-        - output: ``[B, ⌈H/size⌉, ⌈W/size⌉, C]``
-    """
-    if size == 1:
-        return maps
-    pooled = F.avg_pool2d(maps.permute(0, 3, 1, 2), size, ceil_mode=True, count_include_pad=False)
-    return pooled.permute(0, 2, 3, 1)
 
 
 def resize_flat(embedding: Tensor, length: int) -> Tensor:

@@ -39,9 +39,11 @@ def neighbour_min(x: Tensor, ptr: Tensor, index: Tensor, max_degree: int) -> Ten
     return _extremum(x, None, ptr, index, max_degree, False)
 
 
-def neighbour_sum(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
+def neighbour_sum(x: Tensor, ptr: Tensor, index: Tensor, max_degree: int | None = None) -> Tensor:
     r"""Return ``Σ_{j ∈ N(i)} x_j`` per channel. Arguments and shapes as :func:`neighbour_max`."""
     if torch.compiler.is_exporting():
+        if max_degree is None or may_be_isolated(ptr, index, max_degree):
+            return _sum_scatter(x, ptr, index)
         return _rows(x, ptr, index).sum(1)
     return torch.ops.vig_pyg.neighbour_sum(x, ptr, index)
 
@@ -52,12 +54,15 @@ def may_be_isolated(ptr: Tensor, index: Tensor, max_degree: int) -> bool:
 
 
 def _rows(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
-    """Return the neighbours' features ``[N, k, C]``, for export: every node of a model's graph has as many."""
+    """Return the neighbours' features ``[N, k, C]``, for export, where every node has as many."""
     return x[index.view(ptr.size(0) - 1, -1)]
 
 
 def _extremum(x: Tensor, centre: Tensor | None, ptr: Tensor, index: Tensor, max_degree: int, largest: bool) -> Tensor:
     if torch.compiler.is_exporting():
+        if may_be_isolated(ptr, index, max_degree):
+            out = _extremum_scatter(x, ptr, index, largest, False)[0]
+            return out if centre is None else (out - centre) * (ptr.diff() > 0).unsqueeze(1)
         rows = _rows(x, ptr, index)
         out = rows.amax(1) if largest else rows.amin(1)
         return out if centre is None else out - centre
@@ -211,6 +216,10 @@ def _neighbour_sum(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
         return kernels.neighbour_sum(x, ptr, index)
     if x.device.type == "cpu":
         return _sum_csr(ptr, index, x)
+    return _sum_scatter(x, ptr, index)
+
+
+def _sum_scatter(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
     return x.new_zeros(ptr.numel() - 1, x.size(1)).index_add_(0, targets_of_edges(ptr, index.numel()), x[index])
 
 

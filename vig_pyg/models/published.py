@@ -7,8 +7,8 @@ import torch
 from timm.models import build_model_with_cfg
 from torch import nn
 
-from vig_pyg.conv.registry import refuse_saved_import
 from vig_pyg.models.checkpoint import checkpoint_filter_fn
+from vig_pyg.registry import refuse_saved_import
 
 RELEASE = "https://github.com/huawei-noah/Efficient-AI-Backbones/releases/download"
 

@@ -1,6 +1,6 @@
 """Pyramid ViG: Vision GNN in stages of falling resolution (paper, Section 3.2 and Table 2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -9,12 +9,12 @@ from timm.models import generate_default_cfgs, register_model
 from torch import nn
 
 from vig_pyg.blocks import FFN, Block, Downsample, Grapher, Head, build_stem
-from vig_pyg.blocks.grapher import Graph, graph_builder
 from vig_pyg.conv.linear import Act, Norm
 from vig_pyg.conv.registry import ConvFactory
 from vig_pyg.graph.position import RelativePosition
+from vig_pyg.graph.registry import GraphLike, build_graph
 from vig_pyg.models.published import RELEASE, build_published, published_cfg
-from vig_pyg.models.schedule import check_numbers, growing_dilation, per_block
+from vig_pyg.models.schedule import check_numbers, given_options, growing_dilation, per_block
 from vig_pyg.models.vision_gnn import Readout, VisionGNN
 
 
@@ -33,7 +33,7 @@ class PyramidViG(VisionGNN):
         pools: Side of the window that is averaged into one source, for every stage.
         stride: Side in pixels of what becomes one node of the first stage.
         relative: Add the relative position to the distance.
-        k: Neighbours: one number, or one per block.
+        k: Neighbours: one number, or one per block; None for 9.
         dilation: One number, or one per block; None for ``min(l // 4 + 1, 49 // 9)`` in block ``l``.
 
     The other arguments are those of :class:`~vig_pyg.ViG`; ``readout="accumulated"`` sums over the last stage, and
@@ -55,10 +55,11 @@ class PyramidViG(VisionGNN):
         stride: int = 4,
         relative: bool = True,
         conv: str | ConvFactory = "max_relative",
-        k: int | Sequence[int] = 9,
+        k: int | Sequence[int] | None = None,
         dilation: int | Sequence[int] | None = None,
         heads: int = 4,
-        graph: Literal["dynamic", "static"] | Graph = "dynamic",
+        graph: GraphLike = "knn",
+        graph_options: Mapping[str, Any] | None = None,
         grapher_fc: bool = True,
         ffn: bool = True,
         norm: Norm = "batch",
@@ -78,9 +79,9 @@ class PyramidViG(VisionGNN):
                 f"{len(pools)}"
             )
         check_numbers(drop_path_rate, channels=channels, depths=depths, pools=pools, in_chans=in_chans)
-        build_graph = graph_builder(graph)
+        shared = given_options(graph, graph_options, k, dilation, stochastic)
         depth = sum(depths)
-        ks = per_block("k", k, depth)
+        ks = per_block("k", 9 if k is None else k, depth)
         dilations = per_block("dilation", growing_dilation(depth, 49 // 9) if dilation is None else dilation, depth)
         stem_module = build_stem(stem, in_chans, channels[0], stride, norm, act)
         grid = first_grid = stem_module.grid(*to_2tuple(img_size))
@@ -93,10 +94,10 @@ class PyramidViG(VisionGNN):
             position = RelativePosition(width, grid, pools[stage]) if relative else None
             for _ in range(depths[stage]):
                 drop_path = drop_path_rate * index / max(depth - 1, 1)
-                options = {"position": position, "stochastic": stochastic, "epsilon": epsilon}
+                options = {"position": position, "stochastic": stochastic, "epsilon": epsilon, **shared}
                 grapher = Grapher(
                     width,
-                    build_graph(ks[index], dilations[index], **options),
+                    build_graph(graph, ks[index], dilations[index], **options),
                     conv,
                     heads,
                     pool=pools[stage],
@@ -118,7 +119,6 @@ class PyramidViG(VisionGNN):
             in_chans=in_chans,
             channels=(channels[0], channels[-1]),
             readout=readout,
-            static=graph == "static",
             global_pool=global_pool,
         )
 

@@ -1,6 +1,9 @@
-"""How numbers change from block to block."""
+"""What the blocks of a model are told: numbers that change from block to block, and options of their graph."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vig_pyg.graph.registry import GraphLike, check_graph_options
 
 
 def linear_steps(first: int, last: int, depth: int) -> list[int]:
@@ -27,6 +30,29 @@ def per_block(name: str, value: int | Sequence[int], depth: int) -> list[int]:
     if len(value) != depth:
         raise ValueError(f"{name} has {len(value)} entries for {depth} blocks: give one number, or one per block")
     return list(value)
+
+
+def given_options(
+    graph: GraphLike,
+    options: Mapping[str, Any] | None,
+    k: int | Sequence[int] | None,
+    dilation: int | Sequence[int] | None,
+    stochastic: bool,
+) -> dict[str, Any]:
+    """Return a graph's options, after refusing what was given and the graph has no use for.
+
+    Raises:
+        TypeError: the graph has no such option; the sentence names it, and what it has.
+    """
+    given = dict(options or {})
+    asked = {"k": k, "dilation": dilation, "stochastic": stochastic or None}
+    check_graph_options(graph, {**{name: value for name, value in asked.items() if value is not None}, **given})
+    for name in asked:
+        if name in given:
+            raise TypeError(
+                f"graph_options may not hold {name!r}, which the model has a keyword for: {name}={given[name]!r}"
+            )
+    return given
 
 
 def check_numbers(drop_path_rate: float, **numbers: int | Sequence[int]) -> None:

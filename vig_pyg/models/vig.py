@@ -1,17 +1,17 @@
 """ViG: isotropic Vision GNN (paper, Section 3.2 and Table 1)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from timm.layers import to_2tuple
 from timm.models import generate_default_cfgs, register_model
 
 from vig_pyg.blocks import FFN, Block, Grapher, Head, build_stem
-from vig_pyg.blocks.grapher import Graph, graph_builder
 from vig_pyg.conv.linear import Act, Norm
 from vig_pyg.conv.registry import ConvFactory
+from vig_pyg.graph.registry import GraphLike, build_graph, takes
 from vig_pyg.models.published import RELEASE, build_published, published_cfg
-from vig_pyg.models.schedule import check_numbers, growing_dilation, linear_steps, per_block
+from vig_pyg.models.schedule import check_numbers, given_options, growing_dilation, linear_steps, per_block
 from vig_pyg.models.vision_gnn import Readout, VisionGNN
 
 
@@ -29,8 +29,10 @@ class ViG(VisionGNN):
         k: Neighbours: one number, or one per block; None for 9 to 18 rising with depth, as in the paper.
         dilation: One number, or one per block; None for ``min(l // 4 + 1, 196 // 18)`` in block ``l``.
         heads: Heads of the operator's update (paper, Eq. 5).
-        graph: ``"dynamic"`` rebuilds the graph in every block; ``"static"`` builds it once, or takes the edges of
-            the ``Batch``; or a callable ``graph(x, layout) -> edges``.
+        graph: A registered name (:func:`vig_pyg.list_graphs`), ``"module:Name"``, a class, factory, function or
+            module, see :mod:`vig_pyg.graph.protocol`. ``"knn"`` is rebuilt in every block; ``"static"`` is built once,
+            or takes the edges of the ``Batch``.
+        graph_options: More keywords of the graph.
         grapher_fc: Linear layers around the operator (paper, Table 7).
         ffn: An FFN behind every Grapher (paper, Table 7).
         norm: ``"batch"``, ``"layer"`` or a factory ``channels -> module``.
@@ -61,7 +63,8 @@ class ViG(VisionGNN):
         k: int | Sequence[int] | None = None,
         dilation: int | Sequence[int] | None = None,
         heads: int = 4,
-        graph: Literal["dynamic", "static"] | Graph = "dynamic",
+        graph: GraphLike = "knn",
+        graph_options: Mapping[str, Any] | None = None,
         grapher_fc: bool = True,
         ffn: bool = True,
         norm: Norm = "batch",
@@ -76,7 +79,7 @@ class ViG(VisionGNN):
         global_pool: str = "avg",
     ) -> None:
         check_numbers(drop_path_rate, channels=channels, depth=depth, in_chans=in_chans)
-        build_graph = graph_builder(graph)
+        options = given_options(graph, graph_options, k, dilation, stochastic)
         ks = per_block("k", linear_steps(9, 18, depth) if k is None else k, depth)
         dilations = per_block("dilation", growing_dilation(depth, 196 // 18) if dilation is None else dilation, depth)
         drops = [drop_path_rate * i / max(depth - 1, 1) for i in range(depth)]
@@ -84,7 +87,7 @@ class ViG(VisionGNN):
             Block(
                 Grapher(
                     channels,
-                    build_graph(ks[i], dilations[i], stochastic=stochastic, epsilon=epsilon),
+                    build_graph(graph, ks[i], dilations[i], stochastic=stochastic, epsilon=epsilon, **options),
                     conv,
                     heads,
                     fc=grapher_fc,
@@ -107,7 +110,6 @@ class ViG(VisionGNN):
             in_chans=in_chans,
             channels=(channels, channels),
             readout=readout,
-            static=graph == "static",
             global_pool=global_pool,
         )
 
@@ -147,5 +149,7 @@ def vig_base(pretrained: bool = False, **kwargs: Any) -> ViG:
 @register_model
 def vig_micro(pretrained: bool = False, **kwargs: Any) -> ViG:
     """A small ViG for images of 32×32 pixels: 8×8 nodes, 4 blocks of width 48."""
-    numbers = {"img_size": 32, "channels": 48, "depth": 4, "stride": 4, "k": 9}
+    numbers = {"img_size": 32, "channels": 48, "depth": 4, "stride": 4}
+    if takes(kwargs.get("graph", "knn"), "k"):
+        numbers["k"] = 9
     return _create_vig("vig_micro", pretrained, **{**numbers, **kwargs})

@@ -39,7 +39,6 @@ class VisionGNN(TimmInterface):
         in_chans: Channels of the images.
         channels: Width behind the stem and behind the last block.
         readout: Pool the last nodes, or the sum of the nodes behind the stem and behind every block.
-        static: Build the graph once, or take it from the ``Batch``, and use it in all blocks of one resolution.
         global_pool: ``"avg"``, ``"max"``, ``"avgmax"`` (the mean of both), or ``""`` to return the feature map itself.
 
     For hooks, Grad-CAM and captum, feature maps ``[B, C, h, w]`` pass unchanged through ``feature_maps``, one for each
@@ -57,7 +56,6 @@ class VisionGNN(TimmInterface):
         in_chans: int,
         channels: tuple[int, int],
         readout: Readout = "mean",
-        static: bool = False,
         global_pool: str = "avg",
     ) -> None:
         super().__init__()
@@ -69,7 +67,8 @@ class VisionGNN(TimmInterface):
         self.blocks = nn.ModuleList(blocks)
         self.head = head
         self.readout = readout
-        self.static = static
+        graphs = [layer.grapher.graph for layer in blocks if isinstance(layer, Block)]
+        self.static = any(getattr(graph, "static", False) for graph in graphs)
         self.global_pool = known_pool(global_pool)
         self.grad_checkpointing = False
         self.taps = list(taps)
@@ -167,7 +166,7 @@ class VisionGNN(TimmInterface):
             return None
         first = self.blocks[0]
         pooled = isinstance(first, Block) and first.grapher.pool > 1
-        return None if pooled else edges_from_list(inputs.edge_index, inputs.num_nodes)
+        return None if pooled else edges_from_list(inputs.edge_index, inputs.num_nodes, inputs.num_nodes)
 
     def _covered(self, height: int, width: int, patches: bool) -> tuple[int, int]:
         """Return how many pixels the nodes of an image cover: patches leave out what is left at the border."""

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from vig_pyg.conv import get_conv
 from vig_pyg.machine import source_hash
 from vig_pyg.manifest import DamagedError, sealed, unseal
 from vig_pyg.study.diversity import layer_diversity
-from vig_pyg.study.graphs import GRAPHS
 from vig_pyg.train import Data, Epoch, Recipe, accelerator_for, build_model, fit
 from vig_pyg.train.data import held_out_batches, load_recipe_data
 from vig_pyg.train.run import MAY_CHANGE, describe, write_whole
@@ -49,11 +48,8 @@ class Cell:
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
 
     def build(self, data: Data) -> nn.Module:
-        """Return the untrained model. ``graph`` may also be one of :data:`~vig_pyg.study.graphs.GRAPHS` by name."""
-        options = dict(self.recipe.model_options)
-        if options.get("graph") in GRAPHS:
-            options["graph"] = GRAPHS[options["graph"]]
-        return build_model(replace(self.recipe, model_options=options), len(data.classes), data.channels)
+        """Return the untrained model."""
+        return build_model(self.recipe, len(data.classes), data.channels)
 
 
 @dataclass(frozen=True)

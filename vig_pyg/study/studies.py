@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vig_pyg.graph import KNNGraph
+from vig_pyg.blocks import Block
+from vig_pyg.graph.registry import takes
 from vig_pyg.models.schedule import linear_steps
 from vig_pyg.models.vig import ViG
 from vig_pyg.study.cells import DIVERSITY_IMAGES, Cell
@@ -207,11 +208,11 @@ def _with_neighbours(recipe: Recipe, data: Data) -> Recipe:
     """Return a recipe that says the number of neighbours, in every block where they differ: the model's own if none."""
     options = dict(recipe.model_options)
     wanted = options.pop("k", None)
-    if isinstance(wanted, int | list):
+    if isinstance(wanted, int | list) or not takes(options.get("graph", "knn"), "k"):
         return recipe
     with torch.device("meta"):
         model = Cell(replace(recipe, model_options={**options, "graph": "dynamic"})).build(data)
-    own = [graph.k for graph in model.modules() if isinstance(graph, KNNGraph)]
+    own = [layer.grapher.graph.k for layer in model.modules() if isinstance(layer, Block)]
     ks = linear_steps(9, 18, len(own)) if wanted == RISING else own
     return replace(recipe, model_options={**options, "k": ks[0] if len(set(ks)) == 1 else ks})
 

@@ -1,0 +1,179 @@
+r"""What a graph is: the protocol between a :class:`~vig_pyg.blocks.Grapher` and whatever links its nodes.
+
+A graph is called with nodes ``x [N, C]`` and their :class:`~vig_pyg.graph.NodeLayout`, ``graph(x, layout)``. It returns
+
+- any PyG adjacency from sources to targets: an edge list ``[2, E]`` (source first) in any order, or, without sorting,
+  an :class:`~torch_geometric.EdgeIndex` sorted by target (:func:`~vig_pyg.graph.edges_from_neighbors` makes one). A
+  target may have any number of neighbors, itself among them or not;
+- or :class:`Edges`: an adjacency with a weight per edge, or with sources of its own that are no nodes, such as
+  centroids or hyperedges.
+
+Where a stage of a pyramid looks for neighbors among pooled nodes, a link from a node becomes one from the pooled node
+that it is part of. A graph with ``bipartite = True`` chooses among the pooled nodes itself: there it is called with two
+pairs, ``graph((sources, targets), (source_layout, target_layout))``.
+
+A graph that is an ``nn.Module`` may have parameters, which a model then trains. One that does not look at features
+derives from :class:`LayoutGraph`, and is made once per layout.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import OrderedDict
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch_geometric import EdgeIndex
+from torch_geometric.typing import Adj, PairTensor
+from torch_geometric.utils import is_sparse
+
+from vig_pyg.graph.edges import compressed, edges_from_list
+from vig_pyg.graph.layout import NodeLayout
+from vig_pyg.kernels.reduce import targets_of_edges
+
+Nodes: TypeAlias = Tensor | PairTensor
+Layouts: TypeAlias = NodeLayout | tuple[NodeLayout, NodeLayout]
+
+KEPT_LAYOUTS = 8
+
+
+class Edges(NamedTuple):
+    """What a graph returns where an adjacency does not say all."""
+
+    adjacency: Adj
+    """From sources to targets."""
+    weight: Tensor | None = None
+    """A factor per edge, ``[E]``, in the adjacency's order; may carry a gradient. For operators that take one."""
+    sources: Tensor | None = None
+    """Features ``[M, C]`` of sources that are no nodes: ``adjacency[0]`` counts their rows."""
+    source_batch: Tensor | None = None
+    """The image of every such source, ``[M]``, rising."""
+    source_pos: Tensor | None = None
+    """Its place ``(x, y)``, ``[M, 2]``, in units of the node spacing, for pictures."""
+    members: Adj | None = None
+    """Of a hypergraph, from nodes to hyperedges: which nodes a source is made of."""
+
+
+class Graph(nn.Module):
+    """Links nodes, see this module.
+
+    Args of a registered graph's constructor: ``k`` neighbors and ``dilation``, each where it has a use for it, then
+    options.
+    """
+
+    bipartite = False
+    """It chooses among pooled nodes itself."""
+    static = False
+    """The edges of the first block at a resolution, or of the ``Batch``, serve all blocks there."""
+
+    @abstractmethod
+    def forward(self, x: Nodes, layout: Layouts) -> Adj | Edges:
+        """Return the edges."""
+
+    def extra_repr(self) -> str:
+        """Return what ``print(model)`` shows."""
+        return ", ".join(f"{name}={getattr(self, name)}" for name in ("k", "dilation") if hasattr(self, name))
+
+
+class LayoutGraph(Graph):
+    """A graph that depends on the layout alone: made once per layout and device, and kept for the last few."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: OrderedDict[Any, EdgeIndex] = OrderedDict()
+
+    @abstractmethod
+    def links(self, targets: tuple[int, int], sources: tuple[int, int]) -> NDArray[np.int64]:
+        """Return the edges of one image, ``[2, E]``, source first, in any order.
+
+        It computes with NumPy, so that the edges are constants wherever a model is traced or compiled.
+
+        Args:
+            targets: Rows and columns of the nodes.
+            sources: Those of the nodes that neighbors are chosen from: the same, or, if ``bipartite``, pooled ones.
+        """
+
+    def forward(self, x: Nodes, layout: Layouts) -> EdgeIndex:
+        """Return the edges, sorted by target."""
+        sources, targets = layout if isinstance(layout, tuple) else (layout, layout)
+        device = x[1].device if isinstance(x, tuple) else x.device
+        if torch.compiler.is_compiling():
+            return self._repeated(sources, targets, device)
+        key = sources, targets, device
+        if key in self.made:
+            return self.made[key]
+        edges = self._repeated(sources, targets, device)
+        if type(edges.as_tensor()) is Tensor:  # none of a tracer's
+            self.made[key] = edges
+        while len(self.made) > KEPT_LAYOUTS:
+            self.made.popitem(last=False)
+        return edges
+
+    def _repeated(self, sources: NodeLayout, targets: NodeLayout, device: torch.device) -> EdgeIndex:
+        """Return the edges of all images."""
+        found, degrees, largest, first = [], [], 0, torch.zeros(2, 1, 1, dtype=torch.long, device=device)
+        for source, target in zip(sources.grids, targets.grids, strict=True):
+            # A compiler takes a length for a constant.
+            sides = [len(range(side)) for side in (target.height, target.width, source.height, source.width)]
+            links, degree, most = self._of_image(*sides)
+            step = torch.tensor([source.nodes, target.nodes], device=device).view(2, 1, 1)
+            image = torch.arange(target.count, device=device).view(1, -1, 1)
+            found.append((links.to(device).unsqueeze(1) + first + step * image).flatten(1))
+            degrees.append(degree.to(device).repeat(target.count))
+            first, largest = first + step * target.count, max(largest, most)
+        edges = EdgeIndex(torch.cat(found, 1), sparse_size=(sources.num_nodes, targets.num_nodes), sort_order="col")
+        edges._indptr = nn.functional.pad(torch.cat(degrees).cumsum(0), (1, 0))
+        edges.max_degree = largest
+        return edges
+
+    @torch.compiler.assume_constant_result
+    def _of_image(self, height: int, width: int, source_height: int, source_width: int) -> tuple[Tensor, Tensor, int]:
+        """Return the edges of one image, sorted by target, the degree of every node, and the largest."""
+        links = self.links((height, width), (source_height, source_width))
+        links = links[:, links[1].argsort(kind="stable")]
+        degree = np.bincount(links[1], minlength=height * width)
+        return torch.from_numpy(links), torch.from_numpy(degree), int(degree.max())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "made": OrderedDict()}  # copies and files do without what can be made again
+
+
+def sorted_edges(edges: Adj | Edges, num_sources: int, num_targets: int) -> Adj | Edges:
+    """Return what a graph returned with its adjacency as operators want it: a plain edge list sorted by target.
+
+    Raises:
+        TypeError: a graph returned something else than an adjacency.
+        ValueError: an edge points outside, or there is another number of weights than of edges.
+    """
+    adjacency = edges.adjacency if isinstance(edges, Edges) else edges
+    if not isinstance(adjacency, Tensor) and not is_sparse(adjacency):
+        raise TypeError(f"a graph must return edges [2, E] or a sparse adjacency, got {type(adjacency).__name__}")
+    if isinstance(edges, Edges) and edges.sources is not None:
+        num_sources = len(edges.sources)
+    weight = edges.weight if isinstance(edges, Edges) else None
+    if type(adjacency) is Tensor and not is_sparse(adjacency):
+        if weight is not None and len(weight) != adjacency.size(1):
+            raise ValueError(f"there are {adjacency.size(1)} edges but {len(weight)} weights")
+        order = adjacency[1].argsort(stable=True)
+        weight = None if weight is None else weight[order]
+        adjacency = edges_from_list(adjacency[:, order], num_sources, num_targets)
+    return edges._replace(adjacency=adjacency, weight=weight) if isinstance(edges, Edges) else adjacency
+
+
+def from_windows(edges: Adj | Edges, window: Tensor, num_sources: int) -> Adj | Edges:
+    """Return edges whose sources are not nodes but the pooled nodes that these are averaged into, one for each.
+
+    Args:
+        edges: From nodes to nodes, sorted by target.
+        window: The pooled node of every node, ``[N]``.
+        num_sources: How many pooled nodes there are.
+    """
+    adjacency = edges.adjacency if isinstance(edges, Edges) else edges
+    ptr, index, max_degree = compressed(adjacency)
+    targets = targets_of_edges(ptr, index.numel())
+    pooled = EdgeIndex(torch.stack([window[index], targets]), sparse_size=(num_sources, len(window)), sort_order="col")
+    pooled._indptr, pooled.max_degree = ptr, max_degree
+    return edges._replace(adjacency=pooled) if isinstance(edges, Edges) else pooled

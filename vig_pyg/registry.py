@@ -1,0 +1,158 @@
+"""What users plug in by one word: operators and graphs, each found by name, as ``"module:Name"``, or as it is."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Container, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, Generic, TypeVar
+
+Factory = Callable[..., Any]
+Entry = TypeVar("Entry", bound=Factory)
+
+KEYWORDS = {"conv": "operator", "graph": "graph"}  # the options that take such words, and what they name
+
+
+class Registry(Generic[Entry]):
+    """Factories by name.
+
+    Args:
+        what: What they make, for sentences: ``"operator"``.
+        keyword: The option that takes them: ``"conv"``.
+    """
+
+    def __init__(self, what: str, keyword: str) -> None:
+        self.what, self.keyword = what, keyword
+        self.factories: dict[str, Entry] = {}
+        self.aliases: dict[str, str] = {}
+
+    def register(self, name: str, *aliases: str) -> Callable[[Entry], Entry]:
+        """Return a decorator that registers a factory.
+
+        Raises:
+            ValueError: a name is no word, or is taken by something else.
+        """
+        for word in (name, *aliases):
+            if not isinstance(word, str) or not word or ":" in word:
+                raise ValueError(
+                    f"the name of {_a(self.what)} must be a word without ':', got {word!r}: "
+                    f'@register_{self.keyword}("name")'
+                )
+
+        def decorate(factory: Entry) -> Entry:
+            for word in (name, *aliases):
+                known = self.factories.get(self.aliases.get(word, word))
+                if known is not None and _identity(known) != _identity(factory):
+                    raise ValueError(f"the name {word!r} is taken by {known!r}: choose another")
+            self.factories[name] = factory
+            self.aliases.update(dict.fromkeys(aliases, name))
+            return factory
+
+        return decorate
+
+    def names(self) -> list[str]:
+        """Return all names, without aliases."""
+        return sorted(self.factories)
+
+    def find(self, word: str) -> Any:
+        """Return what a name or ``"module:Name"`` stands for.
+
+        Raises:
+            ValueError: nothing has that name; the sentence lists the known ones and the nearest.
+        """
+        if ":" in word:
+            return _imported(self.keyword, word)
+        name = self.aliases.get(word, word)
+        if name not in self.factories:
+            hint = nearest(word, [*self.factories, *self.aliases])
+            raise ValueError(f"no {self.what} is called {word!r}{hint}; known are {', '.join(self.names())}")
+        return self.factories[name]
+
+    def check_options(self, word: object, factory: Factory, options: Iterable[str]) -> None:
+        """Refuse options that a factory does not name.
+
+        Raises:
+            TypeError: names the option, and the nearest that there is.
+        """
+        known = parameters(factory)
+        for name in options:
+            if name not in known:
+                has = f"it has {', '.join(known)}" if known else "it has none"
+                hint = nearest(name, known)
+                raise TypeError(f"the {self.what} {word!r} has no option {name!r}{hint}; {has}")
+
+
+def parameters(factory: Factory) -> list[str]:
+    """Return the names of what a class or function takes."""
+    return list(inspect.signature(factory).parameters)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return a hint at the known word that is nearest to another, empty where none is near."""
+    near = get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def refuse_imports(options: Mapping[str, Any], source: object, trusted: Container[str] = ()) -> None:
+    """Refuse a ``"module:Name"`` that a file holds: whoever wrote the file would choose what is executed.
+
+    Args:
+        options: What the file holds; ``conv`` and ``graph`` may stand at any depth.
+        source: The file.
+        trusted: Names that the user gave as well.
+
+    Raises:
+        ValueError: quotes the name.
+    """
+    for key, value in options.items():
+        if isinstance(value, Mapping):
+            refuse_imports(value, source, trusted)
+        elif key in KEYWORDS and isinstance(value, str) and ":" in value and value not in trusted:
+            raise ValueError(
+                f"{source} names the {KEYWORDS[key]} {value!r}, whose module would be imported and executed: "
+                "if you trust it, add --trust (in Python trust=True)"
+            )
+
+
+def refuse_saved_import(options: Mapping[str, Any]) -> None:
+    """Refuse a ``"module:Name"`` that timm read from a configuration, unless its module is imported already.
+
+    Args:
+        options: What timm calls the constructor of a model with.
+
+    Raises:
+        ValueError: quotes the name.
+    """
+    saved = options.get("pretrained_model_args") or {}
+    for key, what in KEYWORDS.items():
+        word = saved.get(key)
+        if isinstance(word, str) and ":" in word and word.partition(":")[0] not in sys.modules:
+            raise ValueError(
+                f"the weights' config.json names the {what} {word!r}: if you trust it, import its module first"
+            )
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
+def _identity(factory: Factory) -> tuple[str, str]:
+    # A notebook cell run twice defines its operator anew under the same name: that is no clash.
+    name = getattr(factory, "__qualname__", "<lambda>")
+    return getattr(factory, "__module__", ""), repr(factory) if "<lambda>" in name else name
+
+
+def _imported(keyword: str, path: str) -> Any:
+    module_name, _, name = path.partition(":")
+    if not (module_name and name):
+        raise ValueError(f"{keyword}={path!r} must name a module and what is in it, as 'module:Name'")
+    try:
+        return getattr(importlib.import_module(module_name), name)
+    except ModuleNotFoundError as error:
+        if error.name and module_name.startswith(error.name):
+            raise ValueError(f"{keyword}={path!r}: no module {module_name!r} can be imported from here") from None
+        raise
+    except AttributeError:
+        raise ValueError(f"{keyword}={path!r}: the module {module_name!r} has no {name!r}") from None
