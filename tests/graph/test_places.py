@@ -72,7 +72,7 @@ def test_it_is_made_once_for_a_layout(graph):
     assert of(graph) is first and of(graph, NodeLayout.uniform(1, 4, 4)) is not first
     for size in range(4, 20):
         of(graph, NodeLayout.uniform(1, size, size))
-    assert len(graph.made) == 8  # and kept for the last few only
+    assert len(graph.recent.made) == 8  # and kept for the last few only
 
 
 @pytest.mark.parametrize("graph", GRAPHS)
@@ -80,7 +80,7 @@ def test_a_copy_makes_its_own(graph):
     graph = graph(4)
     edges = edge_list(of(graph))
     for other in (copy.deepcopy(graph), pickle.loads(pickle.dumps(graph))):
-        assert not other.made
+        assert not other.recent.made
         assert torch.equal(edge_list(of(other)), edges)
 
 

@@ -31,10 +31,11 @@ class DropPath(nn.Module):
         if self.drop_prob == 0 or not self.training:
             return x
         keep = 1 - self.drop_prob
-        scale = x.new_empty(layout.num_graphs, 1).bernoulli_(keep)
+        scale = x.new_empty(layout.num_graphs).bernoulli_(keep)
         if keep > 0:
             scale = scale / keep
-        return x * scale[layout.batch(x.device)]
+        of_images = scale.view(-1, 1, 1, 1).split([grid.count for grid in layout.grids])
+        return NodeLayout.join([m * s for m, s in zip(layout.maps(x), of_images, strict=True)])[0]
 
     def extra_repr(self) -> str:
         """Return what ``print(model)`` shows."""

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 from vig_pyg.graph.layout import Grid
 from vig_pyg.graph.pooling import average_pool
+from vig_pyg.graph.recent import Recent
+
+KEPT_GRIDS = 4  # sizes of images whose embeddings are kept
 
 
 def sincos_embedding(pos: Tensor, channels: int) -> Tensor:
@@ -60,6 +63,7 @@ class RelativePosition(nn.Module):
         self.channels = channels
         self.grid = grid
         self.pool = pool
+        self.recent: Recent[tuple[Tensor, Tensor]] = Recent(KEPT_GRIDS)
         divided = grid[0] % pool == grid[1] % pool == 0
         self.register_buffer("table", self._table() if divided else None, persistent=False)
 
@@ -88,11 +92,14 @@ class RelativePosition(nn.Module):
         Shapes:
             - output: ``[N, D]``, ``[M, D]``
         """
-        places = grid_places(grid.height, grid.width).to(like.device)
-        pooled = average_pool(places.view(1, grid.height, grid.width, 2), self.pool).view(-1, 2)
-        scale = self.channels**-0.5
-        queries, keys = (sincos_embedding(p, self.channels).to(like.dtype) * scale for p in (places, pooled))
-        return queries, keys
+        key = grid.height, grid.width, like.device, like.dtype
+        return self.recent.get(key, like, lambda: self._embeddings(*key))
+
+    def _embeddings(self, height: int, width: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        places = grid_places(height, width).to(device)
+        pooled = average_pool(places.view(1, height, width, 2), self.pool).view(-1, 2)
+        queries, keys = (sincos_embedding(p, self.channels) * self.channels**-0.5 for p in (places, pooled))
+        return queries.to(dtype), keys.to(dtype)
 
     def extra_repr(self) -> str:
         """Return what ``print(model)`` shows."""

@@ -19,8 +19,7 @@ derives from :class:`LayoutGraph`, and is made once per layout.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import OrderedDict
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -32,6 +31,7 @@ from torch_geometric.utils import is_sparse
 
 from vig_pyg.graph.edges import compressed, edges_from_list
 from vig_pyg.graph.layout import NodeLayout
+from vig_pyg.graph.recent import Recent
 from vig_pyg.kernels.reduce import targets_of_edges
 
 Nodes: TypeAlias = Tensor | PairTensor
@@ -83,7 +83,7 @@ class LayoutGraph(Graph):
 
     def __init__(self) -> None:
         super().__init__()
-        self.made: OrderedDict[Any, EdgeIndex] = OrderedDict()
+        self.recent: Recent[EdgeIndex] = Recent(KEPT_LAYOUTS)
 
     @abstractmethod
     def links(self, targets: tuple[int, int], sources: tuple[int, int]) -> NDArray[np.int64]:
@@ -99,18 +99,9 @@ class LayoutGraph(Graph):
     def forward(self, x: Nodes, layout: Layouts) -> EdgeIndex:
         """Return the edges, sorted by target."""
         sources, targets = layout if isinstance(layout, tuple) else (layout, layout)
-        device = x[1].device if isinstance(x, tuple) else x.device
-        if torch.compiler.is_compiling():
-            return self._repeated(sources, targets, device)
-        key = sources, targets, device
-        if key in self.made:
-            return self.made[key]
-        edges = self._repeated(sources, targets, device)
-        if type(edges.as_tensor()) is Tensor:  # none of a tracer's
-            self.made[key] = edges
-        while len(self.made) > KEPT_LAYOUTS:
-            self.made.popitem(last=False)
-        return edges
+        nodes = x[1] if isinstance(x, tuple) else x
+        key = sources, targets, nodes.device
+        return self.recent.get(key, nodes, lambda: self._repeated(*key))
 
     def _repeated(self, sources: NodeLayout, targets: NodeLayout, device: torch.device) -> EdgeIndex:
         """Return the edges of all images."""
@@ -136,9 +127,6 @@ class LayoutGraph(Graph):
         links = links[:, links[1].argsort(kind="stable")]
         degree = np.bincount(links[1], minlength=height * width)
         return torch.from_numpy(links), torch.from_numpy(degree), int(degree.max())
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "made": OrderedDict()}  # copies and files do without what can be made again
 
 
 def sorted_edges(edges: Adj | Edges, num_sources: int, num_targets: int) -> Adj | Edges:

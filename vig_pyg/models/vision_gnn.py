@@ -87,7 +87,9 @@ class VisionGNN(TimmInterface):
             ValueError: the images have another rank or number of channels, or are too small.
             TypeError: they are not floating point numbers.
         """
-        return self._logits(*self._nodes(inputs))
+        if isinstance(inputs, Tensor):
+            return self.forward_head(self.forward_features(inputs))
+        return self._logits(*self._nodes(inputs))  # images of several sizes have no map
 
     def forward_features(self, inputs: Tensor) -> Tensor:
         """Return the feature map ``[B, num_features, h, w]`` behind the last block."""
