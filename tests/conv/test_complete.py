@@ -4,7 +4,8 @@ from torch import nn
 from torch_geometric.nn import GCNConv, MessagePassing
 
 from vig_pyg.blocks import Grapher
-from vig_pyg.conv import CompletedConv, MaxRelativeConv, build_layer, list_convs
+from vig_pyg.conv import CompletedConv, build_layer, list_convs
+from vig_pyg.conv.fused import FusedConv
 from vig_pyg.graph import KNNGraph, NodeLayout
 
 EDGES = torch.tensor([[0, 1, 2, 0, 2], [0, 1, 1, 3, 0]])
@@ -23,8 +24,24 @@ def normal(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_an_operator_that_is_complete_is_left_alone():
-    assert isinstance(build_layer("mr", 8, 12, norm="batch", act="gelu", heads=4), MaxRelativeConv)
+@pytest.mark.parametrize("conv", ["max_relative", "mr", "edge", "gin", "sage"])
+def test_operators_of_ours_are_complete(conv):
+    assert isinstance(build_layer(conv, 8, 12, norm="batch", act="gelu", heads=4), FusedConv)
+
+
+class OfItsOwn(Sum):
+    """Takes norm and act for purposes of its own."""
+
+    def __init__(self, in_channels, out_channels, norm, act):
+        super().__init__(in_channels, out_channels)
+
+
+def test_an_operator_that_takes_norm_and_act_says_whether_it_is_complete():
+    with pytest.raises(TypeError, match="OfItsOwn takes norm and act: give it the attribute complete = True if"):
+        build_layer(OfItsOwn, 8, 12, norm="batch", act="gelu")
+    for complete, kind in ((True, OfItsOwn), (False, CompletedConv)):
+        conv = type("OfItsOwn", (OfItsOwn,), {"complete": complete})
+        assert isinstance(build_layer(conv, 8, 12, norm="batch", act="gelu"), kind)
 
 
 def test_an_operator_that_is_not_is_followed_by_norm_and_activation():

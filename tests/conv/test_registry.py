@@ -16,7 +16,6 @@ from vig_pyg.conv import (
     SAGEConv,
     build_conv,
     get_conv,
-    is_complete,
     list_convs,
     register_conv,
 )
@@ -69,16 +68,6 @@ def test_the_list_holds_names_in_order_and_no_aliases():
     assert names == sorted(names)
     assert {"max_relative", "edge", "gin", "sage", "gcn", "gat", "gatv2", "transformer", "pna"} <= set(names)
     assert "mr" not in names
-
-
-@pytest.mark.parametrize("name", ["max_relative", "mr", "edge", "gin", "sage"])
-def test_operators_of_ours_are_complete(name):
-    assert is_complete(name)
-
-
-@pytest.mark.parametrize("name", ["gcn", "gat", "pna", "torch_geometric.nn:SAGEConv"])
-def test_operators_of_pyg_are_not_complete(name):
-    assert not is_complete(name)
 
 
 def test_a_registered_factory_is_found_by_name_and_alias():

@@ -6,7 +6,7 @@ from vig_pyg.conv.edge import EdgeConv
 from vig_pyg.conv.gin import GINConv
 from vig_pyg.conv.linear import HeadLinear, LinearNormAct, build_act, build_norm
 from vig_pyg.conv.max_relative import MaxRelativeConv
-from vig_pyg.conv.registry import build_conv, get_conv, is_complete, list_convs, register_conv
+from vig_pyg.conv.registry import build_conv, get_conv, list_convs, register_conv
 from vig_pyg.conv.sage import SAGEConv
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "build_layer",
     "build_norm",
     "get_conv",
-    "is_complete",
     "list_convs",
     "register_conv",
 ]

@@ -9,7 +9,7 @@ from torch_geometric.typing import Adj, PairTensor
 
 from vig_pyg.conv.linear import Act, Norm, build_act, build_norm
 from vig_pyg.conv.norm_act import norm_act
-from vig_pyg.conv.registry import ConvFactory, build_conv, is_complete
+from vig_pyg.conv.registry import ConvFactory, build_conv, get_conv
 from vig_pyg.graph.edges import edge_list
 from vig_pyg.registry import parameters
 
@@ -17,12 +17,22 @@ from vig_pyg.registry import parameters
 def build_layer(
     conv: str | ConvFactory, in_channels: int, out_channels: int, *, norm: Norm, act: Act, **options: Any
 ) -> nn.Module:
-    """Build an operator that normalises, activates and accepts a bipartite graph, completing it where needed."""
+    """Build an operator that normalizes, activates and accepts a bipartite graph, completing it where needed.
+
+    Raises:
+        TypeError: the operator takes ``norm`` and ``act`` and does not say whether it is complete with them.
+    """
     layer = build_conv(conv, in_channels, out_channels, norm=norm, act=act, **options)
     for part in layer.modules():
         if isinstance(part, MessagePassing):
             part.fuse = _Fuse(part, part.fuse)
-    return layer if is_complete(conv) else CompletedConv(layer, out_channels, norm, act)
+    complete = getattr(layer, "complete", None)
+    if complete is None and {"norm", "act"} <= set(parameters(get_conv(conv))):
+        raise TypeError(
+            f"{type(layer).__name__} takes norm and act: give it the attribute complete = True if it normalizes and "
+            "activates its output with them, complete = False if a model has to"
+        )
+    return layer if complete else CompletedConv(layer, out_channels, norm, act)
 
 
 def takes_weight(layer: nn.Module) -> bool:

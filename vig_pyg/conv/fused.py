@@ -31,6 +31,7 @@ class FusedConv(MessagePassing):
     """
 
     SUPPORTS_FUSED_EDGE_INDEX = True
+    complete = True  # norm and activation are its own
     _overrides = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

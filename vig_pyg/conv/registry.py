@@ -20,10 +20,10 @@ CONVS: Registry = Registry("operator", "conv")
 def register_conv(name: str, *aliases: str) -> Callable[[Registered], Registered]:
     """Register the decorated class or factory ``(in_channels, out_channels, **options)`` as ``conv=name``.
 
-    The options are ``heads``, ``norm`` and ``act``; a factory gets those that it names. One that names ``norm``
-    and ``act`` is taken to normalise and activate itself and to accept ``(x_source, x_target)``, as ours do. Every
-    other is completed where a model uses it: by a norm and an activation behind it, and in a bipartite graph by
-    joining both sets of nodes into one.
+    The options are ``heads``, ``norm`` and ``act``; a factory gets those that it names. An operator with the attribute
+    ``complete = True`` normalizes and activates itself and accepts ``(x_source, x_target)``, as ours do. Every other
+    is completed where a model uses it: by a norm and an activation after it, and in a bipartite graph by joining both
+    sets of nodes into one.
 
     Example::
 
@@ -74,8 +74,3 @@ def build_conv(conv: str | ConvFactory, in_channels: int, out_channels: int, **o
     CONVS.check_options(conv, factory, (name for name in options if name not in SHARED_OPTIONS))
     known = parameters(factory)
     return factory(in_channels, out_channels, **{name: value for name, value in options.items() if name in known})
-
-
-def is_complete(conv: str | ConvFactory) -> bool:
-    """Return whether an operator normalises and activates itself: see :func:`register_conv`."""
-    return {"norm", "act"} <= set(parameters(get_conv(conv)))
