@@ -42,6 +42,8 @@ class Registry(Generic[Entry]):
                 )
 
         def decorate(factory: Entry) -> Entry:
+            if not callable(factory):
+                raise TypeError(f"{_a(self.what)} must be a class or a function, got {factory!r}")
             for word in (name, *aliases):
                 known = self.factories.get(self.aliases.get(word, word))
                 if known is not None and _identity(known) != _identity(factory):

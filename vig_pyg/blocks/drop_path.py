@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from vig_pyg.graph.layout import NodeLayout
+from vig_pyg.checks import check_shares
+from vig_pyg.graph.layout import NodeLayout, check_layout
 
 
 class DropPath(nn.Module):
@@ -17,17 +18,17 @@ class DropPath(nn.Module):
         - x: ``[N, C]`` and its layout; output ``[N, C]``
 
     Raises:
-        ValueError: ``drop_prob`` is no probability.
+        TypeError, ValueError: ``drop_prob`` is no probability.
     """
 
     def __init__(self, drop_prob: float = 0.0) -> None:
         super().__init__()
-        if not 0 <= drop_prob <= 1:
-            raise ValueError(f"drop_prob is a probability between 0 and 1, got {drop_prob}")
+        check_shares(drop_prob=drop_prob)
         self.drop_prob = drop_prob
 
     def forward(self, x: Tensor, layout: NodeLayout) -> Tensor:
         """Return the branch, dropped for some images."""
+        check_layout(layout, x)
         if self.drop_prob == 0 or not self.training:
             return x
         keep = 1 - self.drop_prob

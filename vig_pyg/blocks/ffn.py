@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from vig_pyg.blocks.drop_path import DropPath
+from vig_pyg.checks import check_shares, check_whole
 from vig_pyg.conv.linear import Act, LinearNormAct, Norm
 from vig_pyg.graph.layout import NodeLayout
 
@@ -32,6 +33,8 @@ class FFN(nn.Module):
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()
+        check_whole(channels=channels, ratio=ratio)
+        check_shares(dropout=dropout, drop_path=drop_path)
         self.fc1 = LinearNormAct(channels, ratio * channels, norm=norm, act=act)
         self.fc2 = LinearNormAct(ratio * channels, channels, norm=norm)
         self.dropout = nn.Dropout(dropout)

@@ -7,10 +7,11 @@ from torch import Tensor, nn
 from torch_geometric.typing import Adj, PairTensor
 
 from vig_pyg.blocks.drop_path import DropPath
+from vig_pyg.checks import check_flags, check_kind, check_shares, check_whole
 from vig_pyg.conv.complete import build_layer, takes_weight
 from vig_pyg.conv.linear import Act, LinearNormAct, Norm
 from vig_pyg.conv.registry import ConvFactory
-from vig_pyg.graph.layout import NodeLayout
+from vig_pyg.graph.layout import NodeLayout, check_layout
 from vig_pyg.graph.pooling import average_pool, pooled_layout, windows
 from vig_pyg.graph.protocol import Edges, from_windows, sorted_edges
 
@@ -55,6 +56,10 @@ class Grapher(nn.Module):
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()
+        check_whole(channels=channels, heads=heads, pool=pool)
+        check_flags(fc=fc)
+        check_shares(dropout=dropout, drop_path=drop_path)
+        check_kind("a module or a function, such as build_graph makes", Callable, graph=graph)
         self.fc1 = LinearNormAct(channels, channels, norm=norm) if fc else nn.Identity()
         self.graph: Any = graph
         self.pool = pool
@@ -71,6 +76,7 @@ class Grapher(nn.Module):
         Raises:
             TypeError: the edges have weights, and the operator takes none.
         """
+        check_layout(layout, x)
         h: Tensor | PairTensor = self.fc1(x)
         if self.pool > 1:
             sources, _ = NodeLayout.join([average_pool(m, self.pool) for m in layout.maps(h)])
@@ -87,10 +93,11 @@ class Grapher(nn.Module):
     def _edges(self, h: Tensor | PairTensor, layout: NodeLayout) -> Adj | Edges:
         """Return what the graph links, sorted by target; a link from a node becomes one from its pooled node."""
         source_layout = self.source_layout(layout)
-        if isinstance(h, tuple) and getattr(self.graph, "bipartite", False):
-            return sorted_edges(self.graph(h, (source_layout, layout)), source_layout.num_nodes, layout.num_nodes)
         nodes = h[1] if isinstance(h, tuple) else h
-        edges = sorted_edges(self.graph(nodes, layout), layout.num_nodes, layout.num_nodes)
+        if isinstance(h, tuple) and getattr(self.graph, "bipartite", False):
+            edges = self.graph(h, (source_layout, layout))
+            return sorted_edges(edges, source_layout.num_nodes, layout.num_nodes, nodes.device)
+        edges = sorted_edges(self.graph(nodes, layout), layout.num_nodes, layout.num_nodes, nodes.device)
         if isinstance(h, Tensor) or (isinstance(edges, Edges) and edges.sources is not None):
             return edges
         return from_windows(edges, windows(layout, self.pool, nodes.device), source_layout.num_nodes)

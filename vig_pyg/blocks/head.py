@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vig_pyg.checks import check_flags, check_shares, check_whole
 from vig_pyg.conv.linear import Act, LinearNormAct
-from vig_pyg.graph.layout import NodeLayout
+from vig_pyg.graph.layout import NodeLayout, check_layout
 
 # What becomes of an image's nodes [B, h, w, C], by timm's names.
 POOLINGS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -18,9 +19,27 @@ POOLINGS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def pool_nodes(x: Tensor, layout: NodeLayout, pooling: str = "avg") -> Tensor:
-    """Return the mean of every image's nodes, ``[B, C]``, their ``"max"``, or the mean of both (``"avgmax"``)."""
+    """Return the mean of every image's nodes, ``[B, C]``, their ``"max"``, or the mean of both (``"avgmax"``).
+
+    Raises:
+        TypeError, ValueError: the layout is none, or of other nodes, or no pooling has that name.
+    """
+    check_layout(layout, x)
+    pooling = known_pool(pooling)
     pooled = [POOLINGS[pooling](nodes) for nodes in layout.maps(x)]
     return pooled[0] if len(pooled) == 1 else torch.cat(pooled)
+
+
+def known_pool(pooling: str, *others: str) -> str:
+    """Return the name of a pooling, or of ``others``.
+
+    Raises:
+        ValueError: none has that name.
+    """
+    names = [*others, *POOLINGS]
+    if not isinstance(pooling, str) or pooling not in names:
+        raise ValueError(f"global_pool must be {', '.join(map(repr, names))}, got {pooling!r}")
+    return pooling
 
 
 class Head(nn.Module):
@@ -44,6 +63,8 @@ class Head(nn.Module):
         self, channels: int, num_classes: int, hidden: int = 1024, act: Act = "gelu", dropout: float = 0.0
     ) -> None:
         super().__init__()
+        check_whole(channels=channels, hidden=hidden)
+        check_shares(dropout=dropout)
         self.hidden = hidden
         self.act = act
         self.num_features = channels  # of what goes into the classifier, as timm calls it
@@ -58,6 +79,7 @@ class Head(nn.Module):
 
     def reset(self, num_classes: int) -> None:
         """Replace the classifier by a new one, after a new hidden layer where that was dropped; 0 leaves it out."""
+        check_whole(0, num_classes=num_classes)
         self.fc2 = nn.Identity()
         if num_classes > 0:
             if isinstance(self.fc1, nn.Identity):
@@ -73,5 +95,6 @@ class Head(nn.Module):
 
     def forward(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Return the logits, or the features before them."""
+        check_flags(pre_logits=pre_logits)
         x = self.dropout(self.fc1(x))
         return x if pre_logits else self.fc2(x)

@@ -10,6 +10,7 @@ from torch_geometric.nn import MessagePassing
 from torch_geometric.nn.inits import reset
 from torch_geometric.typing import Adj, PairTensor
 
+from vig_pyg.checks import check_whole
 from vig_pyg.conv.inputs import check_inputs
 from vig_pyg.conv.norm_act import is_watched
 from vig_pyg.graph.edges import edge_list
@@ -41,6 +42,7 @@ class FusedConv(MessagePassing):
 
     def __init__(self, aggr: str, in_channels: int, out_channels: int) -> None:
         super().__init__(aggr=aggr)
+        check_whole(in_channels=in_channels, out_channels=out_channels)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self._own_aggregation = type(self.aggr_module)

@@ -6,10 +6,8 @@ from torch_geometric import EdgeIndex
 from torch_geometric.typing import Adj, PairTensor
 from torch_geometric.utils import is_sparse, to_edge_index
 
-from vig_pyg.graph.edges import check_range
+from vig_pyg.graph.edges import check_edge_list, check_range
 from vig_pyg.kernels.heads import is_autocasting
-
-INDEX_TYPES = (torch.int64, torch.int32)
 
 
 def check_inputs(x: Tensor | PairTensor, edge_index: Adj, channels: int, weight: Tensor) -> tuple[PairTensor, Adj]:
@@ -33,15 +31,7 @@ def check_inputs(x: Tensor | PairTensor, edge_index: Adj, channels: int, weight:
         what = f"{len(x)} of them" if isinstance(x, tuple | list) else type(x).__name__
         raise TypeError(f"node features must be a tensor, or a pair of sources and targets, got {what}")
     pair = (x, x) if isinstance(x, Tensor) else (x[0], x[1])
-    for features in pair:
-        if not isinstance(features, Tensor):
-            raise TypeError(f"node features must be a tensor or a pair of tensors, got {type(features).__name__}")
-        if features.dim() != 2 or features.size(1) != channels:
-            raise ValueError(f"node features must have shape [nodes, {channels}], got {list(features.shape)}")
-        if features.dtype != weight.dtype and not is_autocasting(features.device.type):
-            raise TypeError(f"node features must be {weight.dtype} as the operator's weights are, got {features.dtype}")
-        if features.device != weight.device:
-            raise ValueError(f"node features are on {features.device}, but the operator's weights on {weight.device}")
+    check_nodes_for(weight, channels, *pair)
     sizes = pair[0].size(0), pair[1].size(0)
     if is_sparse(edge_index):
         given = (edge_index.size(1), edge_index.size(0))
@@ -53,22 +43,30 @@ def check_inputs(x: Tensor | PairTensor, edge_index: Adj, channels: int, weight:
         check_range(edges.flip(0), sizes)
         _refuse_values(values)
         return pair, _without_layout(edge_index)
-    if not isinstance(edge_index, Tensor):
-        raise TypeError(f"edge_index must be a tensor or a sparse adjacency, got {type(edge_index).__name__}")
-    if not isinstance(edge_index, EdgeIndex):
-        if edge_index.dtype not in INDEX_TYPES:
-            raise TypeError(f"edge_index must hold whole numbers, got {edge_index.dtype}: use torch.int64")
-        edge_index = edge_index.long()
-        if edge_index.dim() != 2 or edge_index.size(0) != 2:
-            raise ValueError(f"edge_index must have shape [2, edges], got {list(edge_index.shape)}")
-    elif edge_index.sparse_size() == sizes and hasattr(edge_index, "max_degree"):
+    if isinstance(edge_index, EdgeIndex) and edge_index.sparse_size() == sizes and hasattr(edge_index, "max_degree"):
         return pair, edge_index  # made here: its edges stay inside
-    if edge_index.device != weight.device:
-        raise ValueError(f"edge_index is on {edge_index.device}, but the operator's weights on {weight.device}")
+    check_edge_list(edge_index, weight.device)
+    if not isinstance(edge_index, EdgeIndex):
+        edge_index = edge_index.long()
     check_range(edge_index, sizes)
     if isinstance(edge_index, EdgeIndex) and edge_index.sparse_size() != sizes:
         edge_index = EdgeIndex(edge_index.as_tensor(), sparse_size=sizes, sort_order=edge_index.sort_order)
     return pair, edge_index
+
+
+def check_nodes_for(weight: Tensor, channels: int, *matrices: Tensor) -> None:
+    """Refuse what is not a node matrix ``[N, channels]`` of the weights' type and device, without a look at values."""
+    for x in matrices:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"node features must be a tensor or a pair of tensors, got {type(x).__name__}")
+        if x.dim() != 2 or x.size(1) != channels:
+            raise ValueError(f"node features must have shape [nodes, {channels}], got {list(x.shape)}")
+        if x.dtype != weight.dtype and not is_autocasting(x.device.type):
+            raise TypeError(f"node features must be {weight.dtype} as the operator's weights are, got {x.dtype}")
+        if x.layout != torch.strided:
+            raise TypeError(f"node features must be a dense tensor, got {x.layout}")
+        if x.device != weight.device:
+            raise ValueError(f"node features are on {x.device}, but the operator's weights on {weight.device}")
 
 
 def _refuse_values(values: Tensor) -> None:

@@ -7,7 +7,9 @@ import torch
 from timm.layers import get_act_layer
 from torch import Tensor, nn
 
+from vig_pyg.checks import check_whole
 from vig_pyg.conv.fold import folded_norm
+from vig_pyg.conv.inputs import check_nodes_for
 from vig_pyg.conv.norm_act import BatchNorm, keeping_recipe, norm_act
 from vig_pyg.kernels.heads import head_linear, paired_head_linear
 
@@ -23,13 +25,14 @@ def build_norm(norm: Norm, channels: int) -> nn.Module:
     Raises:
         ValueError: no norm has that name.
     """
+    check_whole(channels=channels)
     if norm is None:
         return nn.Identity()
     if isinstance(norm, str):
         if norm not in NORMS:
             raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}")
         norm = NORMS[norm]
-    return norm(channels)
+    return _made("norm", norm, channels)
 
 
 def build_act(act: Act) -> nn.Module:
@@ -41,11 +44,25 @@ def build_act(act: Act) -> nn.Module:
     if act is None:
         return nn.Identity()
     if not isinstance(act, str):
-        return act()
+        return _made("act", act)
     try:
         return get_act_layer(act)()
     except KeyError:
         raise ValueError(f"timm has no activation called {act!r}; try gelu, relu, silu or hard_swish") from None
+
+
+def _made(name: str, factory: Callable[..., nn.Module], *args: int) -> nn.Module:
+    """Return what a factory makes.
+
+    Raises:
+        TypeError: it is none, or makes no module.
+    """
+    if not callable(factory) or isinstance(factory, nn.Module):
+        raise TypeError(f"{name} must be a name, a class or factory that makes a module, or None, got {factory!r}")
+    made = factory(*args)
+    if not isinstance(made, nn.Module):
+        raise TypeError(f"the factory given as {name} must make a module, got {made!r}")
+    return made
 
 
 class HeadLinear(nn.Module):
@@ -69,7 +86,8 @@ class HeadLinear(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, heads: int = 1) -> None:
         super().__init__()
-        if heads < 1 or in_channels % heads or out_channels % heads:
+        check_whole(in_channels=in_channels, out_channels=out_channels, heads=heads)
+        if in_channels % heads or out_channels % heads:
             raise ValueError(f"heads={heads} must divide {in_channels} input and {out_channels} output channels")
         self.in_channels = in_channels
         self.out_channels = out_channels
@@ -85,9 +103,12 @@ class HeadLinear(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Return the mapped nodes, or those of two matrices' interleaved channels ``(x⁰, y⁰, x¹, y¹, …)``."""
+        weight = self.weight
         if y is None:
-            return head_linear(x, self.weight, self.bias, self.heads)
-        return paired_head_linear(x, y, self.weight, self.bias, self.heads)
+            check_nodes_for(weight, self.in_channels, x)
+            return head_linear(x, weight, self.bias, self.heads)
+        check_nodes_for(weight, self.in_channels // 2, x, y)
+        return paired_head_linear(x, y, weight, self.bias, self.heads)
 
     def extra_repr(self) -> str:
         """Return what ``print(model)`` shows."""

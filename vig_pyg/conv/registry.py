@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
+from vig_pyg.checks import check_whole
 from vig_pyg.registry import Registry, parameters
 
 ConvFactory = Callable[..., nn.Module]
@@ -67,10 +68,11 @@ def build_conv(conv: str | ConvFactory, in_channels: int, out_channels: int, **o
     Of ``heads``, ``norm`` and ``act`` it gets those that it names.
 
     Raises:
-        ValueError: no operator has that name.
-        TypeError: it has no such option, or is neither name nor factory.
+        ValueError: no operator has that name, or a width is below one.
+        TypeError: it has no such option, a width is no whole number, or is neither name nor factory.
     """
     factory = get_conv(conv)
     CONVS.check_options(conv, factory, (name for name in options if name not in SHARED_OPTIONS))
+    check_whole(in_channels=in_channels, out_channels=out_channels, heads=options.get("heads", 1))
     known = parameters(factory)
     return factory(in_channels, out_channels, **{name: value for name, value in options.items() if name in known})

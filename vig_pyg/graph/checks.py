@@ -5,6 +5,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from vig_pyg.checks import check_shares, check_whole
+
 Backend = Literal["auto", "dense", "blockwise", "fused", "torch_cluster"]
 
 
@@ -13,29 +15,10 @@ WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 MOST_GRAPHS = 1 << 24
 
 
-def check_whole(**numbers: object) -> None:
-    """Refuse what is not a whole number of at least one."""
-    for name, number in numbers.items():
-        if not isinstance(number, int) or isinstance(number, bool):
-            raise TypeError(f"{name} must be a whole number, got {number!r}")
-        if number < 1:
-            raise ValueError(f"{name} must be at least 1, got {number}")
-
-
-def check_flags(**flags: object) -> None:
-    """Refuse what is neither True nor False."""
-    for name, flag in flags.items():
-        if not isinstance(flag, bool):
-            raise TypeError(f"{name} must be True or False, got {flag!r}")
-
-
 def check_search(k: int, dilation: int, backend: str, epsilon: float = 0.0) -> None:
     """Raise a ``ValueError`` or ``TypeError`` where these are not parameters of a search."""
     check_whole(k=k, dilation=dilation)
-    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float):
-        raise TypeError(f"epsilon must be a number, got {epsilon!r}")
-    if not 0 <= epsilon <= 1:
-        raise ValueError(f"epsilon is a probability between 0 and 1, got {epsilon}")
+    check_shares(epsilon=epsilon)
     if backend not in get_args(Backend):
         raise ValueError(f"backend must be one of {', '.join(get_args(Backend))}, got {backend!r}")
 

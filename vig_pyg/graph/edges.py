@@ -6,6 +6,8 @@ from torch_geometric import EdgeIndex
 from torch_geometric.typing import Adj
 from torch_geometric.utils import is_sparse, to_edge_index
 
+INDEX_TYPES = (torch.int64, torch.int32)
+
 
 def edges_from_neighbours(neighbours: Tensor, num_sources: int) -> EdgeIndex:
     """Return edges ``j → i`` for every ``j`` in ``neighbours[i]``, in that order.
@@ -73,6 +75,23 @@ def edge_list(adjacency: Adj) -> Tensor:
     if is_sparse(adjacency):
         return to_edge_index(adjacency)[0].flip(0)
     return adjacency
+
+
+def check_edge_list(edge_index: Tensor, device: torch.device) -> None:
+    """Refuse what is not an edge list ``[2, E]`` on a device, without a look at values.
+
+    Raises:
+        TypeError: it is no tensor, or does not hold whole numbers.
+        ValueError: it has another shape, or is on another device.
+    """
+    if not isinstance(edge_index, Tensor):
+        raise TypeError(f"edge_index must be a tensor or a sparse adjacency, got {type(edge_index).__name__}")
+    if edge_index.dtype not in INDEX_TYPES:
+        raise TypeError(f"edge_index must hold whole numbers, got {edge_index.dtype}: use torch.int64")
+    if edge_index.dim() != 2 or edge_index.size(0) != 2:
+        raise ValueError(f"edge_index must have shape [2, edges], got {list(edge_index.shape)}")
+    if edge_index.device != device:
+        raise ValueError(f"edge_index is on {edge_index.device}, but the nodes on {device}")
 
 
 def check_range(edge_index: Tensor, sizes: tuple[int, int]) -> None:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
 
-from vig_pyg.graph.checks import Backend, check_features, check_flags, check_pair, check_search, graph_sizes
+from vig_pyg.checks import check_flags
+from vig_pyg.graph.checks import Backend, check_features, check_pair, check_search, graph_sizes
 from vig_pyg.graph.edges import edges_from_neighbours
 from vig_pyg.graph.layout import Grid, NodeLayout, check_nodes
 from vig_pyg.graph.nearest import at_least_float32, nearest, of_usual_size, scaled_and_centred, unit_length

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vig_pyg.graph.checks import check_matrix, check_whole
+from vig_pyg.checks import check_kind, check_whole
+from vig_pyg.graph.checks import check_matrix
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class NodeLayout:
     """
 
     grids: tuple[Grid, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a tuple of grids."""
+        if not isinstance(self.grids, tuple) or not all(isinstance(grid, Grid) for grid in self.grids):
+            raise TypeError(f"grids must be a tuple of Grid, got {self.grids!r}")
 
     @staticmethod
     def uniform(count: int, height: int, width: int) -> NodeLayout:
@@ -99,8 +105,7 @@ class NodeLayout:
         Raises:
             ValueError: ``x`` does not have a row per node.
         """
-        if x.size(0) != self.num_nodes:
-            raise ValueError(f"the layout has {self.num_nodes} nodes, but x has {x.size(0)} rows")
+        check_layout(self, x)
         if len(self.grids) == 1:
             return [x.view(*self.grids[0].shape, -1)]
         parts = x.split([grid.count * grid.nodes for grid in self.grids])
@@ -127,6 +132,14 @@ class NodeLayout:
             column = torch.arange(grid.width, device=device).expand(grid.height, -1)
             maps.append(torch.stack([column, row], dim=-1).expand(grid.count, -1, -1, -1) + 0.5)
         return self.join(maps)[0]
+
+
+def check_layout(layout: NodeLayout, x: Tensor) -> None:
+    """Refuse what is not the layout of the nodes ``x``."""
+    check_kind("a NodeLayout", NodeLayout, layout=layout)
+    check_kind("a tensor", Tensor, x=x)
+    if x.dim() == 0 or x.size(0) != layout.num_nodes:
+        raise ValueError(f"the layout has {layout.num_nodes} nodes, but x has shape {list(x.shape)}")
 
 
 def check_nodes(sources: Tensor, targets: Tensor, source_layout: NodeLayout, target_layout: NodeLayout) -> None:

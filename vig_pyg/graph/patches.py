@@ -1,6 +1,6 @@
 """Images as PyG ``Data``: a pixel graph without edges, or a graph of patches."""
 
-from numbers import Number
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,8 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
-from vig_pyg.graph.checks import Backend, check_flags, check_search, check_whole
+from vig_pyg.checks import check_flags, check_whole
+from vig_pyg.graph.checks import Backend, check_search
 from vig_pyg.graph.knn import knn_graph
 from vig_pyg.graph.layout import NodeLayout
 
@@ -106,7 +107,7 @@ class PatchGraph(BaseTransform):
 
 
 def _label(y: Any) -> Tensor:
-    if not isinstance(y, Number | Tensor | np.ndarray) or (label := torch.as_tensor(y)).numel() != 1:
+    if not isinstance(y, Real | Tensor | np.ndarray) or (label := torch.as_tensor(y)).numel() != 1:
         raise TypeError(f"a label must be one number, got {y!r}")
     return label.view(1)
 
@@ -124,6 +125,8 @@ def to_tensor(image: Any) -> Tensor:
         tensor = image
     elif isinstance(image, np.ndarray) or hasattr(image, "getbands"):  # the latter marks a PIL image
         array = np.asarray(image)
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"an image array must hold real numbers, got {array.dtype}")
         if array.ndim not in (2, 3):
             raise ValueError(f"an image array must have shape [H, W] or [H, W, C], got {list(array.shape)}")
         tensor = torch.from_numpy(np.atleast_3d(array).transpose(2, 0, 1).copy())
@@ -131,6 +134,11 @@ def to_tensor(image: Any) -> Tensor:
         raise TypeError(f"an image must be a PIL image, an array or a tensor, got {type(image).__name__}")
     if tensor.dim() != 3:
         raise ValueError(f"an image tensor must have shape [C, H, W], got {list(tensor.shape)}")
+    if 0 in tensor.shape:
+        raise ValueError(f"an image must have at least one channel and one pixel, got {list(tensor.shape)}")
+    if tensor.is_complex() or tensor.layout != torch.strided or tensor.is_meta:
+        kind = f"{tensor.dtype} in {tensor.layout} on {tensor.device}"
+        raise TypeError(f"an image must be a dense tensor of real numbers that has values, got {kind}")
     if tensor.dtype == torch.uint8:
         return tensor / 255
     return tensor if tensor.is_floating_point() else tensor.float()

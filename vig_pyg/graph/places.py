@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from vig_pyg.graph.checks import check_whole
+from vig_pyg.checks import check_whole
 from vig_pyg.graph.protocol import LayoutGraph
 from vig_pyg.graph.registry import register_graph
 
@@ -50,6 +50,7 @@ class RandomGraph(LayoutGraph):
     def __init__(self, k: int = 9, seed: int = 0) -> None:
         super().__init__()
         check_whole(k=k)
+        check_whole(0, seed=seed)
         self.k, self.seed = k, seed
 
     def links(self, targets: tuple[int, int], sources: tuple[int, int]) -> NDArray[np.int64]:

@@ -5,12 +5,15 @@ two-dimensional sine-cosine embedding of a node's place and ``D`` its width. An 
 all pairs; the published table is an inner product as well, of embeddings whose keys were resized.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vig_pyg.checks import check_kind, check_size, check_whole
+from vig_pyg.graph.checks import check_matrix
 from vig_pyg.graph.layout import Grid
 from vig_pyg.graph.pooling import average_pool
 from vig_pyg.graph.recent import Recent
@@ -34,6 +37,8 @@ def sincos_embedding(pos: Tensor, channels: int) -> Tensor:
     Raises:
         ValueError: ``channels`` is no multiple of 4.
     """
+    check_matrix("pos", pos)
+    check_whole(channels=channels)
     if channels % 4:
         raise ValueError(f"a sine-cosine embedding needs a multiple of 4 channels, got {channels}")
     quarter = channels // 4
@@ -60,6 +65,9 @@ class RelativePosition(nn.Module):
 
     def __init__(self, channels: int, grid: tuple[int, int], pool: int = 1) -> None:
         super().__init__()
+        check_whole(channels=channels, pool=pool)
+        check_kind("a pair (height, width)", Sequence, grid=grid)
+        check_size(grid=grid)
         self.channels = channels
         self.grid = grid
         self.pool = pool

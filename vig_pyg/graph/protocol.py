@@ -29,8 +29,8 @@ from torch_geometric import EdgeIndex
 from torch_geometric.typing import Adj, PairTensor
 from torch_geometric.utils import is_sparse
 
-from vig_pyg.graph.edges import compressed, edges_from_list
-from vig_pyg.graph.layout import NodeLayout
+from vig_pyg.graph.edges import check_edge_list, compressed, edges_from_list
+from vig_pyg.graph.layout import NodeLayout, check_layout
 from vig_pyg.graph.recent import Recent
 from vig_pyg.kernels.reduce import targets_of_edges
 
@@ -100,6 +100,7 @@ class LayoutGraph(Graph):
         """Return the edges, sorted by target."""
         sources, targets = layout if isinstance(layout, tuple) else (layout, layout)
         nodes = x[1] if isinstance(x, tuple) else x
+        check_layout(targets, nodes)
         key = sources, targets, nodes.device
         return self.recent.get(key, nodes, lambda: self._repeated(*key))
 
@@ -129,7 +130,7 @@ class LayoutGraph(Graph):
         return torch.from_numpy(links), torch.from_numpy(degree), int(degree.max())
 
 
-def sorted_edges(edges: Adj | Edges, num_sources: int, num_targets: int) -> Adj | Edges:
+def sorted_edges(edges: Adj | Edges, num_sources: int, num_targets: int, device: torch.device) -> Adj | Edges:
     """Return what a graph returned with its adjacency as operators want it: a plain edge list sorted by target.
 
     Raises:
@@ -137,8 +138,8 @@ def sorted_edges(edges: Adj | Edges, num_sources: int, num_targets: int) -> Adj 
         ValueError: an edge points outside, or there is another number of weights than of edges.
     """
     adjacency = edges.adjacency if isinstance(edges, Edges) else edges
-    if not isinstance(adjacency, Tensor) and not is_sparse(adjacency):
-        raise TypeError(f"a graph must return edges [2, E] or a sparse adjacency, got {type(adjacency).__name__}")
+    if not is_sparse(adjacency) and not isinstance(adjacency, EdgeIndex):
+        check_edge_list(adjacency, device)
     if isinstance(edges, Edges) and edges.sources is not None:
         num_sources = len(edges.sources)
     weight = edges.weight if isinstance(edges, Edges) else None

@@ -9,12 +9,13 @@ from timm.models import generate_default_cfgs, register_model
 from torch import nn
 
 from vig_pyg.blocks import FFN, Block, Downsample, Grapher, Head, build_stem
+from vig_pyg.checks import check_flags, check_shares, check_size, check_whole, check_whole_lists
 from vig_pyg.conv.linear import Act, Norm
 from vig_pyg.conv.registry import ConvFactory
 from vig_pyg.graph.position import RelativePosition
 from vig_pyg.graph.registry import GraphLike, build_graph
 from vig_pyg.models.published import RELEASE, build_published, published_cfg
-from vig_pyg.models.schedule import check_numbers, given_options, growing_dilation, per_block
+from vig_pyg.models.schedule import given_options, growing_dilation, per_block
 from vig_pyg.models.vision_gnn import Readout, VisionGNN
 
 
@@ -73,12 +74,16 @@ class PyramidViG(VisionGNN):
         drop_path_rate: float = 0.0,
         global_pool: str = "avg",
     ) -> None:
-        if not len(channels) == len(depths) == len(pools):
+        check_size(img_size=img_size)
+        check_whole(in_chans=in_chans, stride=stride, heads=heads)
+        check_flags(relative=relative, grapher_fc=grapher_fc, ffn=ffn)
+        check_shares(drop_rate=drop_rate, dropout=dropout, drop_path_rate=drop_path_rate)
+        check_whole_lists(channels=channels, depths=depths, pools=pools)
+        if not len(channels) == len(depths) == len(pools) > 0:
             raise ValueError(
                 f"channels, depths and pools must have one entry per stage, got {len(channels)}, {len(depths)}, "
                 f"{len(pools)}"
             )
-        check_numbers(drop_path_rate, channels=channels, depths=depths, pools=pools, in_chans=in_chans)
         shared = given_options(graph, graph_options, k, dilation, stochastic)
         depth = sum(depths)
         ks = per_block("k", 9 if k is None else k, depth)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vig_pyg.checks import check_flags, check_kind, check_whole, check_whole_lists
 from vig_pyg.graph.registry import GraphLike, check_graph_options
 
 
@@ -20,13 +21,13 @@ def per_block(name: str, value: int | Sequence[int], depth: int) -> list[int]:
     """Return one number per block.
 
     Raises:
-        ValueError: a sequence of another length.
-        TypeError: neither a whole number nor a sequence.
+        ValueError: a sequence of another length, or a number below one.
+        TypeError: neither a whole number nor a sequence of them.
     """
-    if isinstance(value, int):
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        check_whole(**{name: value})
         return [value] * depth
-    if not isinstance(value, Sequence):
-        raise TypeError(f"{name} must be a whole number or one per block, got {value!r}")
+    check_whole_lists(**{name: value})
     if len(value) != depth:
         raise ValueError(f"{name} has {len(value)} entries for {depth} blocks: give one number, or one per block")
     return list(value)
@@ -44,6 +45,11 @@ def given_options(
     Raises:
         TypeError: the graph has no such option; the sentence names it, and what it has.
     """
+    if options is not None:
+        check_kind("a mapping from names of options to values", Mapping, graph_options=options)
+        for name in options:
+            check_kind("text", str, **{"every name in graph_options": name})
+    check_flags(stochastic=stochastic)
     given = dict(options or {})
     asked = {"k": k, "dilation": dilation, "stochastic": stochastic or None}
     check_graph_options(graph, {**{name: value for name, value in asked.items() if value is not None}, **given})
@@ -53,16 +59,3 @@ def given_options(
                 f"graph_options may not hold {name!r}, which the model has a keyword for: {name}={given[name]!r}"
             )
     return given
-
-
-def check_numbers(drop_path_rate: float, **numbers: int | Sequence[int]) -> None:
-    """Refuse sizes below 1 and a probability outside 0 to 1.
-
-    Raises:
-        ValueError: one is; the sentence names it.
-    """
-    if not 0 <= drop_path_rate <= 1:
-        raise ValueError(f"drop_path_rate must lie between 0 and 1, got {drop_path_rate}")
-    for name, value in numbers.items():
-        if min([value] if isinstance(value, int) else value) < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")

@@ -8,7 +8,8 @@ from timm.models._features import feature_take_indices
 from torch import nn
 
 from vig_pyg.blocks import Block, ConvStem, Downsample, Head, PatchStem
-from vig_pyg.blocks.head import POOLINGS
+from vig_pyg.blocks.head import known_pool
+from vig_pyg.checks import check_flags, check_whole
 
 UNTRACEABLE = (
     "{} cannot follow a Vision GNN, whose graph depends on its images: forward_intermediates (features_only=True) "
@@ -45,7 +46,8 @@ class TimmInterface(nn.Module):
         Raises:
             ValueError: the head is to stay, and takes another width than the last map that is left.
         """
-        wanted, last = feature_take_indices(len(self.taps), indices)
+        check_flags(prune_norm=prune_norm, prune_head=prune_head)
+        wanted, last = self._wanted(indices)
         width = self.feature_info[last]["num_chs"]
         if prune_head:
             self.head.prune(width)
@@ -70,14 +72,16 @@ class TimmInterface(nn.Module):
         Raises:
             ValueError: no pooling has that name.
         """
+        check_whole(0, num_classes=num_classes)
         if global_pool is not None:
-            self.global_pool = known_pool(global_pool)
+            self.global_pool = known_pool(global_pool, "")
         self.num_classes = num_classes
         self.head.reset(num_classes)
         self.head.to(self.pos_embed.device, self.pos_embed.dtype)
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Recompute blocks in the backward pass instead of keeping what is inside them."""
+        check_flags(enable=enable)
         self.grad_checkpointing = enable
 
     def no_weight_decay(self) -> set[str]:
@@ -89,9 +93,29 @@ class TimmInterface(nn.Module):
 
         What leads from one stage to the next belongs to the block after it.
         """
+        check_flags(coarse=coarse)
         ends = self.taps if coarse else [i for i, layer in enumerate(self.blocks) if isinstance(layer, Block)]
         levels = [(rf"^blocks\.{i}\.", (sum(end < i for end in ends),)) for i in range(len(self.blocks))]
         return {"stem": r"^stem|pos_embed", "blocks": levels}
+
+    def _wanted(self, indices: int | list[int] | None) -> tuple[list[int], int]:
+        """Return which feature maps are meant, by their places, and the last of them.
+
+        Raises:
+            TypeError, ValueError: there are no such maps.
+        """
+        count = len(self.taps)
+        if isinstance(indices, list | tuple):
+            for index in indices:
+                check_whole(-count, **{"every index of a feature map": index})
+            if max(indices, default=0) >= count:
+                raise ValueError(f"there are {count} feature maps, 0 to {count - 1}, got indices {indices!r}")
+        elif indices is not None:
+            check_whole(**{"indices, where it is one number,": indices})
+            if indices > count:
+                raise ValueError(f"there are {count} feature maps, but the last {indices} were asked for")
+        wanted, last = feature_take_indices(count, indices)
+        return list(wanted), last
 
     def _list_features(self) -> list[dict[str, Any]]:
         info, reduction, channels = [], self.stem.stride, self.pos_embed.size(1)
@@ -104,14 +128,3 @@ class TimmInterface(nn.Module):
 
     def __prepare_scriptable__(self) -> NoReturn:
         raise RuntimeError(UNTRACEABLE.format("torch.jit.script"))
-
-
-def known_pool(global_pool: str) -> str:
-    """Return the name of a pooling, ``""`` for none.
-
-    Raises:
-        ValueError: no pooling has that name.
-    """
-    if global_pool and global_pool not in POOLINGS:
-        raise ValueError(f"global_pool must be '', {', '.join(map(repr, POOLINGS))}, got {global_pool!r}")
-    return global_pool

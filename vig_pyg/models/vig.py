@@ -7,11 +7,12 @@ from timm.layers import to_2tuple
 from timm.models import generate_default_cfgs, register_model
 
 from vig_pyg.blocks import FFN, Block, Grapher, Head, build_stem
+from vig_pyg.checks import check_flags, check_shares, check_size, check_whole
 from vig_pyg.conv.linear import Act, Norm
 from vig_pyg.conv.registry import ConvFactory
 from vig_pyg.graph.registry import GraphLike, build_graph, takes
 from vig_pyg.models.published import RELEASE, build_published, published_cfg
-from vig_pyg.models.schedule import check_numbers, given_options, growing_dilation, linear_steps, per_block
+from vig_pyg.models.schedule import given_options, growing_dilation, linear_steps, per_block
 from vig_pyg.models.vision_gnn import Readout, VisionGNN
 
 
@@ -78,7 +79,10 @@ class ViG(VisionGNN):
         drop_path_rate: float = 0.0,
         global_pool: str = "avg",
     ) -> None:
-        check_numbers(drop_path_rate, channels=channels, depth=depth, in_chans=in_chans)
+        check_size(img_size=img_size)
+        check_whole(in_chans=in_chans, channels=channels, depth=depth, stride=stride, heads=heads)
+        check_flags(grapher_fc=grapher_fc, ffn=ffn)
+        check_shares(drop_rate=drop_rate, dropout=dropout, drop_path_rate=drop_path_rate)
         options = given_options(graph, graph_options, k, dilation, stochastic)
         ks = per_block("k", linear_steps(9, 18, depth) if k is None else k, depth)
         dilations = per_block("dilation", growing_dilation(depth, 196 // 18) if dilation is None else dilation, depth)

@@ -7,17 +7,18 @@ from typing import Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
-from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 from torch_geometric.typing import Adj
 
 from vig_pyg.blocks import Block, ConvStem, Head, PatchStem, pool_nodes, recomputed
-from vig_pyg.graph.edges import edges_from_list
+from vig_pyg.blocks.head import known_pool
+from vig_pyg.checks import check_flags, check_kind
+from vig_pyg.graph.edges import check_edge_list, edges_from_list
 from vig_pyg.graph.image_graph import batch_graphs
-from vig_pyg.graph.layout import NodeLayout
+from vig_pyg.graph.layout import NodeLayout, check_layout
 from vig_pyg.kernels.heads import is_autocasting
-from vig_pyg.models.timm_interface import UNTRACEABLE, TimmInterface, known_pool
+from vig_pyg.models.timm_interface import UNTRACEABLE, TimmInterface
 
 Readout: TypeAlias = Literal["mean", "accumulated"]
 Inputs: TypeAlias = Tensor | Data
@@ -69,7 +70,7 @@ class VisionGNN(TimmInterface):
         self.readout = readout
         graphs = [layer.grapher.graph for layer in blocks if isinstance(layer, Block)]
         self.static = any(getattr(graph, "static", False) for graph in graphs)
-        self.global_pool = known_pool(global_pool)
+        self.global_pool = known_pool(global_pool, "")
         self.grad_checkpointing = False
         self.taps = list(taps)
         self.num_classes = getattr(head.fc2, "out_features", 0)
@@ -97,6 +98,9 @@ class VisionGNN(TimmInterface):
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Return the logits of a feature map, or with ``pre_logits`` what goes into the classifier."""
+        if not isinstance(x, Tensor) or x.dim() != 4 or x.size(1) != self.num_features:
+            got = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(f"a feature map must have shape [B, {self.num_features}, h, w], got {got}")
         return self._logits(*NodeLayout.join([x.permute(0, 2, 3, 1)]), pre_logits)
 
     def forward_graphs(self, inputs: Inputs) -> tuple[Tensor, list[Batch]]:
@@ -135,11 +139,13 @@ class VisionGNN(TimmInterface):
             intermediates_only: Leave out the final feature map.
 
         Raises:
-            ValueError: another ``output_fmt``.
+            TypeError, ValueError: another ``output_fmt``, or there are no such maps.
         """
         if output_fmt != "NCHW":
             raise ValueError(f"output_fmt must be 'NCHW', got {output_fmt!r}")
-        wanted, last = feature_take_indices(len(self.taps), indices)
+        check_flags(norm=norm, stop_early=stop_early, intermediates_only=intermediates_only)
+        check_kind("a tensor", Tensor, x=x)
+        wanted, last = self._wanted(indices)
         wanted_blocks, last_block = {self.taps[i] for i in wanted}, self.taps[last]
         maps = []
         steps = self._steps(*self._read(x), self._given_edges(x))
@@ -168,7 +174,10 @@ class VisionGNN(TimmInterface):
             return None
         first = self.blocks[0]
         pooled = isinstance(first, Block) and first.grapher.pool > 1
-        return None if pooled else edges_from_list(inputs.edge_index, inputs.num_nodes, inputs.num_nodes)
+        if pooled:
+            return None
+        check_edge_list(inputs.edge_index, inputs.x.device)
+        return edges_from_list(inputs.edge_index, inputs.num_nodes, inputs.num_nodes)
 
     def _covered(self, height: int, width: int, patches: bool) -> tuple[int, int]:
         """Return how many pixels the nodes of an image cover: patches leave out what is left at the border."""
@@ -215,6 +224,8 @@ class VisionGNN(TimmInterface):
         if isinstance(inputs, Tensor):
             if inputs.dim() != 4 or inputs.size(1) != self.in_chans:
                 raise ValueError(f"images must have shape [B, {self.in_chans}, H, W], got {list(inputs.shape)}")
+            if inputs.layout != torch.strided:
+                raise TypeError(f"images must be a dense tensor, got {inputs.layout}")
             x, layout = NodeLayout.join([inputs.permute(0, 2, 3, 1)])
         elif isinstance(inputs, torch.fx.Proxy):
             raise TypeError(UNTRACEABLE.format("torch.fx"))
@@ -223,17 +234,15 @@ class VisionGNN(TimmInterface):
                 f"a model takes images [B, {self.in_chans}, H, W] or a PyG Batch, got {type(inputs).__name__}"
             )
         else:
-            if inputs.x is None or "grid" not in inputs:
-                raise ValueError("a batch needs x and grid: make its graphs with image_data or PatchGraph")
-            x, layout = inputs.x, NodeLayout.from_sizes(inputs.grid.tolist())
-            if layout.num_nodes != len(x):
-                raise ValueError(f"the grids of the batch hold {layout.num_nodes} nodes, but x has {len(x)} rows")
+            x, layout = _nodes_of(inputs)
         if x.size(0) == 0:
             raise ValueError("there must be at least one image, got none")
         if not x.is_floating_point():
             raise TypeError(f"images must hold floating point numbers, got {x.dtype}: divide bytes by 255 first")
         if x.dtype != self.pos_embed.dtype and not is_autocasting(x.device.type):
             raise TypeError(f"images must be {self.pos_embed.dtype} as the model's weights are, got {x.dtype}")
+        if x.device != self.pos_embed.device:
+            raise ValueError(f"images are on {x.device}, but the model on {self.pos_embed.device}: move them together")
         if x.size(1) != self.in_chans:
             patch_channels = getattr(self.stem, "patch_channels", None)
             if x.size(1) != patch_channels:
@@ -245,6 +254,17 @@ class VisionGNN(TimmInterface):
         for grid in layout.grids:
             self.stem.grid(grid.height, grid.width)  # refuses images that are too small
         return x, layout
+
+
+def _nodes_of(batch: Data) -> tuple[Tensor, NodeLayout]:
+    """Return the nodes of a batch and their layout."""
+    if batch.x is None or "grid" not in batch:
+        raise ValueError("a batch needs x and grid: make its graphs with image_data or PatchGraph")
+    if not isinstance(batch.grid, Tensor) or batch.grid.dim() != 2 or batch.grid.is_meta:
+        raise ValueError(f"grid must be a tensor of rows and columns, [images, 2], got {batch.grid!r}")
+    layout = NodeLayout.from_sizes(batch.grid.tolist())
+    check_layout(layout, batch.x)
+    return batch.x, layout
 
 
 def _through(module: nn.Module, x: Tensor, layout: NodeLayout) -> Tensor:
