@@ -18,7 +18,9 @@ from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP6P7
 
-from vig_pyg.detection.pyramid import FeaturePyramid, build_backbone
+from vig_pyg.checks import check_flags, check_shares, check_whole
+from vig_pyg.detection.inputs import check_images, check_targets
+from vig_pyg.detection.pyramid import FeaturePyramid, backbone_of
 
 RATIOS = (0.5, 1.0, 2.0)  # of an anchor's height to its width
 DETECTIONS = 100  # of an image, at most: as many as COCO counts
@@ -43,16 +45,21 @@ class Detector(nn.Module):
     finds_masks = False
     precise: tuple[str, ...]  # what gives boxes, scores and masks
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, backbone: FeaturePyramid, num_classes: int, **options: Any) -> None:
+        # To torchvision's Mask R-CNN the predictors tell the number of classes.
+        told = {} if "box_predictor" in options else {"num_classes": num_classes}
+        super().__init__(backbone, **told, **options)
+        self.num_classes = num_classes
         for name in self.precise:
             self.get_submodule(name).register_forward_hook(_in_float32)
 
     def forward(self, images: list[Tensor], targets: list[Target] | None = None) -> Any:
         """Return the losses in training, else the objects that were found."""
+        check_images(images, next(self.parameters()))
         if self.training:
+            check_targets(targets, images, self.num_classes, self.finds_masks)
             shifted = [{**target, "labels": target["labels"] + self.first_label} for target in targets or []]
-            return super().forward(images, shifted if targets is not None else None)
+            return super().forward(images, shifted)
         # A smaller image in a batch is padded, and its padding's nodes would be neighbours: so size by size.
         found: dict[int, Target] = {}
         for size in dict.fromkeys(image.shape for image in images):
@@ -119,7 +126,8 @@ def retinanet(
     Raises:
         ValueError: the backbone is no pyramid, or an option does not fit.
     """
-    body = build_backbone(backbone, init, **backbone_options or {}) if isinstance(backbone, str) else backbone
+    _check_numbers(num_classes, channels, min_size, max_size, group_norm)
+    body = backbone_of(backbone, init, backbone_options)
     extra = LastLevelP6P7(body.feature_info.channels()[-1], channels)  # type: ignore[operator,union-attr]
     extra.use_P5 = False  # torchvision would, where both are equally wide
     norm = _group_norm if group_norm else None
@@ -157,13 +165,15 @@ def mask_rcnn(
     Its levels are the feature maps of stride 4 and more, and one beyond them by pooling; anchors are 8 strides wide
     at three ratios. The box head is four times as wide as the pyramid, the mask head as wide.
     """
-    body = build_backbone(backbone, init, **backbone_options or {}) if isinstance(backbone, str) else backbone
+    _check_numbers(num_classes, channels, min_size, max_size, group_norm)
+    body = backbone_of(backbone, init, backbone_options)
     norm = _group_norm if group_norm else None
     pyramid = FeaturePyramid(body, 4, channels, LastLevelMaxPool(), frozen_stages, frozen_norm, norm)
     levels = [str(level) for level in range(len(pyramid.strides))]
     sizes = tuple((8 * stride,) for stride in (*pyramid.strides, 2 * pyramid.strides[-1]))
     return _MaskRCNN(
         pyramid,
+        num_classes,
         rpn_anchor_generator=AnchorGenerator(sizes, (RATIOS,) * len(sizes)),
         box_roi_pool=MultiScaleRoIAlign(levels, output_size=7, sampling_ratio=2),
         box_head=TwoMLPHead(channels * 7**2, 4 * channels),
@@ -175,6 +185,13 @@ def mask_rcnn(
         max_size=max_size,
         **{"box_detections_per_img": DETECTIONS, **_normalisation(body), **_known(options, MaskRCNN)},
     )
+
+
+def _check_numbers(num_classes: int, channels: int, min_size: int, max_size: int, group_norm: bool) -> None:
+    check_whole(num_classes=num_classes, channels=channels, min_size=min_size, max_size=max_size)
+    check_flags(group_norm=group_norm)
+    if max_size < min_size:
+        raise ValueError(f"max_size must be at least min_size={min_size}, got {max_size}")
 
 
 def _group_norm(channels: int) -> nn.Module:
@@ -189,6 +206,10 @@ def _known(options: dict[str, Any], detector: type) -> dict[str, Any]:
             near = get_close_matches(name, names, 1)
             hint = f": did you mean {near[0]}?" if near else ""
             raise ValueError(f"{detector.__name__} has no option {name!r}{hint}")
+        if name.endswith("_thresh"):
+            check_shares(**{name: options[name]})
+        elif type(names[name].default) is int:
+            check_whole(**{name: options[name]})
     return options
 
 

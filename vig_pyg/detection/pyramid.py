@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import timm
@@ -13,8 +14,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, FeaturePyramidNetwork
 
+from vig_pyg.checks import check_flags, check_kind, check_whole
 from vig_pyg.models.checkpoint import load_checkpoint
 from vig_pyg.models.vision_gnn import VisionGNN
+from vig_pyg.train.weights import check_model_name
 
 
 def is_ours(name: str) -> bool:
@@ -60,6 +63,26 @@ def _check_weights(name: str, init: str) -> None:
         raise ValueError(f"{init} holds no weights of {name}: {str(error).splitlines()[1].strip()}") from None
 
 
+def backbone_of(backbone: str | nn.Module, init: str | None, options: dict[str, Any] | None) -> nn.Module:
+    """Return the feature maps of a model that timm knows by name, as :func:`build_backbone` does, or those given.
+
+    Raises:
+        TypeError: it is neither a name nor a module that tells its feature maps.
+        ValueError, FileNotFoundError: there is no such model, or as :func:`build_backbone`.
+    """
+    if isinstance(backbone, str):
+        check_model_name(backbone)
+        check_kind("a path or None", str | Path | None, init=init)
+        check_kind("a dictionary or None", dict | None, backbone_options=options)
+        for name in options or {}:
+            check_kind("text", str, **{"every name in backbone_options": name})
+        return build_backbone(backbone, init, **options or {})
+    check_kind("a name that timm knows or a module", nn.Module, backbone=backbone)
+    if not hasattr(backbone, "feature_info"):
+        raise TypeError(f"a backbone must tell its feature maps by feature_info, got {type(backbone).__name__}")
+    return backbone
+
+
 class FeaturePyramid(nn.Module):
     """Feature maps ``[B, C, H/s, W/s]`` of rising stride ``s``, made equally wide and enriched from coarse to fine.
 
@@ -90,12 +113,15 @@ class FeaturePyramid(nn.Module):
         norm: Callable[[int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
+        check_whole(channels=channels)
+        check_flags(frozen_norm=frozen_norm)
+        check_whole(0, frozen_stages=frozen_stages)
         info: Any = body.feature_info
         strides = info.reduction()
         self.used = [index for index, stride in enumerate(strides) if stride >= finest]
         if not self.used or strides != sorted(set(strides)):
             raise ValueError(f"a pyramid needs feature maps of rising strides, {finest} at least, got {strides}")
-        if not 0 <= frozen_stages <= len(strides):
+        if frozen_stages > len(strides):
             raise ValueError(f"frozen_stages must be between 0 and {len(strides)}, got {frozen_stages}")
         self.strides = [strides[index] for index in self.used]
         self.body, self.out_channels, self.frozen_norm = body, channels, frozen_norm

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from vig_pyg.checks import check_kind
 from vig_pyg.manifest import check
 
 # Published names and ours. Convolutions and norms are numbered in the former: .0 the map, .1 the norm.
@@ -57,6 +58,8 @@ def load_checkpoint(model: nn.Module, checkpoint: str | Path | Mapping[str, Any]
         FileNotFoundError: there is no such file.
         ValueError: the file is no checkpoint or cut off, or holds the weights of another model.
     """
+    check_kind("a model", nn.Module, model=model)
+    check_kind("a path or named weights", str | Path | Mapping, checkpoint=checkpoint)
     source = "the state dict" if isinstance(checkpoint, Mapping) else str(checkpoint)
     content = checkpoint if isinstance(checkpoint, Mapping) else read_checkpoint(checkpoint)
     weights = checkpoint_filter_fn(content, model)
@@ -75,13 +78,15 @@ def load_checkpoint(model: nn.Module, checkpoint: str | Path | Mapping[str, Any]
     missing = [name for name in own if name not in weights and not name.endswith("num_batches_tracked")]
     unexpected = [name for name in weights if name not in own]
     wrong = [name for name in own if name in weights and weights[name].shape != own[name].shape]
-    if missing or unexpected or wrong:
+    unreal = [name for name in own if name in weights and (weights[name].is_complex() or weights[name].is_meta)]
+    if missing or unexpected or wrong or unreal:
         reasons = [
             f"{len(names)} weights {what}, {names[0]!r} first"
             for what, names in (
                 ("are missing", missing),
                 ("are unknown", unexpected),
                 ("have another shape", wrong),
+                ("hold no values, or no real ones", unreal),
             )
             if names
         ]

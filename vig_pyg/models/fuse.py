@@ -9,6 +9,7 @@ from timm.layers.activations import GELU
 from torch import Tensor, nn
 
 from vig_pyg.blocks import FFN, Downsample, GridConvNormAct, Head, PatchStem
+from vig_pyg.checks import check_kind
 from vig_pyg.conv import HeadLinear, LinearNormAct
 from vig_pyg.conv.fold import is_bare
 
@@ -39,6 +40,7 @@ def fuse_for_inference(model: Model) -> Model:
 
 def fold_batch_norm(model: Model) -> Model:
     """Do what :func:`fuse_for_inference` does, but for joining GELU to the map before it: for any device and export."""
+    check_kind("a module", nn.Module, model=model)
     folded = copy.deepcopy(model).eval().requires_grad_(False)
     layer: Any
     for layer in folded.modules():

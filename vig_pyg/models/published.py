@@ -7,6 +7,7 @@ import torch
 from timm.models import build_model_with_cfg
 from torch import nn
 
+from vig_pyg.checks import check_kind, known_device
 from vig_pyg.models.checkpoint import checkpoint_filter_fn
 from vig_pyg.registry import refuse_saved_import
 
@@ -44,8 +45,9 @@ def build_published(
     **kwargs: Any,
 ) -> Any:
     """Build a variant as timm does, on a device and in a type of number; ``out_indices`` are its ``features_only``."""
+    check_kind("a torch.dtype or None", torch.dtype | None, dtype=dtype)
     refuse_saved_import(kwargs)
-    with nullcontext() if device is None else torch.device(device):
+    with nullcontext() if device is None else known_device(device):
         built = build_model_with_cfg(
             model,
             variant,

@@ -145,6 +145,7 @@ default_cfgs = generate_default_cfgs(
 
 
 def _create_pvig(variant: str, pretrained: bool, **kwargs: Any) -> PyramidViG:
+    check_whole_lists(depths=kwargs["depths"])
     return build_published(PyramidViG, variant, pretrained, tuple(range(len(kwargs["depths"]))), **kwargs)
 
 

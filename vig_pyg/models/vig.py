@@ -129,6 +129,7 @@ default_cfgs = generate_default_cfgs(
 
 
 def _create_vig(variant: str, pretrained: bool, **kwargs: Any) -> ViG:
+    check_whole(depth=kwargs["depth"])
     return build_published(ViG, variant, pretrained, min(4, kwargs["depth"]), **kwargs)
 
 

@@ -101,6 +101,8 @@ class VisionGNN(TimmInterface):
         if not isinstance(x, Tensor) or x.dim() != 4 or x.size(1) != self.num_features:
             got = list(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise ValueError(f"a feature map must have shape [B, {self.num_features}, h, w], got {got}")
+        if x.size(0) == 0 or not x.is_floating_point():
+            raise ValueError(f"there must be at least one feature map of floats, got {x.size(0)} of {x.dtype}")
         return self._logits(*NodeLayout.join([x.permute(0, 2, 3, 1)]), pre_logits)
 
     def forward_graphs(self, inputs: Inputs) -> tuple[Tensor, list[Batch]]:

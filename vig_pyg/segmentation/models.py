@@ -12,7 +12,9 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.data.model_config import resolve_input_data_config
 from torch import Tensor, nn
 
-from vig_pyg.detection.pyramid import FeaturePyramid, build_backbone
+from vig_pyg.checks import check_whole
+from vig_pyg.detection.inputs import check_image, check_images
+from vig_pyg.detection.pyramid import FeaturePyramid, backbone_of
 
 FINEST = 4  # stride of the finest level
 GROUP = 4  # channels that group norm takes together: 32 groups of 128
@@ -44,7 +46,8 @@ def semantic_fpn(
     Raises:
         ValueError: the backbone is no pyramid, or an option does not fit.
     """
-    body = build_backbone(backbone, init, **backbone_options or {}) if isinstance(backbone, str) else backbone
+    check_whole(num_classes=num_classes)
+    body = backbone_of(backbone, init, backbone_options)
     pyramid = FeaturePyramid(body, FINEST, channels, None, frozen_stages, frozen_norm)
     config = resolve_input_data_config(body) if hasattr(body, "pretrained_cfg") else {}
     mean, std = config.get("mean", IMAGENET_DEFAULT_MEAN), config.get("std", IMAGENET_DEFAULT_STD)
@@ -94,9 +97,12 @@ class SemanticFPN(nn.Module):
     def forward(self, images: list[Tensor]) -> list[Tensor]: ...
     def forward(self, images: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
         """Return the logits of images."""
+        like = self.head.classifier.weight
         if isinstance(images, Tensor):
+            check_image(images, like, "[B, 3, H, W]")
             height, width = images.shape[-2:]
             return self._logits(self._padded(images))[..., :height, :width]
+        check_images(images, like)
         alike: dict[torch.Size, dict[int, Tensor]] = defaultdict(dict)
         for number, image in enumerate(images):
             padded = self._padded(image)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vig_pyg.checks import check_kind, check_shares
 from vig_pyg.models.vision_gnn import VisionGNN
 
 Matrix = NDArray[np.float64]
@@ -41,6 +42,12 @@ def diversity(x: Tensor | Matrix, tolerance: float = 1e-3) -> float:
     Raises:
         ValueError: ``x`` is no matrix of finite numbers.
     """
+    check_kind("a tensor or an array of real numbers", Tensor | np.ndarray, x=x)
+    check_shares(tolerance=tolerance)
+    if tolerance == 0:
+        raise ValueError("tolerance must be above 0, got 0: the minimum is found up to a share of it")
+    if not np.isrealobj(x) if isinstance(x, np.ndarray) else x.is_complex() or x.is_meta:
+        raise ValueError("diversity is defined for a matrix [N, D] of finite numbers, got complex ones or no values")
     rows = np.asarray(x.detach().cpu() if isinstance(x, Tensor) else x, dtype=np.float64)
     if rows.ndim != 2 or rows.size == 0 or not np.isfinite(rows).all():
         raise ValueError(f"diversity is defined for a matrix [N, D] of finite numbers, got shape {list(rows.shape)}")
@@ -64,6 +71,8 @@ def layer_diversity(model: nn.Module, images: Tensor, layers: Sequence[nn.Module
     Raises:
         ValueError: a layer returns something else, or ``layers`` is missing for a model of others.
     """
+    check_kind("a model", nn.Module, model=model)
+    check_kind("a tensor", Tensor, images=images)
     model.eval()
     nodes: list[list[Tensor]] = []
     if layers is None:
@@ -72,6 +81,14 @@ def layer_diversity(model: nn.Module, images: Tensor, layers: Sequence[nn.Module
         _, graphs = model.forward_graphs(images)
         nodes = [[graph.x for graph in batch.to_data_list()] for batch in graphs]
     else:
+        check_kind("a list of modules", list | tuple, layers=layers)
+        inside = set(model.modules())
+        for layer in layers:
+            check_kind("a module", nn.Module, **{"every layer": layer})
+            if layer not in inside:
+                raise ValueError(f"{type(layer).__name__} is no layer of this {type(model).__name__}")
+        if not layers:
+            raise ValueError("layers must name at least one module, got none")
         hooks = [layer.register_forward_hook(lambda *call: nodes.append(_nodes(call[2]))) for layer in layers]
         try:
             model(images)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from vig_pyg.checks import check_kind, check_whole
 from vig_pyg.study.views import View, check_block, grid_of, node_at
 
 if TYPE_CHECKING:
@@ -32,9 +33,20 @@ def draw_neighbours(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int]
             :func:`~vig_pyg.study.neighbours` and :class:`~vig_pyg.PatchGraph` return.
         nodes: The centres.
         title: Written above.
+
+    Raises:
+        TypeError, ValueError: the image or the graph is none, or has no such node.
     """
     from matplotlib.patches import Rectangle
 
+    check_kind("a graph", Data, graph=graph)
+    if graph.pos is None or graph.edge_index is None:
+        raise ValueError("graph must have pos and edge_index, as those of neighbours and PatchGraph have")
+    check_kind("a list of numbers of nodes", Sequence, nodes=nodes)
+    for node in nodes:
+        check_whole(0, **{"the number of a node": node})
+        if node >= len(graph.pos):
+            raise ValueError(f"there is no node {node}: the graph's are 0 to {len(graph.pos) - 1}")
     draw_image(axes, image, title)
     sources = graph.pos_source if "pos_source" in graph else graph.pos
     width, height = (2 * sources[0]).tolist()  # the first lies in the middle of the first square
@@ -49,6 +61,9 @@ def draw_neighbours(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int]
 
 def draw_image(axes: Axes, image: Tensor, title: str = "") -> None:
     """Draw an image ``[3, H, W]`` or ``[1, H, W]`` with values from 0 to 1, in coordinates of its pixels' corners."""
+    check_kind("a tensor", Tensor, image=image)
+    if image.dim() != 3 or image.size(0) not in (1, 3) or image.is_meta:
+        raise ValueError(f"an image must have shape [3, H, W] or [1, H, W] and values, got {list(image.shape)}")
     height, width = image.shape[1:]
     picture = image.permute(1, 2, 0).clamp(0, 1).cpu().numpy()
     cmap = "gray" if image.size(0) == 1 else None

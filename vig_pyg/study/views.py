@@ -12,6 +12,7 @@ from torch_geometric.data import Data
 from torch_geometric.typing import PairTensor
 
 from vig_pyg.blocks import Block
+from vig_pyg.checks import check_kind
 from vig_pyg.models.vision_gnn import VisionGNN
 
 
@@ -57,6 +58,8 @@ def neighbours(model: VisionGNN, image: Tensor, block: int) -> Data:
 @torch.no_grad()
 def neighbour_graphs(model: VisionGNN, image: Tensor) -> list[Data]:
     """Return the graphs of all blocks, as :func:`neighbours` does of one."""
+    check_kind("a ViG or a Pyramid ViG", VisionGNN, model=model)
+    check_kind("a tensor", Tensor, image=image)
     blocks = [layer for layer in model.blocks if isinstance(layer, Block)]
     directions: list[PairTensor] = []  # of what every operator takes: sources and targets
 
@@ -127,6 +130,6 @@ def check_block(block: int, depth: int) -> int:
     Raises:
         ValueError: the model has no such block.
     """
-    if not 1 <= block <= depth:
-        raise ValueError(f"there is no block {block}: this model's blocks are 1 to {depth}")
+    if isinstance(block, bool) or not isinstance(block, int) or not 1 <= block <= depth:
+        raise ValueError(f"there is no block {block!r}: this model's blocks are 1 to {depth}")
     return block

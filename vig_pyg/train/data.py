@@ -187,6 +187,7 @@ def load_data(name: str, image_size: int = 32, root: str = "data", classes: int 
         FileNotFoundError: there is no such folder, or there are no images in it.
         ValueError: there is one class only, it is not known how many there are, or timm cannot load it.
     """
+    check_kind("text", str, name=name)
     if name == "digits":
         split = load_digits(image_size)
         train, test = Memory(split.train_images, split.train_labels), Memory(split.test_images, split.test_labels)

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vig_pyg.checks import check_whole
+
 
 class Split(NamedTuple):
     """Images ``[N, 1, 32, 32]`` with labels ``[N]``, for training and held out."""
@@ -25,6 +27,7 @@ def load_digits(size: int = 32) -> Split:
     Args:
         size: Side of the images in pixels.
     """
+    check_whole(size=size)
     from sklearn.datasets import load_digits as load
 
     digits = load()

@@ -27,6 +27,7 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from vig_pyg.checks import check_flags, check_kind, known_device
 from vig_pyg.train.classification import Classification
 from vig_pyg.train.data import Data, load_recipe_data
 from vig_pyg.train.recipe import Recipe
@@ -86,6 +87,13 @@ def fit(
         FloatingPointError: the loss is not finite.
         Interrupted: the process was asked to stop.
     """
+    check_kind("a model", nn.Module, model=model)
+    check_kind("a data set, its name or a task", Task | Data | str, data=data)
+    check_kind("a path or None", str | Path | None, out=out)
+    check_kind("an accelerator or None", Accelerator | None, accelerator=accelerator)
+    check_kind("a function", Callable, on_look=on_look, on_epoch=on_epoch)
+    check_flags(resume=resume)
+    check_kind("a Recipe", Recipe, recipe=recipe)
     accelerator = accelerator or accelerator_for(recipe)
     data = load_recipe_data(replace(recipe, data=data)) if isinstance(data, str) else data
     task = Classification(data, recipe) if isinstance(data, Data) else data
@@ -104,6 +112,7 @@ def accelerator_for(recipe: Recipe, device: str | None = None) -> Accelerator:
     Raises:
         ValueError: it would take another device than the one asked for, or its own settings say another precision.
     """
+    check_kind("a Recipe", Recipe, recipe=recipe)
     configured = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")  # `accelerate launch` always sets it
     if configured not in ("no", recipe.precision):
         raise ValueError(
@@ -112,7 +121,7 @@ def accelerator_for(recipe: Recipe, device: str | None = None) -> Accelerator:
         )
     alone = not torch.distributed.is_initialized()
     AcceleratorState._reset_state(alone)  # a notebook may have trained in another precision or elsewhere before
-    asked = None if device is None else torch.device(device)
+    asked = None if device is None else known_device(device)
     if asked is not None and asked.type == "cuda" and asked.index is not None:
         torch.cuda.set_device(asked)  # accelerate takes the current one
     accelerator = Accelerator(cpu=asked is not None and asked.type == "cpu", mixed_precision=recipe.precision)

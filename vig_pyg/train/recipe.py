@@ -169,6 +169,7 @@ def read_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         ValueError: the file is no YAML mapping, a key is unknown (the sentence names the nearest), or a value does
             not fit.
     """
+    check_kind("a name or a path", str | Path, name=name)
     path = RECIPES / f"{name}.yaml" if str(name) in list_recipes() else Path(name)
     if not path.is_file():
         raise FileNotFoundError(f"there is no recipe {str(name)!r}: take {', '.join(list_recipes())} or a YAML file")

@@ -15,6 +15,7 @@ from timm.models import get_pretrained_cfg, is_model, list_models
 from timm.models._hub import save_config_for_hf
 from torch import Tensor, nn
 
+from vig_pyg.checks import check_kind, check_whole
 from vig_pyg.conv.registry import get_conv
 from vig_pyg.manifest import SUMS, check, sums_of
 from vig_pyg.models.checkpoint import checkpoint_filter_fn, load_checkpoint, read_checkpoint
@@ -42,6 +43,8 @@ def build_model(recipe: Recipe, classes: int, channels: int = 3) -> nn.Module:
             weights to start from are of another model.
         FileNotFoundError: there are no weights to start from.
     """
+    check_kind("a Recipe", Recipe, recipe=recipe)
+    check_whole(classes=classes, channels=channels)
     check_model_name(recipe.model)
     options = {"num_classes": classes, "in_chans": channels, **_options(recipe)}
     # What takes images of any size, or knows no stochastic depth, need not be told.
@@ -119,6 +122,7 @@ def weights_file(path: str | Path) -> Path:
     Raises:
         FileNotFoundError: there is none.
     """
+    check_kind("a path", str | Path, weights=path)
     path = Path(path)
     inside = [path / WEIGHTS, path / "best" / WEIGHTS] if path.is_dir() else [path]
     for file in inside:

@@ -140,11 +140,16 @@ def _of(model: Callable[..., nn.Module], method: str, **model_options: Any) -> C
     return lambda **arguments: getattr(model(**model_options), method)(**arguments)
 
 
+def _given(values: Sequence[Any]) -> list[Any]:
+    """Return what timm passes on: None is for it what is not given."""
+    return [value for value in values if value is not None]
+
+
 def _constructors() -> list[Call]:
     isotropic = {"channels": (*NO_COUNT, 7), "depth": NO_COUNT}
     stages = {"channels": STAGES, "depths": STAGES, "pools": STAGES}
-    timms = [(name, values[:5]) for name, values in SHARED.items()]
-    create, rest = partial(timm.create_model, "vig_micro"), {"channels": (*NO_COUNT, 7), "depth": NO_COUNT}
+    timms = [(name, _given(values)[:5]) for name, values in SHARED.items()]
+    create, rest = partial(timm.create_model, "vig_micro"), {"channels": _given((*NO_COUNT, 7)), "depth": _given(NO_COUNT)}
     return [
         Call("ViG", small_vig, {}, {**SHARED, **isotropic}),
         Call("PyramidViG", small_pyramid, {}, {**SHARED, **stages, "relative": NO_FLAG}),
@@ -158,7 +163,7 @@ def _constructors() -> list[Call]:
             "create_model pvig_micro",
             partial(timm.create_model, "pvig_micro"),
             {"depths": (1, 1, 1)},
-            {name: values[:4] for name, values in stages.items()},
+            {name: _given(values)[:5] for name, values in stages.items()},
         ),
     ]
 
