@@ -24,6 +24,10 @@ class FusedConv(MessagePassing):
     overrides ``message``, ``aggregate`` or ``update`` alone, where the aggregation is another than the operator's own,
     and where hooks watch a message or the layers that it goes through.
 
+    Of neighbors that are equal in a maximum one takes the whole gradient, as in ``torch.max(dim=…)``. Sums are
+    regrouped: an infinite feature may give infinity where ``∞ − ∞``, message by message, is not a number, or the
+    reverse.
+
     Args:
         aggr: The aggregation, by PyG's name.
         in_channels: Width of the input.
