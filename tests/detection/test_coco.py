@@ -105,7 +105,7 @@ def change(place, **values):
         (change("images", file_name="gone.png"), r"image 1 has no file .*gone.png"),
         (change("annotations", bbox=[-10, 5, 9, 20]), r"annotation 1 has the box \[-10, 5, 9, 20\] outside of image 1"),
         (change("categories", name="ball"), "the two parts of .* have other classes: 7"),
-        (lambda content: content.pop("annotations"), "is not in COCO's format: KeyError"),
+        (lambda content: content.pop("annotations"), "is not in COCO's format: annotations must be a list, got None"),
         (lambda content: content["annotations"].clear(), "names no image with an object"),
     ],
 )

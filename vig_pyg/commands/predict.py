@@ -15,7 +15,7 @@ from vig_pyg.commands.app import Trust, app, check_device, console, default_devi
 from vig_pyg.commands.detect import predict_objects
 from vig_pyg.commands.segment import predict_segments
 from vig_pyg.commands.tasks import task_of
-from vig_pyg.train.data import inference_transform
+from vig_pyg.data.transforms import inference_transform
 from vig_pyg.train.predict import Prediction, find_images, predict
 from vig_pyg.train.run import write_whole
 from vig_pyg.train.weights import load_model

@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from matplotlib import colormaps
 from matplotlib.font_manager import findfont
-from PIL import Image
 from pycocotools import mask as rle
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
+from vig_pyg.data.images import read_image
 from vig_pyg.detection.coco import to_boxes
 from vig_pyg.detection.evaluate import on_cpu
 from vig_pyg.detection.models import Detector
@@ -65,8 +65,7 @@ def predict(
 
 
 def _read(path: Path) -> Tensor:
-    with Image.open(path) as image:
-        return pil_to_tensor(image.convert("RGB"))
+    return pil_to_tensor(read_image(path))
 
 
 def coco_results(prediction: Prediction, image_id: int, categories: list[int]) -> list[dict[str, Any]]:
