@@ -13,7 +13,8 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from vig_pyg.commands.app import Trust, app, console, from_this_folder, plain_errors
+from vig_pyg.commands.app import MaxPixels, Trust, app, console, from_this_folder, plain_errors
+from vig_pyg.data.images import MAX_PIXELS
 from vig_pyg.data.images import read_image as read_file
 from vig_pyg.data.transforms import image_mode, inference_transform
 from vig_pyg.models.vision_gnn import VisionGNN
@@ -57,6 +58,7 @@ def visualize(
     html: Annotated[
         bool, typer.Option("--html", help="Write one page on which pointing at a patch lights its neighbours.")
     ] = False,
+    max_pixels: MaxPixels = MAX_PIXELS,
     trust: Trust = False,
 ) -> None:
     """Show which patches are neighbours, block by block: the paper's Figure 4, or a page to explore.

@@ -72,7 +72,7 @@ class Decoded(Dataset):
         while index >= 0:
             try:
                 return self.prepare(self.source[index]), broken
-            except (OSError, SyntaxError, ValueError) as error:  # also what data sets of timm raise
+            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # timm's data sets' too
                 broken.append(self.name(index))
                 if len(broken) == TRIES:
                     raise Undecodable(

@@ -107,19 +107,20 @@ def images_by_class(root: str | Path) -> Found:
     classes = [entry.name for entry in _entries(root) if _is_folder(entry)]
     if not classes:
         raise FileNotFoundError(f"there is no folder in {root}")
-    search, samples, files = Search(root), [], {}
+    search, found = Search(root), Found([], classes, {})
     labels: dict[int, int] = {}
     for label, name in enumerate(classes):
-        found = sorted(_walk(os.path.join(root, name), search), key=lambda file: os.path.split(file[1]))
-        if not found:
-            raise FileNotFoundError(f"there is no image in {os.path.join(root, name)}")
-        for number, path in found:
-            if number in files:
-                both = f"{classes[labels[number]]} and {name}"
-                raise ValueError(f"{files[number]} and {path} are one file, but in two classes, {both}")
-            files[number], labels[number] = path, label
-            samples.append((path, label))
-    return Found(samples, classes, files)
+        folder = os.path.join(root, name)
+        members = sorted(_walk(folder, search), key=lambda file: os.path.split(file[1]))
+        if not members:
+            raise FileNotFoundError(f"there is no image in {folder}")
+        for number, path in members:
+            if (other := labels.setdefault(number, label)) != label:
+                both = f"{classes[other]} and {name}"
+                raise ValueError(f"{found.files[number]} and {path} are one file, but in two classes, {both}")
+            found.files[number] = path
+            found.samples.append((path, label))
+    return found
 
 
 def check_apart(train: dict[int, str], held_out: dict[int, str]) -> None:

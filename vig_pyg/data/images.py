@@ -175,7 +175,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _undecodable(path: Path | str, error: Exception) -> ValueError:
-    reason = str(error).strip().split("\n")[0] or type(error).__name__
     if isinstance(error, Image.UnidentifiedImageError):
-        reason = "it is no image that can be read"
+        return ValueError(f"{path} is no image that can be read")
+    reason = str(error).strip().split("\n")[0] or type(error).__name__
     return ValueError(f"{path} does not decode: {reason}")

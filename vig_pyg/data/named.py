@@ -7,8 +7,7 @@ from typing import Any
 
 from timm.data import create_dataset
 
-# These give images as they are in their files with this mode; torchvision's take no mode and others need one.
-RAW = {"input_img_mode": ""}
+RAW = ("wds", "hfds", "hfids")  # these can give images as they are in their files, before timm turns them to 8 bits
 
 
 def named_data(name: str, root: str, classes: int | None) -> tuple[Any, Any, list[str]]:
@@ -28,10 +27,10 @@ def named_data(name: str, root: str, classes: int | None) -> tuple[Any, Any, lis
         root = name.removeprefix("wds/")
         if not Path(root, "_info.json").is_file():
             raise FileNotFoundError(f"there is no {root}/_info.json, which says what shards a data set has")
-    raw = RAW if kind in ("wds", "hfds", "hfids") else {}
+    mode = "" if kind in RAW else "RGB"
     try:
-        train = create_dataset(name, root=root, split="train", is_training=True, download=True, **raw)
-        test = create_dataset(name, root=root, split="validation", download=True, **raw)
+        train = create_dataset(name, root=root, split="train", is_training=True, download=True, input_img_mode=mode)
+        test = create_dataset(name, root=root, split="validation", download=True, input_img_mode=mode)
     except Exception as error:  # every reader raises its own
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f"timm cannot load {name!r} from {root!r}: {reason}") from error

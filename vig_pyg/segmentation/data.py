@@ -171,8 +171,8 @@ def load_segmentation_data(name: str, root: str = "data", classes: int | None = 
         name: ``digits-scenes``; a folder with ``images`` and ``masks``, in both of which ``train`` and ``val``, or
             files of which a fifth is then held out; or a folder in Pascal VOC's layout (``JPEGImages``,
             ``SegmentationClass``, ``ImageSets/Segmentation``). The mask of ``NAME.jpg`` is ``NAME.png``, of 8 bits,
-            with class numbers, 255 for what counts for nothing. ``classes.txt`` in the folder names the classes, one
-            per line.
+            with class numbers, 255 for what counts for nothing, and fits the image as EXIF turns it. ``classes.txt``
+            in the folder names the classes, one per line.
         root: Where ``digits-scenes`` is written to.
         classes: How many classes there are, where nothing names them; by default as many as the masks show.
 
@@ -262,7 +262,7 @@ def _class_numbers(path: Path) -> np.ndarray:
     try:
         mask = open_image(path)
     except ValueError as error:
-        raise ValueError(f"the mask {error}") from error
+        raise ValueError(f"the mask {path} does not decode: {error}") from error
     if mask.mode not in ("L", "P"):
         raise ValueError(f"{path} has colours or more than 8 bits ({mask.mode}), not one class number per pixel")
     return np.array(mask)
