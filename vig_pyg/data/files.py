@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import glob
 import logging
 import os
 import stat
 import time
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,6 +97,32 @@ def image_files(folder: str | Path) -> Iterator[Path]:
         ValueError: there are too many files that are no images.
     """
     return (Path(path) for _, path in _walk(folder, Search(folder)))
+
+
+def matching_files(pattern: str) -> Iterator[Path]:
+    """Yield the image files that a pattern such as ``photos/**/*.png`` names, in the order of their names.
+
+    Below ``**`` each real file comes once, as from :func:`image_files`; Python's own ``glob`` does not end in our time
+    where two links lead back.
+    """
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        yield from (Path(file) for file in sorted(glob.glob(pattern)) if is_image(file) and not os.path.isdir(file))
+        return
+    first = parts.index("**")
+    for folder in sorted(glob.glob(os.path.join(*parts[:first], ""))) if first else ["."]:
+        for file in image_files(folder):
+            if _fits(file.relative_to(folder).parts, parts[first:]):
+                yield file
+
+
+def _fits(names: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    if not pattern or not names:
+        return not names and set(pattern) <= {"**"}
+    hidden = names[0].startswith(".") and not pattern[0].startswith(".")
+    if pattern[0] == "**":
+        return _fits(names, pattern[1:]) or (not hidden and _fits(names[1:], pattern))
+    return not hidden and fnmatchcase(names[0], pattern[0]) and _fits(names[1:], pattern[1:])
 
 
 def images_by_class(root: str | Path) -> Found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vig_pyg.data.files import identity, image_files, is_folder, is_image
+from vig_pyg.data.files import image_files, is_folder, matching_files
 from vig_pyg.data.images import read_image
 from vig_pyg.data.transforms import image_mode
 
@@ -48,11 +47,7 @@ def _images_of(place: str | Path) -> Iterator[Path]:
     elif Path(place).exists():
         yield Path(place)
     else:
-        seen = set()  # a pattern such as **/*.png follows links in a circle
-        for file in filter(is_image, sorted(glob.glob(str(place), recursive=True))):
-            if not is_folder(file) and (number := identity(file)) not in seen:
-                seen.add(number)
-                yield Path(file)
+        yield from matching_files(str(place))
 
 
 def distinct_images(places: Iterable[str | Path]) -> list[Path]:
