@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +35,8 @@ def read_annotations(path: Path, masks: bool) -> COCO:
         raise ValueError(f"{path}: {error}") from None
     coco = COCO()
     coco.dataset = content
-    # What COCO.createIndex does, which prints; of its tables only these are needed.
-    coco.imgs, coco.cats = ({entry["id"]: entry for entry in content[kind]} for kind in ("images", "categories"))
+    with redirect_stdout(io.StringIO()):  # COCO's tools print
+        coco.createIndex()
     return coco
 
 
