@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import reprlib
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def read_annotations(path: Path, masks: bool) -> COCO:
 
 def _check(content: Any, masks: bool) -> None:
     if not isinstance(content, dict):
-        raise ValueError(f"this is not in COCO's format: it holds no object but {_short(content)}")
+        raise ValueError(f"this is not in COCO's format: it holds no object but {reprlib.repr(content)}")
     known = {kind: _by_id(content, kind) for kind in ("images", "categories")}
     for entry in known["images"].values():
         what = f"image {entry['id']}"
@@ -58,7 +59,7 @@ def _check(content: Any, masks: bool) -> None:
 def _entries(content: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     entries = content.get(kind)
     if not isinstance(entries, list):
-        raise ValueError(f"this is not in COCO's format: {kind} must be a list, got {_short(entries)}")
+        raise ValueError(f"this is not in COCO's format: {kind} must be a list, got {reprlib.repr(entries)}")
     for place, entry in enumerate(entries):
         if not isinstance(entry, dict) or not _is_whole(entry.get("id")):
             raise ValueError(f"this is not in COCO's format: {kind}[{place}] has no whole number as id")
@@ -77,11 +78,13 @@ def _check_annotation(entry: dict[str, Any], known: dict[str, dict[int, dict[str
     what = f"annotation {entry['id']}"
     for key, kind in (("image_id", "images"), ("category_id", "categories")):
         if not _is_whole(entry.get(key)) or entry[key] not in known[kind]:
-            raise ValueError(f"{what} is of {key.removesuffix('_id')} {_short(entry.get(key))}, which is not listed")
+            raise ValueError(
+                f"{what} is of {key.removesuffix('_id')} {reprlib.repr(entry.get(key))}, which is not listed"
+            )
     box, image = entry.get("bbox"), known["images"][entry["image_id"]]
     size = [image["height"], image["width"]]
     if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)) or min(box[2:]) < 0:
-        raise ValueError(f"{what} has the box {_short(box)}: it must be left, top, width and height in pixels")
+        raise ValueError(f"{what} has the box {reprlib.repr(box)}: it must be left, top, width and height in pixels")
     left, top, width, height = box
     if left >= size[1] or top >= size[0] or left + width < 0 or top + height < 0:
         raise ValueError(f"{what} has the box {box} outside of image {image['id']}, which is {size} high and wide")
@@ -108,11 +111,13 @@ def _check_mask(what: str, mask: Any, size: list[int]) -> None:
 def _check_runs(what: str, mask: dict[str, Any], size: list[int]) -> None:
     """Refuse run lengths that do not add up: COCO's tools would fill the rest with whatever is in memory."""
     if mask.get("size") != size:
-        raise ValueError(f"{what} has a mask of {_short(mask.get('size'))} for an image of {size} height and width")
+        raise ValueError(
+            f"{what} has a mask of {reprlib.repr(mask.get('size'))} for an image of {size} height and width"
+        )
     counts = mask.get("counts")
     runs = _decoded(counts) if isinstance(counts, str) else counts
     if not isinstance(runs, list) or not all(map(_is_whole, runs)):
-        raise ValueError(f"{what} has a mask whose counts are no run lengths: {_short(counts)}")
+        raise ValueError(f"{what} has a mask whose counts are no run lengths: {reprlib.repr(counts)}")
     if runs and min(runs) < 0:
         raise ValueError(f"{what} has a mask with a negative run length, {min(runs)}")
     if sum(runs) != size[0] * size[1]:
@@ -156,10 +161,5 @@ def _is_number(value: Any) -> bool:
 
 def _require(entry: dict[str, Any], what: str, key: str, right: bool, wanted: str) -> None:
     if not right:
-        got = f"got {_short(entry[key])}" if key in entry else "it has none"
+        got = f"got {reprlib.repr(entry[key])}" if key in entry else "it has none"
         raise ValueError(f"{key} of {what} must be {wanted}, {got}")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"
