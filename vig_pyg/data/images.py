@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -161,9 +160,7 @@ def _opened(path: Path | str) -> Image.Image:
     half = max_pixels() // 2  # Pillow warns at its limit and refuses twice as much
     if Image.MAX_IMAGE_PIXELS is not None and half > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = half
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(path)
+    return Image.open(path)
 
 
 def _orientation(image: Image.Image) -> int:
