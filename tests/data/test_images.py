@@ -221,3 +221,6 @@ def test_orientation_does_not_change_what_is_predicted(tmp_path: Path) -> None:
         Image.fromarray(np.ascontiguousarray(turned)).save(files[-1], exif=exif)
     found = [one.guesses for one in predict(model, ["a", "b"], files, inference_transform(model))]
     assert found[0] == found[1] == found[2]
+    images = Images(Files([(str(file), 0) for file in files]), inference_transform(model))
+    first, *others = images.__getitems__([Draw(number, None) for number in range(3)]).images
+    assert all(torch.equal(other, first) for other in others)  # each is turned once

@@ -9,6 +9,7 @@ from PIL import Image
 from pycocotools import mask as rle
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
+from tests.data.broken import bomb
 from tests.detection.conftest import SIZE
 from vig_pyg.detection.annotations import _decoded
 from vig_pyg.detection.coco import load_coco
@@ -203,6 +204,13 @@ def test_a_file_to_train_on_is_not_held_out(coco_folder):
     (folder / "val2017" / "001.png").symlink_to(folder / "train2017" / "001.png")
     with pytest.raises(ValueError, match="are one file, but the one is to train on and the other held out"):
         load_coco(str(folder))
+
+
+def test_a_decompression_bomb_is_refused(coco_folder):
+    folder = coco_folder(change("images", width=30_000, height=30_000))
+    bomb(folder / "train2017" / "001.png")
+    with pytest.raises(ValueError, match=r"001.png does not decode: Image size \(900000000 pixels\) exceeds limit"):
+        load_coco(str(folder), masks=False)
 
 
 def test_a_pipe_among_images_is_refused(coco_folder):

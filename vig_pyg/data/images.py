@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -83,15 +84,13 @@ def open_image(path: Path | str) -> Image.Image:
             decode; names the file.
     """
     _check_regular(path)
-    try:
-        with _opened(path) as image:
-            check_pixels(image.size, f"{path} has")
+    with _decoding(path):
+        image = _opened(path)
+    with image:
+        check_pixels(image.size, f"{path} has")
+        with _decoding(path):
             image.load()
             return upright(image)
-    except ValueError as error:
-        raise error if str(path) in str(error) else _undecodable(path, error) from error
-    except Exception as error:  # every decoder raises its own for damaged files
-        raise _undecodable(path, error) from error
 
 
 def size_of(path: Path) -> tuple[int, int] | None:
@@ -102,15 +101,16 @@ def size_of(path: Path) -> tuple[int, int] | None:
     """
     _check_regular(path)
     try:
-        with _opened(path) as image:
-            size = image.size
-            turned = image.format != "TIFF" and _orientation(image) in (5, 6, 7, 8)  # Pillow turns TIFFs itself
-    except Image.DecompressionBombError as error:
-        raise _undecodable(path, error) from error
-    except Exception:  # whatever a decoder raises
+        with _decoding(path):
+            image = _opened(path)
+    except ValueError as error:
+        if isinstance(error.__cause__, Image.DecompressionBombError):
+            raise
         return None
-    check_pixels(size, f"{path} has")
-    return size[::-1] if turned else size
+    with image:
+        check_pixels(image.size, f"{path} has")
+        turned = image.format != "TIFF" and _orientation(image) in (5, 6, 7, 8)  # Pillow turns TIFFs itself
+        return image.size[::-1] if turned else image.size
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -171,8 +171,13 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _undecodable(path: Path | str, error: Exception) -> ValueError:
-    if isinstance(error, Image.UnidentifiedImageError):
-        return ValueError(f"{path} is no image that can be read")
-    reason = str(error).strip().split("\n")[0] or type(error).__name__
-    return ValueError(f"{path} does not decode: {reason}")
+@contextmanager
+def _decoding(path: Path | str) -> Iterator[None]:
+    """Name the file of whatever a decoder raises."""
+    try:
+        yield
+    except Image.UnidentifiedImageError as error:
+        raise ValueError(f"{path} is no image that can be read") from error
+    except Exception as error:  # every decoder has its own
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise ValueError(f"{path} does not decode: {reason}") from error

@@ -195,12 +195,18 @@ def load_segmentation_data(name: str, root: str = "data", classes: int | None = 
             f"{folder} holds neither images and masks nor Pascal VOC's JPEGImages and SegmentationClass"
         )
     if (folder / CLASS_NAMES).is_file():
-        names = (folder / CLASS_NAMES).read_text().split("\n")
-        names = [line.strip() for line in names if line.strip()]
+        names = [line.strip() for line in _text(folder / CLASS_NAMES).split("\n") if line.strip()]
     known = len(names) if names else classes
     highest = check_masks([*parts[0], *parts[1]], known)
     check_apart(*({identity(pair.image): str(pair.image) for pair in part} for part in parts))
     return SegmentationData(name, *parts, names or [str(number) for number in range(known or highest + 1)])
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} holds no text in UTF-8: {error}") from None
 
 
 def _voc_pairs(folder: Path) -> tuple[list[Pair], list[Pair]]:
@@ -209,7 +215,7 @@ def _voc_pairs(folder: Path) -> tuple[list[Pair], list[Pair]]:
         file = folder / "ImageSets" / "Segmentation" / f"{part}.txt"
         if not file.is_file():
             raise FileNotFoundError(f"there is no {file}, which should name the images of {part}")
-        names = file.read_text().split()
+        names = _text(file).split()
         parts.append([Pair(folder / f"JPEGImages/{n}.jpg", folder / f"SegmentationClass/{n}.png") for n in names])
     return parts[0], parts[1]
 
