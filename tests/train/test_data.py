@@ -221,6 +221,11 @@ def test_images_are_not_moved_out_of_sight(digits):
         loaders(load_data("digits"), timm.create_model("vig_micro"), read_recipe("digits", ["shift=1000"]), 8)
 
 
+def test_images_of_files_are_not_moved(folder):
+    with pytest.raises(ValueError, match=r"shift=2 is for the built-in digits, not for .*images: add shift=0"):
+        loaders(load_data(str(folder)), timm.create_model("vig_micro"), read_recipe("digits", ["batch=8"]), 8)
+
+
 @pytest.mark.parametrize("size", [0, -1, 100_000])
 def test_digits_have_a_size(size):
     with pytest.raises(ValueError, match=f"size must be between 1 and 8192 pixels, got {size}"):

@@ -148,11 +148,13 @@ def loaders(
     Crop, interpolation and normalisation are those of the model's weights.
 
     Raises:
-        ValueError: there are fewer images than the batch takes.
+        ValueError: there are fewer images than the batch takes, or ``shift`` does not fit them.
     """
     train, test = data.train, data.test
     if isinstance(train, Memory):
         train = Memory(train.images, train.labels, recipe.shift)
+    elif recipe.shift:
+        raise ValueError(f"shift={recipe.shift} is for the built-in digits, not for {data.name}: add shift=0")
     else:
         train = _prepared(train, training_transform(model, recipe), image_mode(model))
         test = _prepared(test, inference_transform(model, recipe.image_size), image_mode(model))
