@@ -191,7 +191,7 @@ def _walk(folder: str | Path, search: Search) -> Iterator[tuple[int, str]]:
         else:
             yield number, path
     if again:
-        log.warning("links in %s lead to %s files or folders once more: each counts once", folder, again)
+        log.warning("links in %s lead to files or folders that were found before (%s): each counts once", folder, again)
 
 
 def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
