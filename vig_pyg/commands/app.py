@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from vig_pyg.data.images import LIMIT, limit_pixels
 from vig_pyg.train.fit import Interrupted
 
 WRONG_PLACES = (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError)
@@ -44,6 +45,18 @@ def from_this_folder(given: Any) -> Any:
 Trust = Annotated[
     bool,
     typer.Option("--trust", help="Import an operator that a file names as module:Name.", callback=from_this_folder),
+]
+
+
+def limited(pixels: int) -> int:
+    """Limit images before any is opened: the callback of ``--max-pixels``."""
+    limit_pixels(pixels)
+    return pixels
+
+
+MaxPixels = Annotated[
+    int,
+    typer.Option(min=1, envvar=LIMIT, help="The most pixels of an image, in its file and resized.", callback=limited),
 ]
 
 

@@ -14,10 +14,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vig_pyg.commands.app import app, console, from_this_folder, plain_errors
 from vig_pyg.conv import get_conv, list_convs
+from vig_pyg.data.transforms import data_config
 from vig_pyg.graph import KNNGraph
 from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.study.cost import count_macs, count_parameters, without_computing
-from vig_pyg.train.data import data_config
 from vig_pyg.train.weights import check_model_name
 
 

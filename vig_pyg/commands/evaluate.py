@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from vig_pyg.commands.app import Trust, app, check_device, console, default_device, plain_errors
+from vig_pyg.commands.app import MaxPixels, Trust, app, check_device, console, default_device, plain_errors
 from vig_pyg.commands.detect import evaluate_detector
 from vig_pyg.commands.held_out import HeldOut, name_broken
 from vig_pyg.commands.segment import evaluate_segmenter
 from vig_pyg.commands.tasks import task_of
+from vig_pyg.data.images import MAX_PIXELS
 from vig_pyg.detection.scenes import SCENES
 from vig_pyg.train.data import held_out_batches, load_data
 from vig_pyg.train.evaluate import Evaluation, evaluate
@@ -35,6 +36,7 @@ def evaluate_(
     workers: Annotated[int, typer.Option(min=0, help="Processes that load images.")] = 2,
     out: Annotated[Path, typer.Option(help="Folder for the tables and the picture.")] = Path("runs/eval"),
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … (default: a GPU where there is one)")] = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
     trust: Trust = False,
 ) -> None:
     """Measure a model on held-out images: accuracy, per class and confused with what.

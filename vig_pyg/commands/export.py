@@ -10,7 +10,7 @@ import torch
 import typer
 
 from vig_pyg.commands.app import Trust, app, console, plain_errors
-from vig_pyg.train.data import data_config
+from vig_pyg.data.transforms import data_config
 from vig_pyg.train.export import export
 from vig_pyg.train.weights import load_model
 

@@ -11,11 +11,21 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from vig_pyg.commands.app import Trust, app, check_device, console, default_device, plain_errors, progress_bar
+from vig_pyg.commands.app import (
+    MaxPixels,
+    Trust,
+    app,
+    check_device,
+    console,
+    default_device,
+    plain_errors,
+    progress_bar,
+)
 from vig_pyg.commands.detect import predict_objects
 from vig_pyg.commands.segment import predict_segments
 from vig_pyg.commands.tasks import task_of
-from vig_pyg.train.data import inference_transform
+from vig_pyg.data.images import MAX_PIXELS
+from vig_pyg.data.transforms import inference_transform
 from vig_pyg.train.predict import Prediction, find_images, predict
 from vig_pyg.train.run import write_whole
 from vig_pyg.train.weights import load_model
@@ -36,6 +46,7 @@ def predict_(
         typer.Option(help="A file for all predictions, .csv or .jsonl; to detect or segment a folder (runs/predict)."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … (default: a GPU where there is one)")] = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
     trust: Trust = False,
 ) -> None:
     """Classify image files, with --out any number in constant memory; or find their objects, or segment them."""

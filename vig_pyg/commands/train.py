@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from vig_pyg.commands.app import (
+    MaxPixels,
     Trust,
     app,
     check_device,
@@ -23,6 +24,7 @@ from vig_pyg.commands.app import (
     progress_bar,
 )
 from vig_pyg.commands.tasks import KINDS, kind_of
+from vig_pyg.data.images import MAX_PIXELS
 from vig_pyg.manifest import check
 from vig_pyg.registry import refuse_imports
 from vig_pyg.study.cost import count_parameters
@@ -54,6 +56,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder of the run. (default: runs/MODEL-DATA)")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     device: Annotated[str | None, typer.Option(help="cpu or cuda. (default: a GPU where there is one)")] = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
     trust: Trust = False,
 ) -> None:
     """Train a model: `vig-pyg train --data digits`, or on images of your own with one folder per class.

@@ -11,15 +11,16 @@ from typing import Annotated, Any
 import timm
 import torch
 import typer
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor, nn
 
-from vig_pyg.commands.app import Trust, app, console, from_this_folder, plain_errors
+from vig_pyg.commands.app import MaxPixels, Trust, app, console, from_this_folder, plain_errors
+from vig_pyg.data.images import MAX_PIXELS
+from vig_pyg.data.images import read_image as read_file
+from vig_pyg.data.transforms import image_mode, inference_transform
 from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.study.graph_page import graph_page
 from vig_pyg.study.pictures import draw_views
 from vig_pyg.study.views import check_block, place_of, view
-from vig_pyg.train.data import image_mode, inference_transform
 from vig_pyg.train.predict import find_images
 from vig_pyg.train.run import write_whole
 from vig_pyg.train.weights import check_model_name, load_model
@@ -57,6 +58,7 @@ def visualize(
     html: Annotated[
         bool, typer.Option("--html", help="Write one page on which pointing at a patch lights its neighbours.")
     ] = False,
+    max_pixels: MaxPixels = MAX_PIXELS,
     trust: Trust = False,
 ) -> None:
     """Show which patches are neighbours, block by block: the paper's Figure 4, or a page to explore.
@@ -133,13 +135,16 @@ def ours(model: nn.Module, name: str) -> VisionGNN:
 
 
 def read_image(path: Path, model: VisionGNN, image_size: int | None) -> Tensor:
-    """Return an image file ``[C, H, W]`` as a model wants it."""
+    """Return an image file ``[C, H, W]`` as a model wants it.
+
+    Raises:
+        ValueError: it cannot be read or prepared; names the file.
+    """
+    image = read_file(path, image_mode(model))
     try:
-        with Image.open(path) as image:
-            prepared = image.convert(image_mode(model))
-    except UnidentifiedImageError:
-        raise ValueError(f"{path} is no image that can be read") from None
-    return inference_transform(model, image_size)(prepared)
+        return inference_transform(model, image_size)(image)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def read_blocks(text: str, depth: int) -> list[int]:

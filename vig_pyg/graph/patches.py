@@ -114,15 +114,17 @@ def _label(y: Any) -> Tensor:
 def to_tensor(image: Any) -> Tensor:
     """Return a PIL image, an array ``[H, W]`` or ``[H, W, C]`` or a tensor ``[C, H, W]`` as floats ``[C, H, W]``.
 
-    Whole numbers of 8 bits become 0 to 1, as torchvision's ``to_tensor`` has it.
+    Whole numbers of 8 and of 16 bits become 0 to 1, the former as torchvision's ``to_tensor`` has it.
 
     Raises:
         TypeError: it is none of these.
-        ValueError: its shape is none of these.
+        ValueError: its shape is none of these, or its pixels are numbers of colors in a palette.
     """
     if isinstance(image, Tensor):
         tensor = image
     elif isinstance(image, np.ndarray) or hasattr(image, "getbands"):  # the latter marks a PIL image
+        if getattr(image, "mode", "") in ("P", "PA"):
+            raise ValueError(f"an image of mode {image.mode} holds numbers of colors: take image.convert('RGB')")
         array = np.asarray(image)
         if array.ndim not in (2, 3):
             raise ValueError(f"an image array must have shape [H, W] or [H, W, C], got {list(array.shape)}")
@@ -131,6 +133,6 @@ def to_tensor(image: Any) -> Tensor:
         raise TypeError(f"an image must be a PIL image, an array or a tensor, got {type(image).__name__}")
     if tensor.dim() != 3:
         raise ValueError(f"an image tensor must have shape [C, H, W], got {list(tensor.shape)}")
-    if tensor.dtype == torch.uint8:
-        return tensor / 255
+    if tensor.dtype in (torch.uint8, torch.uint16):
+        return tensor.float() / torch.iinfo(tensor.dtype).max
     return tensor if tensor.is_floating_point() else tensor.float()

@@ -12,7 +12,7 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.data.model_config import resolve_input_data_config
 from torch import Tensor, nn
 
-from vig_pyg.detection.pyramid import FeaturePyramid, build_backbone
+from vig_pyg.detection.pyramid import FeaturePyramid, build_backbone, check_images
 
 FINEST = 4  # stride of the finest level
 GROUP = 4  # channels that group norm takes together: 32 groups of 128
@@ -93,7 +93,13 @@ class SemanticFPN(nn.Module):
     @overload
     def forward(self, images: list[Tensor]) -> list[Tensor]: ...
     def forward(self, images: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
-        """Return the logits of images."""
+        """Return the logits of images.
+
+        Raises:
+            TypeError: they are no floating point numbers of the weights' type.
+            ValueError: their shape or device is wrong.
+        """
+        check_images(images, self.head.classifier.weight)
         if isinstance(images, Tensor):
             height, width = images.shape[-2:]
             return self._logits(self._padded(images))[..., :height, :width]

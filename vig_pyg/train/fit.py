@@ -249,8 +249,20 @@ class _Training:
             self.train.sampler.epoch, self.train.sampler.first_update = self.progress.epoch, self.progress.update
             return itertools.islice(self.train, left)
         self.train.dataset.set_epoch(self.progress.epoch)  # type: ignore[attr-defined]  # shards, in order
-        shards = itertools.chain.from_iterable(itertools.repeat(self.train))  # a process may get some images fewer
-        return itertools.islice(shards, done, done + left)
+        return itertools.islice(self._shards(), done, done + left)
+
+    def _shards(self) -> Iterator[Any]:
+        """Yield the batches of shards again and again: a process may get some images fewer than others."""
+        while True:
+            empty = True
+            for batch in self.train:
+                empty = False
+                yield batch
+            if empty:
+                raise ValueError(
+                    f"the shards of {self.recipe.data} give this process not one batch of {self.train.batch_size} "
+                    "images that decode: lower device_batch or workers, or see whether the shards are damaged"
+                )
 
     def _update(self, batches: list[Any]) -> None:
         """Take one step of the optimiser on a whole batch."""

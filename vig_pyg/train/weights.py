@@ -16,10 +16,11 @@ from timm.models._hub import save_config_for_hf
 from torch import Tensor, nn
 
 from vig_pyg.conv.registry import get_conv
+from vig_pyg.data.transforms import data_config
 from vig_pyg.manifest import SUMS, check, sums_of
 from vig_pyg.models.checkpoint import checkpoint_filter_fn, load_checkpoint, read_checkpoint
 from vig_pyg.registry import refuse_imports
-from vig_pyg.train.data import Data, data_config
+from vig_pyg.train.data import Data
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.run import Epoch, write_whole
 
