@@ -53,7 +53,10 @@ def study(
     seeds: Annotated[int, typer.Option(help="Trainings per row.")] = 3,
     out: Annotated[Path, typer.Option(help="Folder for cells, tables, pictures and report.")] = Path("runs/study"),
     device: Annotated[str | None, typer.Option(help="cpu or cuda. (default: a GPU where there is one)")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Trainings at a time. (default: one per core, one on a GPU)")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(help="Trainings at a time. (default: one per core, one on a GPU)"),
+    ] = None,
 ) -> None:
     """Repeat the paper's experiments: tables, pictures and a report, with several seeds.
 
@@ -65,7 +68,7 @@ def study(
     with plain_errors():
         if jobs is not None and jobs < 1:
             raise ValueError(f"jobs must be at least 1, got {jobs}")
-        device = device or default_device()
+        device = default_device() if device is None else device
         check_device(device)
         chosen = _recipe(data, model, recipe, changes or [])
         refuse_imports(asdict(chosen), f"the recipe {recipe}", conv or [])

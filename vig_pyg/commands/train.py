@@ -66,7 +66,10 @@ def train(
     options = {"task": task, "head": head, "model": model, "conv": conv, "data": data, "init": init}
     overrides = [f"{key}={value}" for key, value in options.items() if value is not None] + (changes or [])
     with plain_errors():
-        check_device(device or default_device())
+        check_device(default_device() if device is None else device)
+        for key, value in options.items():
+            if value is not None and any(change.startswith(f"{key}=") for change in changes or []):
+                raise ValueError(f"--{key} and {key}= are both given: leave one out")
         if resume and out is None:
             raise ValueError("--resume needs --out: the folder of the run to go on with")
         if resume and out:

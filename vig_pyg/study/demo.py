@@ -19,6 +19,7 @@ from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.study.cost import count_macs, count_parameters, milliseconds_per_image
 from vig_pyg.study.pictures import draw_curves, draw_neighbours
 from vig_pyg.study.report import write_demo_report
+from vig_pyg.study.run import MOST_SEEDS
 from vig_pyg.train import Epoch, Split, accelerator_for, fit, load_data, load_digits, read_recipe
 from vig_pyg.train.run import write_whole
 
@@ -83,7 +84,11 @@ def run_demo(
     """
     if epochs < 1 or seeds < 1:
         raise ValueError(f"epochs and seeds must be at least 1, got {epochs} and {seeds}")
+    if seeds > MOST_SEEDS:
+        raise ValueError(f"seeds must be at most {MOST_SEEDS}, got {seeds}")
     device = torch.device(device)
+    words = [f"epochs={epochs}", "warmup_epochs=0.9"]
+    recipes = [read_recipe("digits", [*words, f"seed={seed}"]) for seed in range(seeds)]
     for conv in convs:
         build(conv, torch.device("cpu"))
     out.mkdir(parents=True, exist_ok=True)
@@ -92,11 +97,10 @@ def run_demo(
     runs: list[Run] = []
     trained: VisionGNN | None = None
     try:
-        for seed in range(seeds):
+        for seed, recipe in enumerate(recipes):
             for conv in convs:
                 torch.manual_seed(seed)
                 model, start = build(conv, device), time.perf_counter()
-                recipe = read_recipe("digits", [f"epochs={epochs}", f"seed={seed}", "warmup_epochs=0.9"])
                 accelerator = accelerator_for(recipe, str(device))
                 history = fit(model, images, recipe, accelerator=accelerator, on_epoch=partial(on_epoch, conv, seed))
                 runs.append(Run(conv, seed, time.perf_counter() - start, history))
