@@ -38,8 +38,8 @@ $T decay_epochs=[1] precision=bf16 => bf16 @out/last/model.safetensors
 $T gradient_checkpointing=true repeated_augmentation=3 => @out/last/model.safetensors
 $T --out 'new/[red]er/out' => '[red]er' @new/[red]er/out/last/model.safetensors
 $T --out empty => @empty/last/model.safetensors
-$T --init run/best => @out/last/model.safetensors
-$T --init plain.pth => @out/last/model.safetensors
+$T --data digits --init run/best => @out/last/model.safetensors
+$T --data digits --init plain.pth => @out/last/model.safetensors
 $T model_options.depth=null model_options.k=null => @out/last/model.safetensors
 $P --data photos => '10 images to train on, 2 held out' @out/last/model.safetensors
 $P --data markup => @out/last/model.safetensors
@@ -48,16 +48,16 @@ $P --data '[/x]' => '[/x]' @out/last/model.safetensors
 $P --data with_cut broken_share=0.5 => @out/last/model.safetensors
 $P --data photos rand_augment=rand-m9-mstd0.5-inc1 random_erasing=0.5 => @out/last/model.safetensors
 $D --data coco => @out/last/model.safetensors
-$D --data coco_markup head=retinanet 'head_options={channels: 16}' => @out/last/model.safetensors
-$D --data coco_box_no_segmentation head=retinanet 'head_options={channels: 16}' => @out/last/model.safetensors
+$D --recipe scenes --data coco_markup => @out/last/model.safetensors
+$D --recipe scenes --data coco_box_no_segmentation => @out/last/model.safetensors
 $S --data masks => @out/last/model.safetensors
 $S --data masks_markup => @out/last/model.safetensors
 $S --data masks classes=7 => '7 classes' @out/last/model.safetensors
 $S --data voc => '21 classes' @out/last/model.safetensors
 train --recipe run/recipe.yaml --out out --device cpu => @out/last/model.safetensors
-train --out run --resume --device cpu => 'Goes on' accuracy
+train --out run --resume --device cpu => 'Goes on' Accuracy
 train --out only_partial --resume batch=1024 device_batch=1024 $tiny => @only_partial/last/model.safetensors
-train --out old_pickles --resume --device cpu => accuracy
+train --out old_pickles --resume --device cpu => Accuracy
 eval run --device cpu --workers 0 --out out => '359 images' @out/classes.csv @out/confusion.csv @out/confusion.png
 eval run/last --device cpu --workers 0 --batch 100000 --out out => '359 images' @out/confusion.png
 eval markup_names --device cpu --workers 0 --out out => '359 images' @out/classes.csv
@@ -92,7 +92,7 @@ visualize '[/x].png' --weights run --html --out out.html => @out.html
 visualize '[red]y[/].png' mode_P.png --weights run --out 'new/[b].svg' --blocks 1 => @new/[b].svg
 visualize image.png --model vig_micro --conv gin --conv edge --node 0,0 --node 7,7 --out out.png => @out.png
 info vig_micro => blocks.0 'all'
-info vig_tiny --image-size 64 --conv edge => blocks.0
+info vig_tiny --image-size 96 --conv edge => blocks.0
 convs => max_relative gatv2
 models => vig_tiny pvig_base
 $study batch=1024 device_batch=1024 => @out/operators.csv @out/operators.png @out/report.html
@@ -138,7 +138,6 @@ $T model_options.k=[]
 $T model_options.k=[1,2,3]
 $T model_options.k=text
 $T model_options.dilation=0
-$T model_options.dilation=100
 $T model_options.heads=0
 $T model_options.heads=3
 $T model_options.epsilon=nan
@@ -217,24 +216,24 @@ $T --device '[/x]'
 $T --device cpu:-1
 $T --device xla
 $T --device $longer
-$T --init nope
-$T --init empty
-$T --init photos
-$T --init image.png
-$T --init text.pth
-$T --init empty.pth
-$T --init list.pth
-$T --init other.pth
-$T --init pickled.pth
-$T --init damaged_weights
-$T --init cut_weights
-$T --init no_weights
-$T --init detect_run
-$T --init last_only
-$T --init $long
-$T --init ''
-$T --init /dev/zero
-$T --init fifo.pth
+$T --data digits --init nope
+$T --data digits --init empty
+$T --data digits --init photos
+$T --data digits --init image.png
+$T --data digits --init text.pth
+$T --data digits --init empty.pth
+$T --data digits --init list.pth
+$T --data digits --init other.pth
+$T --data digits --init pickled.pth
+$T --data digits --init damaged_weights
+$T --data digits --init cut_weights
+$T --data digits --init no_weights
+$T --data digits --init detect_run
+$T --data digits --init last_only
+$T --data digits --init $long
+$T --data digits --init ''
+$T --data digits --init /dev/zero
+$T --data digits --init fifo.pth
 $T --out run
 $T --out photos
 $T --out file
@@ -251,7 +250,6 @@ $T optimizer=''
 $T optimizer='[/x]'
 $T optimizer=$longer
 $T batch=1439
-$T batch=1000
 $T batch=7 device_batch=4
 $T precision=fp16
 $T precision=fp32
@@ -348,7 +346,6 @@ train --resume --out detect_run --task classify --device cpu
 train --resume --out run seed=1 --device cpu
 train --resume --out changed_recipe --device cpu
 train --resume --out crafted_recipe --device cpu
-train --resume --out pickled_state --device cpu
 train --resume --out $long --device cpu
 eval
 eval nope
@@ -640,6 +637,7 @@ predict run fifo.png
 predict run zero.png
 predict run loop.png
 predict run dangling.png
+train --resume --out pickled_state --device cpu
 predict run /dev/zero
 visualize nan.tif
 predict run '['

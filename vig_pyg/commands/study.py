@@ -92,10 +92,11 @@ def _recipe(data: str | None, model: str | None, recipe: str | None, changes: li
     digits = recipe is None and data in (None, "digits")
     overrides = [
         *(BRIEF if digits else ()),
-        *([f"data={data}"] if data else []),
-        *([f"model={model}"] if model else []),
+        *([f"data={data}"] if data is not None else []),
+        *([f"model={model}"] if model is not None else []),
     ]
-    chosen = read_recipe(recipe or ("digits" if digits else "deit"), [*overrides, *changes])
+    named = ("digits" if digits else "deit") if recipe is None else recipe
+    chosen = read_recipe(named, [*overrides, *changes])
     own = {"conv": chosen.conv, "model_options.conv": chosen.model_options.get("conv"), "seed": chosen.seed or None}
     for key, value in own.items():
         if value is not None:

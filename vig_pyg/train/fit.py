@@ -124,6 +124,8 @@ def accelerator_for(recipe: Recipe, device: str | None = None) -> Accelerator:
         torch.cuda.set_device(asked)  # accelerate takes the current one
     accelerator = Accelerator(cpu=asked is not None and asked.type == "cpu", mixed_precision=recipe.precision)
     taken = accelerator.device
+    if recipe.precision == "fp16" and taken.type == "cpu":  # accelerate would compute in float32
+        raise ValueError("precision=fp16 needs a GPU: on a CPU take bf16 or no")
     if asked is not None and (asked.type != taken.type or asked.index not in (None, taken.index, _current(taken))):
         raise ValueError(f"device {device!r} was asked for, but accelerate takes {taken} in this process")
     return accelerator

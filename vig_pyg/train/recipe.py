@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import MISSING, asdict, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -19,6 +20,9 @@ PRECISIONS = ("no", "bf16", "fp16")
 HEADS = ("retinanet", "mask_rcnn")
 CLASSIFY, DETECT, ON_A_BACKBONE = TASKS[:1], TASKS[1:2], TASKS[1:]
 NOT_DETECT = ("classify", "segment")
+RAND_AUGMENT = re.compile(
+    r"(rand|augmix)(-m(10|\d)(\.\d+)?|-(mstd|inc|n|p|w|d|b|t)\d+(\.\d+)?)*|original|originalr|v0|v0r|3a"
+)
 NOT_OF_DIGITS = ("flip", "crop_scale", "rand_augment", "color_jitter", "random_erasing")  # they are only shifted
 
 
@@ -142,6 +146,8 @@ class Recipe:
                 tasks = " or ".join(rule_of(each).tasks)
                 raise ValueError(f"{each.name}={value!r} is for the task {tasks}, not for {self.task}")
         require(self.max_size >= self.min_size, "max_size", self.max_size, f"at least min_size={self.min_size}")
+        known = self.rand_augment is None or RAND_AUGMENT.fullmatch(self.rand_augment) is not None
+        require(known, "rand_augment", self.rand_augment, "in timm's notation, such as rand-m9-mstd0.5-inc1")
         side = self.image_size or 32
         require(self.shift < side, "shift", self.shift, f"less than the {side} pixels of an image's side")
         rising = self.decay_epochs == sorted(set(self.decay_epochs))
@@ -180,7 +186,7 @@ def read_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         if isinstance(written, DictConfig) and changes.get("model") not in (None, written.get("model")):
             written.pop("model_options", None)
         for given in (written, changes):
-            _check_switches(given)
+            _check_as_given(given)
         recipe = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Recipe), written, changes))
         _refuse_unused(recipe, changes)  # type: ignore[arg-type]
         return recipe  # type: ignore[return-value]
@@ -211,11 +217,12 @@ def _refuse_unused(recipe: Recipe, changes: Iterable[Any]) -> None:
             raise ValueError(f"shift={recipe.shift} changes nothing: it is for the built-in digits")
 
 
-def _check_switches(given: Any) -> None:
-    """Refuse numbers for what is true or false, which OmegaConf takes."""
+def _check_as_given(given: Any) -> None:
+    """Refuse numbers for what is true or false, which OmegaConf takes, and what is no list or mapping but should be."""
+    values = OmegaConf.to_container(given) if isinstance(given, DictConfig) else {}
     for name, kind in get_type_hints(Recipe).items():
-        if kind is bool and isinstance(given, DictConfig) and name in given:
-            check_type(name, given[name], kind)
+        if name in values and (kind is bool or get_origin(kind) in (list, dict)):
+            check_type(name, values[name], kind)
 
 
 def _text_keys() -> dict[str, bool]:
