@@ -33,7 +33,7 @@ def about() -> None:
     """Graph neural networks on images: train, evaluate, predict, compare."""
     logging.basicConfig(level=logging.ERROR, handlers=[RichHandler(console=console, show_path=False, show_time=False)])
     logging.getLogger("vig_pyg").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module=r"(torch(_geometric|metrics)?\.|copyreg)")
+    warnings.filterwarnings("ignore", module=r"(torch(_geometric|metrics|vision)?\.|copyreg)")
 
 
 def from_this_folder(given: Any) -> Any:
@@ -44,6 +44,16 @@ def from_this_folder(given: Any) -> Any:
     return given
 
 
+def not_empty(places: list[str]) -> list[str]:
+    """Refuse a place without a name, which would be the working folder: a callback of parameters."""
+    if "" in places:
+        raise typer.BadParameter("'' names nothing: give files, folders or patterns")
+    return places
+
+
+Images = Annotated[
+    list[str], typer.Argument(help="Files, folders or patterns such as 'photos/*.jpg'.", callback=not_empty)
+]
 Trust = Annotated[
     bool,
     typer.Option("--trust", help="Import an operator that a file names as module:Name.", callback=from_this_folder),

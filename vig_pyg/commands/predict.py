@@ -13,6 +13,7 @@ from rich.table import Table
 
 from vig_pyg.commands.app import (
     LARGEST_BATCH,
+    Images,
     Trust,
     app,
     check_device,
@@ -37,7 +38,7 @@ TOP, SCORE = 5, 0.5
 @app.command("predict")
 def predict_(
     weights: Annotated[Path, typer.Argument(help="The folder of a run or of weights, or a file.")],
-    images: Annotated[list[str], typer.Argument(help="Files, folders or patterns such as 'photos/*.jpg'.")],
+    images: Images,
     model: Annotated[str | None, typer.Option(help="The model, where the weights do not say it.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help=f"Guesses per image. (default: {TOP})")] = None,
     score: Annotated[

@@ -14,7 +14,7 @@ import typer
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor, nn
 
-from vig_pyg.commands.app import Trust, app, console, from_this_folder, plain_errors
+from vig_pyg.commands.app import Images, Trust, app, console, from_this_folder, plain_errors
 from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.study.graph_page import graph_page
 from vig_pyg.study.pictures import draw_views
@@ -31,7 +31,7 @@ PLACES = ((0.3, 0.35), (0.7, 0.6))  # two centres, as in the paper's Figure 4
 
 @app.command()
 def visualize(
-    images: Annotated[list[str], typer.Argument(help="Files, folders or patterns such as 'photos/*.jpg'.")],
+    images: Images,
     model: Annotated[
         list[str] | None, typer.Option(help="A model of this library; repeat to compare. (default: vig_tiny)")
     ] = None,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 
 import timm
 import torch
+from matplotlib.figure import Figure
 
 from vig_pyg.graph import PatchGraph
 from vig_pyg.machine import describe_machine
@@ -119,7 +120,6 @@ def run_demo(
 
 def draw_pictures(out: Path, runs: Sequence[Run], trained: VisionGNN, data: Split) -> None:
     """Draw the learning curves, the graph of a photograph, and graphs inside a trained model."""
-    from matplotlib.figure import Figure
     from sklearn.datasets import load_sample_image
 
     figure = Figure(figsize=(10, 3.8), layout="constrained")
@@ -131,7 +131,7 @@ def draw_pictures(out: Path, runs: Sequence[Run], trained: VisionGNN, data: Spli
         draw_curves(axes, curves, "held-out accuracy" if field == "accuracy" else "training loss")
     final = min(run.epochs[-1].accuracy for run in runs)
     left.set_ylim(min(0.9, final - 0.05), 1.0)  # early epochs would flatten what matters
-    figure.savefig(out / "curves.png", dpi=110)
+    _save(figure, out / "curves.png")
 
     photograph = load_sample_image(PHOTOGRAPH).copy()
     graph = PatchGraph(PATCH, k=18, cosine=False)(photograph)
@@ -142,7 +142,7 @@ def draw_pictures(out: Path, runs: Sequence[Run], trained: VisionGNN, data: Spli
     draw_neighbours(left, image, graph, [], f"{graph.num_nodes} patches of {PATCH}×{PATCH} pixels")
     centres = [row * columns + column for row, column in CENTRES]
     draw_neighbours(right, image, graph, centres, "two patches and their 18 nearest in feature space")
-    figure.savefig(out / "photograph.png", dpi=110)
+    _save(figure, out / "photograph.png")
 
     digit = data.test_images[:1].to(next(trained.parameters()).device)
     with torch.no_grad():
@@ -150,7 +150,11 @@ def draw_pictures(out: Path, runs: Sequence[Run], trained: VisionGNN, data: Spli
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     for block, (axes, batch) in enumerate(zip(figure.subplots(1, len(graphs)), graphs, strict=True), start=1):
         draw_neighbours(axes, digit[0] / 2 + 0.5, batch.cpu()[0], [27, 36], f"block {block}")
-    figure.savefig(out / "digit.png", dpi=110)
+    _save(figure, out / "digit.png")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    write_whole(path, lambda partial: figure.savefig(partial, dpi=110, format="png"))
 
 
 def tabulate(runs: Sequence[Run], data: Split, device: torch.device) -> list[Row]:
