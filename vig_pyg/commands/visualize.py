@@ -13,7 +13,7 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from vig_pyg.commands.app import MaxPixels, Trust, app, console, from_this_folder, plain_errors
+from vig_pyg.commands.app import Images, MaxPixels, Trust, app, console, from_this_folder, plain_errors
 from vig_pyg.data.images import MAX_PIXELS
 from vig_pyg.data.images import read_image as read_file
 from vig_pyg.data.transforms import image_mode, inference_transform
@@ -22,7 +22,8 @@ from vig_pyg.study.graph_page import graph_page
 from vig_pyg.study.pictures import draw_views
 from vig_pyg.study.views import check_block, place_of, view
 from vig_pyg.train.predict import find_images
-from vig_pyg.train.run import write_whole
+from vig_pyg.train.rules import LARGEST_IMAGE
+from vig_pyg.train.run import check_place, write_whole
 from vig_pyg.train.weights import check_model_name, load_model
 
 FORMATS = (".png", ".svg", ".html")
@@ -31,7 +32,7 @@ PLACES = ((0.3, 0.35), (0.7, 0.6))  # two centres, as in the paper's Figure 4
 
 @app.command()
 def visualize(
-    images: Annotated[list[str], typer.Argument(help="Files, folders or patterns such as 'photos/*.jpg'.")],
+    images: Images,
     model: Annotated[
         list[str] | None, typer.Option(help="A model of this library; repeat to compare. (default: vig_tiny)")
     ] = None,
@@ -50,7 +51,7 @@ def visualize(
         typer.Option(help="ROW,COL of a centre in the first of these blocks, counted from 0; repeat for several."),
     ] = None,
     image_size: Annotated[
-        int | None, typer.Option(min=1, help="Side of the images. (default: the model's own)")
+        int | None, typer.Option(min=1, max=LARGEST_IMAGE, help="Side of the images. (default: the model's own)")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="A file: .png, .svg or .html. (default: graphs.png, with --html graphs.html)")
@@ -66,7 +67,7 @@ def visualize(
     In a Pyramid ViG, later blocks have fewer nodes: there the node over the same place is the centre.
     """
     with plain_errors():
-        out = out or Path("graphs.html" if html else "graphs.png")
+        out = Path("graphs.html" if html else "graphs.png") if out is None else out
         formats = FORMATS[-1:] if html else FORMATS
         if out.suffix not in formats:
             raise ValueError(f"--out must end in {' or '.join(formats)}, got {str(out)!r}")
@@ -81,7 +82,7 @@ def visualize(
         numbers = [] if blocks is None else read_blocks(blocks, depth)
         first = views[0].graphs[numbers[0] - 1 if numbers else 0]
         places = [place_of(first, *read_node(text)) for text in node or []] or list(PLACES)
-        out.parent.mkdir(parents=True, exist_ok=True)
+        check_place(out)
         if out.suffix == ".html":
             page = graph_page(views, numbers, places[0])
             write_whole(out, lambda path: path.write_text(page, encoding="utf-8"))

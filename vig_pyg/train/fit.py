@@ -32,7 +32,9 @@ from vig_pyg.train.data import Data, load_recipe_data
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.run import (
     Epoch,
+    Interrupted,
     Progress,
+    TrainingError,
     draw_curves,
     open_run,
     read_state,
@@ -47,10 +49,6 @@ from vig_pyg.train.task import Task
 
 log = logging.getLogger(__name__)
 LOOK_EVERY = 10  # updates between two looks at the losses
-
-
-class Interrupted(KeyboardInterrupt):
-    """A training was asked to stop, and did behind an update."""
 
 
 def fit(
@@ -84,6 +82,7 @@ def fit(
         ValueError: batch, labels or data do not fit.
         FileExistsError: ``out`` holds something else.
         FloatingPointError: the loss is not finite.
+        TrainingError: the data or the model do not go on; names what is kept.
         Interrupted: the process was asked to stop.
     """
     accelerator = accelerator or accelerator_for(recipe)
@@ -93,7 +92,12 @@ def fit(
     training.open(resume)
     with _stop_signals() as training.stop:
         while training.progress.epoch < recipe.epochs:
-            on_epoch(training.epoch())
+            try:
+                epoch = training.epoch()
+            except (ValueError, TypeError, RuntimeError) as error:  # of data that are read on the way
+                reason = str(error).strip().splitlines()[-1]  # a process that loads images adds its traceback
+                raise TrainingError(f"{reason}; {training.kept()}") from error
+            on_epoch(epoch)
     training.close()
     return training.progress.history
 
@@ -112,11 +116,16 @@ def accelerator_for(recipe: Recipe, device: str | None = None) -> Accelerator:
         )
     alone = not torch.distributed.is_initialized()
     AcceleratorState._reset_state(alone)  # a notebook may have trained in another precision or elsewhere before
-    asked = None if device is None else torch.device(device)
+    try:
+        asked = None if device is None else torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"there is no device {device!r} ({str(error).splitlines()[0]})") from None
     if asked is not None and asked.type == "cuda" and asked.index is not None:
         torch.cuda.set_device(asked)  # accelerate takes the current one
     accelerator = Accelerator(cpu=asked is not None and asked.type == "cpu", mixed_precision=recipe.precision)
     taken = accelerator.device
+    if recipe.precision == "fp16" and taken.type == "cpu":  # accelerate would compute in float32
+        raise ValueError("precision=fp16 needs a GPU: on a CPU take bf16 or no")
     if asked is not None and (asked.type != taken.type or asked.index not in (None, taken.index, _current(taken))):
         raise ValueError(f"device {device!r} was asked for, but accelerate takes {taken} in this process")
     return accelerator
@@ -362,8 +371,11 @@ class _Training:
 
     def _not_finite(self, loss: float, number: int) -> str:
         rate = self.schedule._get_lr(number)[0]
-        where = f"the last good state is {self.state}" if self.state else "no state was written yet"
-        return f"the loss is {loss} at update {number + 1}, with learning rate {rate:.3g}; {where}"
+        return f"the loss is {loss} at update {number + 1}, with learning rate {rate:.3g}; {self.kept()}"
+
+    def kept(self) -> str:
+        """Say what there is to go on from."""
+        return f"the last good state is {self.state}" if self.state else "no state was written yet"
 
 
 def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, updates: int) -> Scheduler:
