@@ -368,3 +368,20 @@ def test_statistics_over_edges_at_any_magnitude(operator, scale):
     for name in ("running_mean", "running_var"):
         ours, theirs = getattr(messages.norm, name), getattr(layer.norm, name)
         torch.testing.assert_close(ours, theirs.float(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("operator", [MaxRelativeConv, EdgeConv, SAGEConv])
+def test_a_maximum_of_zero_passes_its_whole_gradient_on_a_plain_list_too(operator):
+    """PyG's own maximum shares it with the zeros that it scatters into."""
+    torch.manual_seed(0)
+    conv = operator(4, 6, norm=None, act=None).double()
+    x = torch.randn(6, 4, dtype=torch.double)
+    if operator is not MaxRelativeConv:  # there the difference to itself is zero
+        x[:] = 0
+    edges = vig_pyg.knn_graph(torch.randn(6, 4), 1)  # itself alone
+    along, found = normal(6, 6, seed=3).double(), []
+    for adjacency in (edges, edges.as_tensor()):
+        leaf = x.clone().requires_grad_()
+        conv(leaf, adjacency).backward(along)
+        found.append(leaf.grad)
+    torch.testing.assert_close(*found)
