@@ -109,13 +109,14 @@ def refuse_imports(options: Mapping[str, Any], source: object, trusted: Containe
         ValueError: quotes the name.
     """
     for key, value in options.items():
-        if isinstance(value, Mapping):
-            refuse_imports(value, source, trusted)
-        elif key in KEYWORDS and isinstance(value, str) and ":" in value and value not in trusted:
-            raise ValueError(
-                f"{source} names the {KEYWORDS[key]} {value!r}, whose module would be imported and executed: "
-                "if you trust it, add --trust (in Python trust=True)"
-            )
+        for inner in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(inner, Mapping):
+                refuse_imports(inner, source, trusted)
+            elif key in KEYWORDS and isinstance(inner, str) and ":" in inner and inner not in trusted:
+                raise ValueError(
+                    f"{source} names the {KEYWORDS[key]} {inner!r}, whose module would be imported and executed: "
+                    "if you trust it, add --trust (in Python trust=True)"
+                )
 
 
 def refuse_saved_import(options: Mapping[str, Any]) -> None:

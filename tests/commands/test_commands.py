@@ -19,6 +19,7 @@ import vig_pyg
 from tests.models.published import published_state
 from tests.train.conftest import write_images
 from vig_pyg.commands import app
+from vig_pyg.data.images import LIMIT
 from vig_pyg.train import read_recipe
 
 BRIEF = ["epochs=1", "warmup_epochs=0", "batch=240", "device_batch=60", "--device", "cpu"]
@@ -119,6 +120,18 @@ def test_predict_reads_folders_and_names_what_does_not_decode(run, suffix, tmp_p
     assert shares == sorted(shares, reverse=True) and 0 < sum(shares) <= 1
     status, output = call("predict", run, photos / "*.png", "--top", 2, "--device", "cpu")
     assert status == 0 and "does not decode" in output
+
+
+def test_the_limit_of_pixels_is_an_option(run, tmp_path, monkeypatch):
+    monkeypatch.setenv(LIMIT, "1000000")  # and is restored
+    write_images(tmp_path / "images", 10)
+    few = ("--max-pixels", 2000, "--device", "cpu")
+    status, output = call("predict", run, tmp_path / "images" / "flower" / "000.jpg", *few)
+    assert status == 0 and "48×48 = 2,304 pixels, more than the limit of 2,000" in output
+    out = ("--out", tmp_path / "run", *few)
+    status, output = call("train", "--data", tmp_path / "images", "--model", "vig_micro", *out, *BRIEF[:2], "batch=8")
+    assert status == 2 and "20 images in a row do not decode" in output, output
+    assert "48×48 = 2,304 pixels, more than the limit of 2,000" in output and "Traceback" not in output
 
 
 def test_export_writes_a_file(run, tmp_path):

@@ -13,6 +13,8 @@ from safetensors.torch import save_file
 from sklearn.datasets import load_sample_image
 
 from tests.commands.test_commands import call
+from tests.data.broken import BROKEN
+from vig_pyg.data.images import LIMIT
 from vig_pyg.study import neighbours
 from vig_pyg.train.data import inference_transform as transform_of
 
@@ -120,3 +122,21 @@ def test_wrong_input_is_one_sentence_and_status_2(words, sentence, photo, tmp_pa
     assert status == 2, output
     assert sentence in output and "Traceback" not in output
     assert not list(work.iterdir())
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_image_is_one_sentence_and_status_2(kind, tmp_path):
+    write, sentence = BROKEN[kind]
+    write(tmp_path / "broken.png")
+    status, output = call("visualize", tmp_path, *MICRO, "--out", tmp_path / "graphs.png")
+    assert status == 2 and re.search(sentence, output), output
+    assert "broken.png" in output and not (tmp_path / "graphs.png").exists()
+
+
+def test_the_limit_of_pixels_is_an_option(photo, tmp_path, monkeypatch):
+    monkeypatch.setenv(LIMIT, "1000000")  # and is restored
+    out = tmp_path / "graphs.png"
+    status, output = call("visualize", photo, *MICRO, "--out", out, "--max-pixels", 100_000)
+    assert status == 2 and "china.jpg has 640×427 = 273,280 pixels, more than the limit of 100,000" in output
+    status, _ = call("visualize", photo, *MICRO, "--out", out, "--max-pixels", 273_280)
+    assert status == 0

@@ -311,3 +311,77 @@ def test_tied_zeros_send_their_gradient_to_a_neighbor_also_where_denormals_are_z
     finally:
         torch.set_flush_denormal(False)
     assert x.grad[0] == 0 and x.grad.sum() == 1
+
+
+# Ties, large and infinite features #########################################################################
+
+
+@every_operator
+@pytest.mark.parametrize("form", ["sorted", "list"])
+def test_among_equal_neighbors_the_gradient_is_one_of_those_there_are(operator, form):
+    """With positive weights and no norm or activation the output is convex, and a gradient supports it everywhere."""
+    torch.manual_seed(0)
+    conv = operator(4, 6, norm=None, act=None).double()
+    for parameter in conv.parameters():
+        parameter.data.abs_()
+    x = torch.randn(4, 4, dtype=torch.double).repeat_interleave(3, 0).requires_grad_()  # three of each
+    edges = vig_pyg.knn_graph(x.detach(), 6)
+    edges = edges if form == "sorted" else edges.as_tensor()
+    out = conv(x, edges).sum()
+    (gradient,) = torch.autograd.grad(out, x)
+    for seed in range(50):
+        step = 0.1 * normal(12, 4, seed=seed).double()
+        assert conv(x + step, edges).sum() >= out + (gradient * step).sum() - 1e-9
+
+
+@every_operator
+@pytest.mark.parametrize("act", ["gelu", "relu", "tanh", None])
+def test_an_infinite_feature_reaches_its_neighbors_and_nobody_else(operator, act):
+    torch.manual_seed(0)
+    conv, (x, edges) = operator(8, 12, act=act).eval(), graph()
+    out = conv(x, edges)
+    wild = x.clone()
+    wild[7, 3] = float("inf")
+    reached = torch.zeros(40, dtype=torch.bool)
+    reached[edges[1][edges[0] == 7]] = reached[7] = True
+    changed = conv(wild, edges)
+    assert torch.equal(changed[~reached], out[~reached]) and not torch.equal(changed[reached], out[reached])
+
+
+@pytest.mark.parametrize("operator", [EdgeConv, SAGEConv])
+@pytest.mark.parametrize("scale", [1e-30, 1e15, 1e30])
+def test_statistics_over_edges_at_any_magnitude(operator, scale):
+    torch.manual_seed(0)
+    conv, exact = operator(8, 12), operator(8, 12).double()
+    exact.load_state_dict(conv.state_dict())
+    x, edges = graph()
+    x = x * scale
+    messages, pairs = conv.nn if operator is EdgeConv else conv.nn1, edges.as_tensor()
+    layer = exact.nn if operator is EdgeConv else exact.nn1
+    source, target = x.double()[pairs[0]], x.double()[pairs[1]]
+    expected = layer(torch.cat([target, source - target], 1) if operator is EdgeConv else source)
+    largest = expected.new_zeros(40, expected.size(1)).scatter_reduce(
+        0, pairs[1, :, None].expand_as(expected), expected, "amax", include_self=False
+    )
+    out = conv.propagate(edges, x=(x, x), size=(40, 40))
+    torch.testing.assert_close(out.double(), largest, rtol=1e-4, atol=1e-4)
+    for name in ("running_mean", "running_var"):
+        ours, theirs = getattr(messages.norm, name), getattr(layer.norm, name)
+        torch.testing.assert_close(ours, theirs.float(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("operator", [MaxRelativeConv, EdgeConv, SAGEConv])
+def test_a_maximum_of_zero_passes_its_whole_gradient_on_a_plain_list_too(operator):
+    """PyG's own maximum shares it with the zeros that it scatters into."""
+    torch.manual_seed(0)
+    conv = operator(4, 6, norm=None, act=None).double()
+    x = torch.randn(6, 4, dtype=torch.double)
+    if operator is not MaxRelativeConv:  # there the difference to itself is zero
+        x[:] = 0
+    edges = vig_pyg.knn_graph(torch.randn(6, 4), 1)  # itself alone
+    along, found = normal(6, 6, seed=3).double(), []
+    for adjacency in (edges, edges.as_tensor()):
+        leaf = x.clone().requires_grad_()
+        conv(leaf, adjacency).backward(along)
+        found.append(leaf.grad)
+    torch.testing.assert_close(*found)

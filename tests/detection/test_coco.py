@@ -1,12 +1,17 @@
 """Annotations are read as they are drawn, checked, and survive every transform."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pycocotools import mask as rle
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
+from tests.data.broken import bomb
 from tests.detection.conftest import SIZE
+from vig_pyg.detection.annotations import _decoded
 from vig_pyg.detection.coco import load_coco
 from vig_pyg.detection.task import Objects
 from vig_pyg.train.sampler import Draw
@@ -88,6 +93,10 @@ def change(place, **values):
     return lambda content: content[place][0].update(values)
 
 
+def runs(counts):
+    return change("annotations", segmentation={"size": [40, 60], "counts": counts})
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
@@ -104,8 +113,37 @@ def change(place, **values):
         (change("annotations", segmentation=[]), "annotation 1 has no mask, but mask_rcnn learns masks"),
         (change("images", file_name="gone.png"), r"image 1 has no file .*gone.png"),
         (change("annotations", bbox=[-10, 5, 9, 20]), r"annotation 1 has the box \[-10, 5, 9, 20\] outside of image 1"),
+        (lambda content: content["images"][0].pop("file_name"), "file_name of image 1 must be text, it has none"),
+        (change("images", file_name=7), "file_name of image 1 must be text, got 7"),
+        (change("images", file_name="x" * 5000), "image 1 has no file"),
+        (lambda content: content["images"][0].pop("width"), "width of image 1 must be a number of pixels, it has none"),
+        (change("images", height=40.5), "height of image 1 must be a number of pixels, got 40.5"),
+        (change("images", height=-40), "height of image 1 must be a number of pixels, got -40"),
+        (change("images", id=2), "two of the images have the id 2"),
+        (change("images", id="one"), r"images\[0\] has no whole number as id"),
+        (change("annotations", image_id=[1]), r"annotation 1 is of image \[1\], which is not listed"),
+        (change("annotations", bbox=[3, 4, float("inf"), 5]), r"annotation 1 has the box \[3, 4, inf, 5\]"),
+        (change("annotations", bbox=[3, 4, 10**400, 5]), "annotation 1 has the box"),
+        (change("annotations", bbox="3456"), "annotation 1 has the box '3456'"),
+        (change("annotations", iscrowd="no"), "iscrowd of annotation 1 must be 0 or 1, got 'no'"),
+        (change("annotations", area=-1), "area of annotation 1 must be a number of pixels, got -1"),
+        (change("annotations", area=None), "area of annotation 1 must be a number of pixels, got None"),
+        (runs(None), "annotation 1 has a mask whose counts are no run lengths: None"),
+        (runs([1.5, 2398.5]), r"annotation 1 has a mask whose counts are no run lengths: \[1.5"),
+        (runs("\x01"), "annotation 1 has a mask whose counts are no run lengths"),
+        (runs([-100, 2500]), "annotation 1 has a mask with a negative run length, -100"),
+        (runs([100, 200]), "annotation 1 has run lengths that add up to 300, but its image has 2400 pixels"),
+        (runs([10**400]), "annotation 1 has run lengths that add up to 1000"),
+        (runs(""), "annotation 1 has run lengths that add up to 0, but its image has 2400 pixels"),
+        (change("annotations", segmentation=[7]), "annotation 1 has a polygon that is not"),
+        (change("annotations", segmentation=[[1, 2, 3, 4, 5, None]]), "annotation 1 has a polygon that is not"),
+        (change("annotations", segmentation=[[1, 2, 3, 4, 5, 1e9]]), r"annotation 1 has a polygon that goes to 1e\+09"),
+        (change("annotations", segmentation="x"), "annotation 1 has a polygon that is not"),
+        (change("annotations", id=None), r"annotations\[0\] has no whole number as id"),
+        (lambda content: content.update(annotations={"a": 1}), r"annotations must be a list, got {'a': 1}"),
+        (lambda content: content["categories"].append(4), r"categories\[2\] has no whole number as id"),
         (change("categories", name="ball"), "the two parts of .* have other classes: 7"),
-        (lambda content: content.pop("annotations"), "is not in COCO's format: KeyError"),
+        (lambda content: content.pop("annotations"), "is not in COCO's format: annotations must be a list, got None"),
         (lambda content: content["annotations"].clear(), "names no image with an object"),
     ],
 )
@@ -124,6 +162,62 @@ def test_an_image_of_another_size_is_refused(coco_folder):
     folder = coco_folder()
     Image.new("RGB", (61, 40)).save(folder / "train2017" / "001.png")
     with pytest.raises(ValueError, match=r"image 1, .*001.png, has 61×40 pixels, not 60×40 as annotated"):
+        load_coco(str(folder))
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "[1, 2]", "{", "7", '{"images": ' + "9" * 5000 + "}", ""])
+def test_what_is_no_object_of_json_is_one_sentence(content, coco_folder):
+    folder = coco_folder()
+    (folder / "annotations" / "instances_train2017.json").write_text(content)
+    with pytest.raises(ValueError, match=r"instances_train2017.json.* is not in COCO's format: ") as caught:
+        load_coco(str(folder))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+def test_run_lengths_are_read_as_cocos_tools_read_them():
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        mask = np.asfortranarray(random.random((37, 53)) < random.random(), dtype=np.uint8)
+        flat = mask.flatten(order="F")
+        edges = np.flatnonzero(np.diff(flat)) + 1
+        expected = np.diff([0, *([0] if flat[0] else []), *edges, flat.size]).tolist()
+        assert _decoded(rle.encode(mask)["counts"].decode()) == expected
+
+
+def test_boxes_are_those_of_the_upright_image(coco_folder):
+    folder = coco_folder()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    noise = np.random.default_rng(0).integers(256, size=(*SIZE[::-1], 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "train2017" / "001.png", exif=exif)  # stored on its side
+    image, target = load_coco(str(folder)).train[0]
+    np.testing.assert_array_equal(image.permute(1, 2, 0), np.rot90(noise, -1))
+    assert target["masks"].shape[1:] == image.shape[1:] == SIZE
+    Image.fromarray(np.rot90(noise).copy()).save(folder / "train2017" / "001.png", exif=exif)
+    with pytest.raises(ValueError, match=r"has 40×60 pixels \(upright, as EXIF turns it\), not 60×40 as annotated"):
+        load_coco(str(folder))
+
+
+def test_a_file_to_train_on_is_not_held_out(coco_folder):
+    folder = coco_folder()
+    (folder / "val2017" / "001.png").unlink()
+    (folder / "val2017" / "001.png").symlink_to(folder / "train2017" / "001.png")
+    with pytest.raises(ValueError, match="are one file, but the one is to train on and the other held out"):
+        load_coco(str(folder))
+
+
+def test_a_decompression_bomb_is_refused(coco_folder):
+    folder = coco_folder(change("images", width=30_000, height=30_000))
+    bomb(folder / "train2017" / "001.png")
+    with pytest.raises(ValueError, match=r"001.png does not decode: Image size \(900000000 pixels\) exceeds limit"):
+        load_coco(str(folder), masks=False)
+
+
+def test_a_pipe_among_images_is_refused(coco_folder):
+    folder = coco_folder()
+    (folder / "train2017" / "001.png").unlink()
+    os.mkfifo(folder / "train2017" / "001.png")
+    with pytest.raises(ValueError, match=r"001.png is no regular file"):
         load_coco(str(folder))
 
 

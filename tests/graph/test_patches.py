@@ -174,3 +174,11 @@ def test_a_label_that_is_not_one_number_is_refused(label):
         image_data(torch.rand(3, 8, 8), label)
     with pytest.raises(TypeError, match="a label must be one number"):
         PatchGraph(2)((torch.rand(3, 8, 8), label))
+
+
+def test_16_bits_become_0_to_1_and_palettes_are_refused():
+    numbers = np.random.default_rng(0).integers(2**16, size=(6, 8), dtype=np.uint16)
+    for image in (numbers, Image.fromarray(numbers)):
+        torch.testing.assert_close(image_data(image).x[:, 0].numpy(), (numbers / 65535).astype(np.float32).flatten())
+    with pytest.raises(ValueError, match=r"mode P holds numbers of colors: take image.convert\('RGB'\)"):
+        image_data(Image.new("P", (4, 4)))

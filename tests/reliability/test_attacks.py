@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -20,10 +21,12 @@ from typer.testing import CliRunner
 
 from tests.detection.conftest import coco_folder  # noqa: F401  (a fixture)
 from vig_pyg.commands import app
+from vig_pyg.commands.segment import _shares
 from vig_pyg.detection.coco import load_coco
 from vig_pyg.detection.weights import load_detector
+from vig_pyg.manifest import sums_of
 from vig_pyg.registry import refuse_imports
-from vig_pyg.segmentation import load_segmenter
+from vig_pyg.segmentation import ClassMap, load_segmenter
 from vig_pyg.study.graph_page import graph_page
 from vig_pyg.study.views import view
 from vig_pyg.train import load_model, read_recipe
@@ -102,6 +105,67 @@ def test_a_recipes_operator_is_imported_only_if_the_user_names_it_too(here) -> N
     assert "batch=2000 is more than" in output and (here / "imported").exists()
 
 
+@pytest.mark.parametrize(
+    "crafted",
+    [
+        {"conv": "evil:Mine"},
+        {"model_options": {"conv": "evil:Mine"}},
+        {"model_options": {"blocks": [{"options": {"conv": "evil:Mine"}}]}},
+        {"task": "segment", "head_options": {"backbone_options": {"conv": "evil:Mine"}}},
+    ],
+    ids=["conv", "model_options", "in a list", "head_options"],
+)
+@pytest.mark.parametrize("words", [["train", "--recipe", "run/recipe.yaml"], ["train", "--resume"], ["study", "heads"]])
+def test_no_recipe_imports_what_it_names_at_any_depth(words, crafted, here) -> None:
+    text = json.dumps({"model": "vig_micro", "data": "digits", **crafted})  # JSON is YAML
+    (here / "run" / "recipe.yaml").write_text(text)
+    out = ["--out", "run"] if "--resume" in words else ["--out", "new"]
+    recipe = ["--recipe", "run/recipe.yaml"] if words[0] == "study" else []
+    status, _ = call(*words, *recipe, *out, "--device", "cpu")
+    assert status == 2 and not (here / "imported").exists() and not (here / "new").exists()
+    assert str(here) not in sys.path
+
+
+class Harmful:
+    """Leaves a mark where it is unpickled."""
+
+    def __reduce__(self):
+        return os.mkdir, ("executed",)
+
+
+PICKLES = [
+    ["train", "--out", "new", "--init", "x.pth"],
+    ["train", "--out", "new", "--init", "x.bin"],
+    ["predict", "x.pth", "image.png", "--model", "vig_micro"],
+    ["eval", "x.pth", "--model", "vig_micro"],
+    ["export", "x.pth", "--model", "vig_micro"],
+    ["visualize", "image.png", "--weights", "x.pth", "--model", "vig_micro"],
+    ["predict", "run", "image.png"],
+]
+
+
+@pytest.mark.parametrize("words", PICKLES, ids=" ".join)
+@pytest.mark.parametrize("write", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
+def test_no_command_unpickles_weights(write, words, here) -> None:
+    for path in (here / "x.pth", here / "x.bin", here / "run" / "model.safetensors"):
+        write({"model": Harmful()}, path)
+    (here / "run" / "config.json").write_text((here / "run" / "config.json").read_text().replace("evil:Mine", "gin"))
+    status, output = call(*words)
+    assert status == 2 and output.count("Error: ") == 1 and not (here / "executed").exists(), output
+
+
+def test_no_state_is_unpickled(here) -> None:
+    words = ["train", "--out", "out", "--device", "cpu", "epochs=1", "warmup_epochs=0", "batch=1024"]
+    status, output = call(*words, "device_batch=1024", "conv=gin", "model_options.depth=1", "model_options.channels=16")
+    assert status == 0, output
+    state = next((here / "out").glob("state-*"))
+    torch.save({"progress": Harmful()}, state / "training.pt")
+    (state / "SHA256SUMS").write_text(sums_of([state / "training.pt"]))  # whoever crafts a state lists it too
+    torch.save(Harmful(), state / "custom_checkpoint_0.pkl")
+    status, output = call("train", "--resume", "--out", "out", "--device", "cpu")
+    assert status == 2 and "training.pt holds more than a state" in output and not (here / "executed").exists()
+
+
 @pytest.mark.parametrize(("task", "load"), [("detect", load_detector), ("segment", load_segmenter)])
 def test_what_stands_on_a_backbone_imports_nothing_either(task, load, here) -> None:
     config = {"task": task, "backbone": "pvig_micro", "options": {"backbone_options": {"conv": "evil:Mine"}}}
@@ -117,6 +181,8 @@ def test_what_stands_on_a_backbone_imports_nothing_either(task, load, here) -> N
 def test_operators_of_the_registry_and_those_the_user_gave_are_taken() -> None:
     refuse_imports({"conv": "edge", "options": {"conv": None}}, "a file")
     refuse_imports({"options": {"conv": "mine:Conv"}}, "a file", ["mine:Conv"])
+    with pytest.raises(ValueError, match="a file names the operator 'mine:Conv'"):
+        refuse_imports({"blocks": [{"conv": ["edge", "mine:Conv"]}]}, "a file")
     with pytest.raises(ValueError, match="a file names the operator 'mine:Conv'"):
         refuse_imports({"options": {"conv": "mine:Conv"}}, "a file", ["other:Conv"])
 
@@ -160,3 +226,26 @@ def test_names_are_no_markup_in_pages() -> None:
     name = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
     page = graph_page([view(timm.create_model("vig_micro").eval(), torch.rand(3, 32, 32), name, name)])
     assert "alert(1)" in page and "<script>alert" not in page and "<img src=x" not in page
+
+
+NAMES = ["[/x]", "[red]y[/]", "[link=x]z[/link]"]
+
+
+def test_names_are_no_markup_on_the_screen(here) -> None:
+    config = json.loads((here / "run" / "config.json").read_text().replace("evil:Mine", "gin"))
+    config["label_names"] = [f"[/x]{digit}" for digit in range(10)]
+    (here / "run" / "config.json").write_text(json.dumps(config))
+    for name in NAMES[1:]:
+        file = here / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(here / "image.png", file)
+        status, output = call("predict", "run", file, "--device", "cpu")
+        assert status == 0 and f"{name}.png" in output and "[/x]" in output, output
+    for name in NAMES:
+        status, output = call("predict", name, "image.png")
+        assert status == 2 and name in output, output
+
+
+def test_a_picture_that_does_not_decode_is_named_without_markup(tmp_path) -> None:
+    shown = _shares(ClassMap(tmp_path, None, None, "[/x] is no image"), ["a"])
+    assert shown == "does not decode: [/x] is no image"

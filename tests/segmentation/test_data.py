@@ -152,6 +152,31 @@ def test_pascal_vocs_layout(tmp_path):
         load_segmentation_data(str(tmp_path))
 
 
+def test_names_that_are_no_text_are_refused(tmp_path):
+    for number in range(3):
+        write(tmp_path, str(number), *draw(seed=number))
+    (tmp_path / "classes.txt").write_bytes(b"sky\n\xff\xfe")
+    with pytest.raises(ValueError, match=r"classes.txt holds no text in UTF-8"):
+        load_segmentation_data(str(tmp_path))
+
+
+def test_masks_and_images_are_upright(tmp_path):
+    image, mask = draw((90, 60))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # both are stored on their side
+    pair = write(tmp_path, "one", image, mask)
+    image.rotate(90, expand=True).save(pair.image, exif=exif)
+    assert check_masks([pair]) == 3
+    mask.rotate(90, expand=True).save(pair.mask, exif=exif)
+    assert check_masks([pair]) == 3
+    found, numbers = Masks([pair], ResizeImage(None), stack=False).draw(0, None)[0]
+    np.testing.assert_array_equal(numbers, np.array(mask))
+    np.testing.assert_array_equal(found.mul(255).round().byte().permute(1, 2, 0), np.array(image))
+    mask.rotate(90, expand=True).save(pair.mask)
+    with pytest.raises(ValueError, match="have different sizes, 60×90 and 90×60 pixels"):
+        check_masks([pair])
+
+
 # Wrong inputs #########################################################################################
 
 

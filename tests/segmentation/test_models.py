@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vig_pyg.detection import retinanet
 from vig_pyg.segmentation import semantic_fpn
 from vig_pyg.segmentation.models import SemanticHead
 
@@ -118,3 +119,38 @@ def test_a_model_from_the_meta_device_gives_the_same_logits_once_its_weights_are
     other.load_state_dict(model.state_dict())
     images = torch.rand(2, 3, 64, 64)
     torch.testing.assert_close(other(images), model(images))
+
+
+@pytest.mark.parametrize(
+    ("images", "kind", "sentence"),
+    [
+        (torch.zeros(1, 3, 64, 64, dtype=torch.uint8), TypeError, "got torch.uint8: divide bytes by 255 first"),
+        ([torch.zeros(3, 64, 64, dtype=torch.uint8)], TypeError, "got torch.uint8: divide bytes by 255 first"),
+        (torch.zeros(1, 3, 64, 64, dtype=torch.float64), TypeError, "must be torch.float32 as the model's weights are"),
+        (torch.zeros(3, 64, 64), ValueError, r"must have shape \[B, 3, H, W\], got \[3, 64, 64\]"),
+        (torch.zeros(1, 1, 64, 64), ValueError, r"must have shape \[B, 3, H, W\], got \[1, 1, 64, 64\]"),
+        (torch.zeros(0, 3, 64, 64), ValueError, r"must have shape \[B, 3, H, W\], got \[0, 3, 64, 64\]"),
+        ([torch.zeros(1, 3, 64, 64)], ValueError, r"must have shape \[3, H, W\] in a list, got \[1, 3, 64, 64\]"),
+        ([torch.zeros(64, 64)], ValueError, r"must have shape \[3, H, W\] in a list, got \[64, 64\]"),
+        ([torch.zeros(3, 64, 64, device="meta")], ValueError, "must be on cpu as the model is, got meta"),
+        ([[0.0]], TypeError, "a list of images must hold tensors"),
+        ("images", TypeError, "images must be a tensor"),
+    ],
+)
+def test_images_of_another_kind_are_one_sentence(images, kind, sentence, model):
+    detector = retinanet("pvig_micro", 2, channels=32).eval()
+    for taken in (model, detector, detector.train()):
+        with pytest.raises(kind, match=sentence):
+            taken(images)
+
+
+def test_half_precision_is_the_weights(model):
+    images = [torch.rand(3, 64, 64)]
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model(images)[0].shape == (5, 64, 64)
+    with pytest.raises(TypeError, match="as the model's weights are, got torch"):
+        model([images[0].bfloat16()])
+
+
+def test_no_image_gives_no_logits(model):
+    assert model([]) == []

@@ -32,7 +32,7 @@ def test_a_map_has_the_size_of_its_image(tmp_path, image_size):
     files = [write(tmp_path, f"{number}.png", size) for number, size in enumerate(sizes)]
     (tmp_path / "broken.png").write_bytes(b"nothing")
     found = list(segment(Reds(), [files[0], tmp_path / "broken.png", *files[1:]], image_size=image_size, batch=2))
-    assert found[1].classes is None and "cannot identify image file" in found[1].error
+    assert found[1].classes is None and "broken.png is no image that can be read" in found[1].error
     for (width, height), one in zip(sizes, [found[0], *found[2:]], strict=True):
         wanted = torch.zeros(height, width, dtype=torch.uint8)
         wanted[:, : width // 2] = 1

@@ -213,3 +213,22 @@ def test_a_batch_larger_than_the_data_is_refused(folder):
     recipe = read_recipe("deit", ["batch=17"])
     with pytest.raises(ValueError, match="batch=17 is more than the 16 training images"):
         loaders(load_data(str(folder)), timm.create_model("vig_micro"), recipe, 17)
+
+
+def test_images_are_not_moved_out_of_sight(digits):
+    Memory(digits.train_images, digits.train_labels, pixels=31)
+    with pytest.raises(ValueError, match="shift=1000 moves images of 32 pixels out of sight: take less than 32"):
+        loaders(load_data("digits"), timm.create_model("vig_micro"), read_recipe("digits", ["shift=1000"]), 8)
+
+
+def test_images_of_files_are_not_moved(folder):
+    with pytest.raises(ValueError, match=r"shift=2 is for the built-in digits, not for .*images: add shift=0"):
+        loaders(load_data(str(folder)), timm.create_model("vig_micro"), read_recipe("digits", ["batch=8"]), 8)
+
+
+@pytest.mark.parametrize("size", [0, -1, 100_000])
+def test_digits_have_a_size(size):
+    with pytest.raises(ValueError, match=f"size must be between 1 and 8192 pixels, got {size}"):
+        load_data("digits", size)
+    with pytest.raises(TypeError, match=r"size must be a whole number, got 3.5"):
+        load_digits(3.5)

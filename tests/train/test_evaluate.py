@@ -1,9 +1,17 @@
+from pathlib import Path
+
 import pytest
+import timm
 import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, top_k_accuracy_score
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
-from vig_pyg.train import Batch, evaluate
+from tests.train.conftest import write_images
+from vig_pyg.data.transforms import inference_transform
+from vig_pyg.train import Batch, Evaluation, evaluate, load_data
+from vig_pyg.train.data import Images, as_it_is
+from vig_pyg.train.sampler import OnceSampler
 
 
 class Scores(nn.Module):
@@ -54,3 +62,43 @@ def test_a_label_that_is_no_class_is_refused():
 def test_no_image_at_all_is_refused():
     with pytest.raises(ValueError, match="no image to evaluate on"):
         evaluate(Scores(torch.eye(4)), batches(torch.tensor([-1]), 1), 4)
+
+
+def evaluate_part(folder: Path, rank: int = 0, processes: int = 1) -> Evaluation:
+    torch.manual_seed(0)
+    model = timm.create_model("vig_micro", num_classes=2)
+    images = Images(load_data(str(folder)).test, inference_transform(model))
+    once = OnceSampler(len(images), rank, processes)
+    return evaluate(model, DataLoader(images, 4, sampler=once, collate_fn=as_it_is), 2)
+
+
+def _evaluate_a_part(rank: int, folder: Path) -> None:
+    torch.distributed.init_process_group("gloo", f"file://{folder}/meeting", rank=rank, world_size=2)
+    found = evaluate_part(folder / "images", rank, 2)
+    torch.save((found.confusion, found.top5, found.broken), folder / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_a_process_may_be_left_with_nothing_but_padding(tmp_path):
+    write_images(tmp_path / "images" / "train", 2)
+    write_images(tmp_path / "images" / "val", 5)
+    (tmp_path / "images" / "val" / "temple" / "004.jpg").unlink()  # of nine, the second process gets four: one batch
+    (tmp_path / "images" / "val" / "flower" / "001.jpg").write_bytes(b"damaged")
+    alone = evaluate_part(tmp_path / "images")
+    assert alone.images == 8 and len(alone.broken) == 1
+    torch.multiprocessing.spawn(_evaluate_a_part, (tmp_path,), nprocs=2)
+    broken = []
+    for rank in range(2):
+        confusion, top5, names = torch.load(tmp_path / f"{rank}.pt")
+        assert torch.equal(confusion, alone.confusion) and top5 == alone.top5
+        broken += names
+    assert broken == alone.broken
+
+
+def test_a_batch_in_which_nothing_decodes_counts_for_nothing(tmp_path):
+    write_images(tmp_path / "images" / "train", 2)
+    write_images(tmp_path / "images" / "val", 3)
+    for name in ("001.jpg", "002.jpg"):  # of six, the last batch
+        (tmp_path / "images" / "val" / "temple" / name).write_bytes(b"damaged")
+    found = evaluate_part(tmp_path / "images")
+    assert found.images == 4 and len(found.broken) == 2

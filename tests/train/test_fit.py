@@ -13,7 +13,7 @@ from torch import nn
 from tests.train.training import SMALL, small_digits
 from vig_pyg.train import accelerator_for, build_model, fit, load_data, load_model, read_recipe
 from vig_pyg.train.fit import images_at_once
-from vig_pyg.train.run import states
+from vig_pyg.train.run import TrainingError, states
 
 BRIEF = (*SMALL, "epochs=1", "warmup_epochs=0")
 
@@ -225,3 +225,15 @@ def test_weights_of_another_model_are_refused(run):
         build_model(recipe, 10, 1)
     with pytest.raises(FileNotFoundError, match="there are no weights in nowhere"):
         build_model(read_recipe("finetune", ["init=nowhere"]), 10, 1)
+
+
+def test_half_precision_on_a_cpu_is_refused_instead_of_computed_in_float32():
+    with pytest.raises(ValueError, match="precision=fp16 needs a GPU"):
+        accelerator_for(read_recipe("digits", ["precision=fp16"]), "cpu")
+
+
+def test_what_ends_a_training_on_the_way_says_what_is_kept():
+    model = build_model(read_recipe("digits", BRIEF), 10, channels=1)
+    model.head.register_forward_pre_hook(lambda *_: torch.zeros(2) @ torch.zeros(3))
+    with pytest.raises(TrainingError, match=r"inconsistent tensor size.*; no state was written yet"):
+        trained("weight_averaging=null", model=model)

@@ -159,3 +159,37 @@ def test_every_number_of_a_recipe_has_a_range():
     for each in fields(Recipe):
         if "int" in str(each.type) or "float" in str(each.type):
             assert rule_of(each).low >= 0, each.name
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (["epochs="], "epochs= lacks a value"),
+        (["=3"], "'=3' is no override"),
+        (["sync_batch_norm=2"], "sync_batch_norm must be true or false, got 2"),
+        (["decay_epochs={a: 1}"], "decay_epochs must be a list of whole numbers, got {'a': 1}"),
+        (["model_options=[1]"], r"model_options must be a mapping, got \[1\]"),
+        (["shift=32"], "shift must be less than the 32 pixels of an image's side, got 32"),
+        (["data=photos", "shift=2"], "shift=2 changes nothing: it is for the built-in digits"),
+        (["flip=0.5"], "flip changes nothing: digits are only moved, by shift"),
+        (["data=photos", "shift=0", "rand_augment=rand-m9-zz"], "rand_augment must be in timm's notation"),
+        (["data=photos", "shift=0", "rand_augment=rand-m99"], "rand_augment must be in timm's notation"),
+        (["head=retinanet"], "head is for the task detect, not for classify"),
+    ],
+)
+def test_what_changes_nothing_or_is_of_another_kind_is_refused(changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        read_recipe("digits", changes)
+
+
+@pytest.mark.parametrize("text", ["null: 2", "[1]: 2", "1: 2", "model_options: [1]", "gradient_checkpointing: 1"])
+def test_a_file_with_other_keys_or_kinds_is_refused(text, tmp_path):
+    (tmp_path / "recipe.yaml").write_text(text)
+    with pytest.raises(ValueError, match=r"a recipe has no key|is no recipe in YAML|must be a mapping|true or false"):
+        read_recipe(tmp_path / "recipe.yaml")
+
+
+def test_a_file_that_is_no_text_is_no_recipe(tmp_path):
+    (tmp_path / "recipe.yaml").write_bytes(b"\x89PNG")
+    with pytest.raises(ValueError, match=r"recipe\.yaml is no recipe in YAML: it is no text"):
+        read_recipe(tmp_path / "recipe.yaml")

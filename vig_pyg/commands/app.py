@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -17,9 +18,12 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from vig_pyg.train.fit import Interrupted
+from vig_pyg.data.images import LIMIT, limit_pixels
+from vig_pyg.train.run import Interrupted, TrainingError
 
 WRONG_PLACES = (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError)
+WRONG_NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.EINVAL, errno.ENXIO, errno.ENODEV)
+LARGEST_BATCH = 10**7
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console(highlight=False, markup=False, emoji=False)  # names hold what they like: color is a style
@@ -30,7 +34,7 @@ def about() -> None:
     """Graph neural networks on images: train, evaluate, predict, compare."""
     logging.basicConfig(level=logging.ERROR, handlers=[RichHandler(console=console, show_path=False, show_time=False)])
     logging.getLogger("vig_pyg").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module=r"(torch(_geometric|metrics)?\.|copyreg)")
+    warnings.filterwarnings("ignore", module=r"(torch(_geometric|metrics|vision)?\.|copyreg)")
 
 
 def from_this_folder(given: Any) -> Any:
@@ -41,9 +45,31 @@ def from_this_folder(given: Any) -> Any:
     return given
 
 
+def not_empty(places: list[str]) -> list[str]:
+    """Refuse a place without a name, which would be the working folder: a callback of parameters."""
+    if "" in places:
+        raise typer.BadParameter("'' names nothing: give files, folders or patterns")
+    return places
+
+
+Images = Annotated[
+    list[str], typer.Argument(help="Files, folders or patterns such as 'photos/*.jpg'.", callback=not_empty)
+]
 Trust = Annotated[
     bool,
     typer.Option("--trust", help="Import an operator that a file names as module:Name.", callback=from_this_folder),
+]
+
+
+def limited(pixels: int) -> int:
+    """Limit images before any is opened: the callback of ``--max-pixels``."""
+    limit_pixels(pixels)
+    return pixels
+
+
+MaxPixels = Annotated[
+    int,
+    typer.Option(min=1, envvar=LIMIT, help="The most pixels of an image, in its file and resized.", callback=limited),
 ]
 
 
@@ -58,17 +84,40 @@ def plain_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         console.print("Interrupted.")
         raise typer.Exit(130) from None
+    except TrainingError as error:
+        _say(error)
+        raise typer.Exit(1) from None
     except (ValueError, TypeError, ModuleNotFoundError, *WRONG_PLACES) as error:
         _say(error)
         raise typer.Exit(2) from None
-    except (OSError, FloatingPointError) as error:
+    except (OSError, FloatingPointError, MemoryError, RuntimeError) as error:  # torch's own are all of the last kind
         _say(error)
-        raise typer.Exit(1) from None
+        raise typer.Exit(2 if getattr(error, "errno", None) in WRONG_NAMES else 1) from None
 
 
 def _say(error: Exception) -> None:
+    """Print one sentence; an operating system's error as a place and what is wrong with it, in its own words."""
+    sentence = (str(error) or type(error).__name__).splitlines()[0]
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        sentence = f"{str(error.filename)!r} cannot be used: {error.strerror}"
     console.print("Error:", style="red", end=" ")
-    console.print(str(error) or type(error).__name__)
+    console.print(sentence)
+
+
+def refuse_unused(task: str, **options: dict[str, Any]) -> None:
+    """Refuse options of another task.
+
+    Args:
+        task: What is done.
+        options: By task, the options that are for it only, with what was given or None.
+
+    Raises:
+        ValueError: names an option that was given and is for another task.
+    """
+    for other, given in options.items():
+        for name, value in given.items():
+            if other != task and value is not None:
+                raise ValueError(f"--{name} {value} is for weights of the task {other}; these are of the task {task}")
 
 
 def check_device(device: str) -> None:
@@ -79,9 +128,11 @@ def check_device(device: str) -> None:
     """
     try:
         place = torch.device(device)
-        torch.zeros(1, device=place).item()  # meta holds no values
+        if place.type == "meta":
+            raise RuntimeError("it holds no values")
         if place.type == "cpu" and place.index:
             raise RuntimeError("there is only one")
+        torch.zeros(1, device=place).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"device {device!r} cannot be used here ({reason}); try cpu") from None

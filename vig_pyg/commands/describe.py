@@ -14,10 +14,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vig_pyg.commands.app import app, console, from_this_folder, plain_errors
 from vig_pyg.conv import get_conv, list_convs
+from vig_pyg.data.transforms import data_config
 from vig_pyg.graph import KNNGraph
 from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.study.cost import count_macs, count_parameters, without_computing
-from vig_pyg.train.data import data_config
+from vig_pyg.train.rules import LARGEST_IMAGE
 from vig_pyg.train.weights import check_model_name
 
 
@@ -51,7 +52,7 @@ def info(
     model: Annotated[str, typer.Argument(help="A model of this library.")],
     conv: Annotated[str | None, typer.Option(help="Another operator.", callback=from_this_folder)] = None,
     image_size: Annotated[
-        int | None, typer.Option(min=1, help="Side of the images. (default: the model's own)")
+        int | None, typer.Option(min=1, max=LARGEST_IMAGE, help="Side of the images. (default: the model's own)")
     ] = None,
 ) -> None:
     """Show a model stage by stage: nodes, neighbours, dilation, parameters, multiply-accumulates."""

@@ -62,8 +62,10 @@ def predict_objects(
     Images are numbered by their files' names where all of these are numbers, as COCO's are, else by their place.
 
     Raises:
-        ValueError: two files have one name.
+        ValueError: two files have one name, or ``score`` is no share.
     """
+    if not 0 <= score <= 1:
+        raise ValueError(f"--score must be between 0 and 1, got {score}")
     model, categories = load_detector(weights, trust=trust)
     names, numbers = list(categories.values()), list(categories)
     files = distinct_images(places)

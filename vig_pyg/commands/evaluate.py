@@ -8,14 +8,26 @@ from typing import Annotated
 
 import typer
 
-from vig_pyg.commands.app import Trust, app, check_device, console, default_device, plain_errors
+from vig_pyg.commands.app import (
+    LARGEST_BATCH,
+    MaxPixels,
+    Trust,
+    app,
+    check_device,
+    console,
+    default_device,
+    plain_errors,
+    refuse_unused,
+)
 from vig_pyg.commands.detect import evaluate_detector
 from vig_pyg.commands.held_out import HeldOut, name_broken
 from vig_pyg.commands.segment import evaluate_segmenter
 from vig_pyg.commands.tasks import task_of
+from vig_pyg.data.images import MAX_PIXELS
 from vig_pyg.detection.scenes import SCENES
 from vig_pyg.train.data import held_out_batches, load_data
 from vig_pyg.train.evaluate import Evaluation, evaluate
+from vig_pyg.train.rules import LARGEST_IMAGE
 from vig_pyg.train.run import write_csv, write_whole
 from vig_pyg.train.weights import load_model
 
@@ -29,12 +41,14 @@ def evaluate_(
     data_root: Annotated[str, typer.Option(help="Where timm's data sets lie.")] = "data",
     model: Annotated[str | None, typer.Option(help="The model, where the weights do not say it.")] = None,
     image_size: Annotated[
-        int | None, typer.Option(min=1, help="Side of the images, the shorter one. (default: that of the weights)")
+        int | None,
+        typer.Option(min=1, max=LARGEST_IMAGE, help="Side of the images, the shorter one. (default: the weights')"),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 64,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that load images.")] = 2,
+    batch: Annotated[int, typer.Option(min=1, max=LARGEST_BATCH, help="Images at once.")] = 64,
+    workers: Annotated[int, typer.Option(min=0, max=1024, help="Processes that load images.")] = 2,
     out: Annotated[Path, typer.Option(help="Folder for the tables and the picture.")] = Path("runs/eval"),
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … (default: a GPU where there is one)")] = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
     trust: Trust = False,
 ) -> None:
     """Measure a model on held-out images: accuracy, per class and confused with what.
@@ -44,12 +58,13 @@ def evaluate_(
     Crop, interpolation and normalisation are those of the weights.
     """
     with plain_errors():
-        device = device or default_device()
+        device = default_device() if device is None else device
         check_device(device)
         task = task_of(weights)
+        refuse_unused(task, classify={"model": model})
         asked = HeldOut(
             weights,
-            data or ("digits" if task == "classify" else SCENES),
+            ("digits" if task == "classify" else SCENES) if data is None else data,
             data_root,
             image_size,
             batch,

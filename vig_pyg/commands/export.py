@@ -9,9 +9,11 @@ from typing import Annotated
 import torch
 import typer
 
-from vig_pyg.commands.app import Trust, app, console, plain_errors
-from vig_pyg.train.data import data_config
+from vig_pyg.commands.app import LARGEST_BATCH, Trust, app, console, plain_errors
+from vig_pyg.data.transforms import data_config
 from vig_pyg.train.export import export
+from vig_pyg.train.rules import LARGEST_IMAGE
+from vig_pyg.train.run import check_place
 from vig_pyg.train.weights import load_model
 
 
@@ -22,23 +24,33 @@ class Target(str, Enum):
     torch_export = "torch-export"
 
 
+SUFFIXES = {Target.onnx: ".onnx", Target.torch_export: ".pt2"}
+
+
 @app.command("export")
 def export_(
     weights: Annotated[Path, typer.Argument(help="The folder of a run or of weights, or a file.")],
     to: Annotated[Target, typer.Option(help="What to write.")] = Target.onnx,
     out: Annotated[Path | None, typer.Option(help="The file. (default: model.onnx or model.pt2)")] = None,
     model: Annotated[str | None, typer.Option(help="The model, where the weights do not say it.")] = None,
-    image_size: Annotated[int | None, typer.Option(min=1, help="Side of the images. (default: the weights')")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 1,
+    image_size: Annotated[
+        int | None, typer.Option(min=1, max=LARGEST_IMAGE, help="Side of the images. (default: the weights')")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(min=1, max=LARGEST_BATCH, help="Images at once. (default: 1)")] = None,
     dynamic_batch: Annotated[bool, typer.Option("--dynamic-batch", help="Any number of images at once.")] = False,
     trust: Trust = False,
 ) -> None:
     """Write a model for another runtime, its batch norms folded; it then needs none of this library."""
     with plain_errors():
+        if dynamic_batch and batch is not None:
+            raise ValueError(f"--batch {batch} and --dynamic-batch say different things: leave one out")
+        out = Path("model" + SUFFIXES[to]) if out is None else out
+        if out.suffix != SUFFIXES[to]:
+            raise ValueError(f"--out must end in {SUFFIXES[to]} for --to {to.value}, got {str(out)!r}")
         built, _ = load_model(weights, model, trust)
         channels, height, width = data_config(built, image_size)["input_size"]
-        out = out or Path("model.onnx" if to is Target.onnx else "model.pt2")
-        images = "any number of" if dynamic_batch else str(batch)
+        check_place(out)
+        images = "any number of" if dynamic_batch else str(batch or 1)
         console.print(f"Exports {weights} for {images} image(s) of {channels}×{height}×{width} to {out}.")
-        export(built, torch.randn(batch, channels, height, width), out, to.value, dynamic_batch)
+        export(built, torch.randn(batch or 1, channels, height, width), out, to.value, dynamic_batch)
         console.print(f"Written to {out}.")

@@ -11,39 +11,58 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from vig_pyg.commands.app import Trust, app, check_device, console, default_device, plain_errors, progress_bar
+from vig_pyg.commands.app import (
+    LARGEST_BATCH,
+    Images,
+    MaxPixels,
+    Trust,
+    app,
+    check_device,
+    console,
+    default_device,
+    plain_errors,
+    progress_bar,
+    refuse_unused,
+)
 from vig_pyg.commands.detect import predict_objects
 from vig_pyg.commands.segment import predict_segments
 from vig_pyg.commands.tasks import task_of
-from vig_pyg.train.data import inference_transform
+from vig_pyg.data.images import MAX_PIXELS
+from vig_pyg.data.transforms import inference_transform
 from vig_pyg.train.predict import Prediction, find_images, predict
-from vig_pyg.train.run import write_whole
+from vig_pyg.train.run import check_place, write_whole
 from vig_pyg.train.weights import load_model
 
 SHOWN = 20  # rows of the table on the screen
+TOP, SCORE = 5, 0.5
 
 
 @app.command("predict")
 def predict_(
     weights: Annotated[Path, typer.Argument(help="The folder of a run or of weights, or a file.")],
-    images: Annotated[list[str], typer.Argument(help="Files, folders or patterns such as 'photos/*.jpg'.")],
+    images: Images,
     model: Annotated[str | None, typer.Option(help="The model, where the weights do not say it.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="Guesses per image.")] = 5,
-    score: Annotated[float, typer.Option(help="Least score of an object in the pictures of a detector.")] = 0.5,
-    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 32,
+    top: Annotated[int | None, typer.Option(min=1, help=f"Guesses per image. (default: {TOP})")] = None,
+    score: Annotated[
+        float | None, typer.Option(help=f"Least score of an object in a detector's pictures. (default: {SCORE})")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, max=LARGEST_BATCH, help="Images at once.")] = 32,
     out: Annotated[
         Path | None,
         typer.Option(help="A file for all predictions, .csv or .jsonl; to detect or segment a folder (runs/predict)."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … (default: a GPU where there is one)")] = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
     trust: Trust = False,
 ) -> None:
     """Classify image files, with --out any number in constant memory; or find their objects, or segment them."""
     with plain_errors():
-        device = device or default_device()
+        device = default_device() if device is None else device
         check_device(device)
         task = task_of(weights)
+        refuse_unused(task, classify={"model": model, "top": top}, detect={"score": score})
         if task == "detect":
+            score = SCORE if score is None else score
             predict_objects(weights, images, batch, score, out or Path("runs/predict"), device, trust)
             return
         if task == "segment":
@@ -52,6 +71,7 @@ def predict_(
         if out is not None and out.suffix not in (".csv", ".jsonl"):
             raise ValueError(f"--out must end in .csv or .jsonl, got {str(out)!r}")
         built, classes = load_model(weights, model, trust)
+        top = min(top or TOP, len(classes))
         files = find_images(images)
         found = predict(
             built.to(device), classes, files, inference_transform(built), top=top, batch=batch, device=device
@@ -63,7 +83,7 @@ def predict_(
         with progress_bar() as bar:
             row = bar.add_task("images", total=None, note="")
             write = write_csv if out.suffix == ".csv" else write_jsonl
-            out.parent.mkdir(parents=True, exist_ok=True)
+            check_place(out)
             write_whole(out, lambda path: write(path, bar.track(found, task_id=row), top))
         console.print(f"Written to {out}.")
 

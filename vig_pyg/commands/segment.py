@@ -108,7 +108,7 @@ def _write_pictures(found: ClassMap, classes: Sequence[str], out: Path) -> None:
 def _shares(found: ClassMap, classes: Sequence[str]) -> str:
     """Return which classes an image shows, the largest first."""
     if found.classes is None:
-        return f"[red]does not decode:[/] {found.error}"
+        return f"does not decode: {found.error}"
     numbers, counts = found.classes.unique(return_counts=True)
     parts = sorted(zip(counts.tolist(), numbers.tolist(), strict=True), reverse=True)
     return ", ".join(f"{classes[number]} {100 * count / found.classes.numel():.1f} %" for count, number in parts)

@@ -53,7 +53,10 @@ def study(
     seeds: Annotated[int, typer.Option(help="Trainings per row.")] = 3,
     out: Annotated[Path, typer.Option(help="Folder for cells, tables, pictures and report.")] = Path("runs/study"),
     device: Annotated[str | None, typer.Option(help="cpu or cuda. (default: a GPU where there is one)")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Trainings at a time. (default: one per core, one on a GPU)")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(help="Trainings at a time. (default: one per core, one on a GPU)"),
+    ] = None,
 ) -> None:
     """Repeat the paper's experiments: tables, pictures and a report, with several seeds.
 
@@ -65,7 +68,7 @@ def study(
     with plain_errors():
         if jobs is not None and jobs < 1:
             raise ValueError(f"jobs must be at least 1, got {jobs}")
-        device = device or default_device()
+        device = default_device() if device is None else device
         check_device(device)
         chosen = _recipe(data, model, recipe, changes or [])
         refuse_imports(asdict(chosen), f"the recipe {recipe}", conv or [])
@@ -89,10 +92,11 @@ def _recipe(data: str | None, model: str | None, recipe: str | None, changes: li
     digits = recipe is None and data in (None, "digits")
     overrides = [
         *(BRIEF if digits else ()),
-        *([f"data={data}"] if data else []),
-        *([f"model={model}"] if model else []),
+        *([f"data={data}"] if data is not None else []),
+        *([f"model={model}"] if model is not None else []),
     ]
-    chosen = read_recipe(recipe or ("digits" if digits else "deit"), [*overrides, *changes])
+    named = ("digits" if digits else "deit") if recipe is None else recipe
+    chosen = read_recipe(named, [*overrides, *changes])
     own = {"conv": chosen.conv, "model_options.conv": chosen.model_options.get("conv"), "seed": chosen.seed or None}
     for key, value in own.items():
         if value is not None:

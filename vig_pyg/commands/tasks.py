@@ -6,18 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 
+from vig_pyg.data.transforms import data_config
 from vig_pyg.detection.coco import Coco, load_coco
 from vig_pyg.detection.scenes import SCENES
 from vig_pyg.detection.task import Detection
 from vig_pyg.detection.weights import build_detector
 from vig_pyg.segmentation import Segmentation, SegmentationData, build_segmenter, load_segmentation_data
 from vig_pyg.train.classification import Classification
-from vig_pyg.train.data import Data, load_recipe_data
+from vig_pyg.train.data import Data, Memory, load_recipe_data
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.task import Task
-from vig_pyg.train.weights import build_model, weights_config, weights_file
+from vig_pyg.train.weights import CONFIG, build_model, weights_config, weights_file
 
 
 class Kind(NamedTuple):
@@ -92,4 +94,32 @@ def task_of(weights: Path) -> str:
         FileNotFoundError: there are no such weights.
         ValueError: the configuration is damaged.
     """
-    return weights_config(weights_file(weights)).get("task", "classify")
+    file = weights_file(weights)
+    task = weights_config(file).get("task", "classify")
+    if task not in [*KINDS]:  # a file may say anything
+        raise ValueError(f"{file.with_name(CONFIG)} names the task {task!r}: it must be one of {', '.join(KINDS)}")
+    return task
+
+
+@torch.no_grad()
+def check_fits(model: nn.Module, recipe: Recipe, data: Any) -> None:
+    """Show a model one image as large as those that it will be trained on.
+
+    Raises:
+        ValueError: it does not take it.
+    """
+    if recipe.task == "classify":
+        digits = isinstance(data.train, Memory)
+        size = data.train.images.shape[1:] if digits else data_config(model, recipe.image_size)["input_size"]
+        example: Any = torch.zeros(2, *size)
+    else:
+        side = recipe.min_size if recipe.task == "detect" else recipe.image_size or 64
+        example = [torch.zeros(3, side, side)]
+    try:
+        model.eval()(example)
+    except ValueError:
+        raise
+    except Exception as error:  # whatever a layer makes of an image that does not fit
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{recipe.model} does not take these images: {reason}") from error
+    model.train()

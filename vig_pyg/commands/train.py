@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from vig_pyg.commands.app import (
+    MaxPixels,
     Trust,
     app,
     check_device,
@@ -22,7 +23,8 @@ from vig_pyg.commands.app import (
     plain_errors,
     progress_bar,
 )
-from vig_pyg.commands.tasks import KINDS, kind_of
+from vig_pyg.commands.tasks import KINDS, check_fits, kind_of
+from vig_pyg.data.images import MAX_PIXELS
 from vig_pyg.manifest import check
 from vig_pyg.registry import refuse_imports
 from vig_pyg.study.cost import count_parameters
@@ -54,6 +56,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder of the run. (default: runs/MODEL-DATA)")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     device: Annotated[str | None, typer.Option(help="cpu or cuda. (default: a GPU where there is one)")] = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
     trust: Trust = False,
 ) -> None:
     """Train a model: `vig-pyg train --data digits`, or on images of your own with one folder per class.
@@ -62,18 +65,23 @@ def train(
     with --task detect, digits-scenes by `scenes` or `scenes_masks`, all else by the paper's `coco_1x`;
     with --task segment, digits-scenes by `scenes_segment`, all else by `segment`.
     """
-    task = task or ("detect" if head else None)
+    task = "detect" if task is None and head is not None else task
     options = {"task": task, "head": head, "model": model, "conv": conv, "data": data, "init": init}
     overrides = [f"{key}={value}" for key, value in options.items() if value is not None] + (changes or [])
     with plain_errors():
-        check_device(device or default_device())
+        check_device(default_device() if device is None else device)
+        for key, value in options.items():
+            if value is not None and any(change.startswith(f"{key}=") for change in changes or []):
+                raise ValueError(f"--{key} and {key}= are both given: leave one out")
         if resume and out is None:
             raise ValueError("--resume needs --out: the folder of the run to go on with")
         if resume and out:
             check(out / RECIPE)
-            if (out / RECIPE).is_file() or not out.is_dir() or not (recipe or overrides):
-                recipe = str(out / RECIPE)  # a run that was killed as it began has none
-        recipe = recipe or kind_of(task or "classify").recipe(options)
+            begun = (out / RECIPE).is_file()  # a run that was killed as it began has none
+            if recipe is None and (begun or not (out.is_dir() and overrides)):
+                recipe = str(out / RECIPE)
+        if recipe is None:
+            recipe = kind_of("classify" if task is None else task).recipe(options)
         chosen = read_recipe(recipe, overrides)
         if not trust:
             refuse_imports(asdict(chosen), f"the recipe {recipe}", [change.partition("=")[2] for change in overrides])
@@ -83,6 +91,7 @@ def train(
         images = kind.load_data(chosen)
         torch.manual_seed(chosen.seed)
         built = kind.build_model(chosen, images)
+        check_fits(built, chosen, images)
         console.quiet = not accelerator.is_main_process
         announce(chosen, images, built, accelerator, out, resume)
         history = run(built, kind.task(images, chosen), chosen, out, resume, accelerator)

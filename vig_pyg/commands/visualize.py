@@ -11,17 +11,19 @@ from typing import Annotated, Any
 import timm
 import torch
 import typer
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor, nn
 
-from vig_pyg.commands.app import Trust, app, console, from_this_folder, plain_errors
+from vig_pyg.commands.app import Images, MaxPixels, Trust, app, console, from_this_folder, plain_errors
+from vig_pyg.data.images import MAX_PIXELS
+from vig_pyg.data.images import read_image as read_file
+from vig_pyg.data.transforms import image_mode, inference_transform
 from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.study.graph_page import graph_page
 from vig_pyg.study.pictures import draw_views
 from vig_pyg.study.views import check_block, place_of, view
-from vig_pyg.train.data import image_mode, inference_transform
 from vig_pyg.train.predict import find_images
-from vig_pyg.train.run import write_whole
+from vig_pyg.train.rules import LARGEST_IMAGE
+from vig_pyg.train.run import check_place, write_whole
 from vig_pyg.train.weights import check_model_name, load_model
 
 FORMATS = (".png", ".svg", ".html")
@@ -30,7 +32,7 @@ PLACES = ((0.3, 0.35), (0.7, 0.6))  # two centres, as in the paper's Figure 4
 
 @app.command()
 def visualize(
-    images: Annotated[list[str], typer.Argument(help="Files, folders or patterns such as 'photos/*.jpg'.")],
+    images: Images,
     model: Annotated[
         list[str] | None, typer.Option(help="A model of this library; repeat to compare. (default: vig_tiny)")
     ] = None,
@@ -49,7 +51,7 @@ def visualize(
         typer.Option(help="ROW,COL of a centre in the first of these blocks, counted from 0; repeat for several."),
     ] = None,
     image_size: Annotated[
-        int | None, typer.Option(min=1, help="Side of the images. (default: the model's own)")
+        int | None, typer.Option(min=1, max=LARGEST_IMAGE, help="Side of the images. (default: the model's own)")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="A file: .png, .svg or .html. (default: graphs.png, with --html graphs.html)")
@@ -57,6 +59,7 @@ def visualize(
     html: Annotated[
         bool, typer.Option("--html", help="Write one page on which pointing at a patch lights its neighbours.")
     ] = False,
+    max_pixels: MaxPixels = MAX_PIXELS,
     trust: Trust = False,
 ) -> None:
     """Show which patches are neighbours, block by block: the paper's Figure 4, or a page to explore.
@@ -64,7 +67,7 @@ def visualize(
     In a Pyramid ViG, later blocks have fewer nodes: there the node over the same place is the centre.
     """
     with plain_errors():
-        out = out or Path("graphs.html" if html else "graphs.png")
+        out = Path("graphs.html" if html else "graphs.png") if out is None else out
         formats = FORMATS[-1:] if html else FORMATS
         if out.suffix not in formats:
             raise ValueError(f"--out must end in {' or '.join(formats)}, got {str(out)!r}")
@@ -79,7 +82,7 @@ def visualize(
         numbers = [] if blocks is None else read_blocks(blocks, depth)
         first = views[0].graphs[numbers[0] - 1 if numbers else 0]
         places = [place_of(first, *read_node(text)) for text in node or []] or list(PLACES)
-        out.parent.mkdir(parents=True, exist_ok=True)
+        check_place(out)
         if out.suffix == ".html":
             page = graph_page(views, numbers, places[0])
             write_whole(out, lambda path: path.write_text(page, encoding="utf-8"))
@@ -133,13 +136,16 @@ def ours(model: nn.Module, name: str) -> VisionGNN:
 
 
 def read_image(path: Path, model: VisionGNN, image_size: int | None) -> Tensor:
-    """Return an image file ``[C, H, W]`` as a model wants it."""
+    """Return an image file ``[C, H, W]`` as a model wants it.
+
+    Raises:
+        ValueError: it cannot be read or prepared; names the file.
+    """
+    image = read_file(path, image_mode(model))
     try:
-        with Image.open(path) as image:
-            prepared = image.convert(image_mode(model))
-    except UnidentifiedImageError:
-        raise ValueError(f"{path} is no image that can be read") from None
-    return inference_transform(model, image_size)(prepared)
+        return inference_transform(model, image_size)(image)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def read_blocks(text: str, depth: int) -> list[int]:

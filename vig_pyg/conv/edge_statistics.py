@@ -94,5 +94,5 @@ def _update_running(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor) -> Non
     assert norm.running_mean is not None and norm.running_var is not None and norm.num_batches_tracked is not None
     norm.num_batches_tracked.add_(1)
     momentum = norm.momentum if norm.momentum is not None else 1 / float(norm.num_batches_tracked)
-    norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), momentum)
-    norm.running_var.lerp_(variance.to(norm.running_var.dtype), momentum)
+    for running, new in ((norm.running_mean, mean), (norm.running_var, variance)):
+        running.copy_(running.double().lerp_(new.double(), momentum))  # a variance may be beyond float32

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
-from torch_geometric.nn import MessagePassing
+from torch_geometric.nn import Aggregation, MessagePassing
 from torch_geometric.nn.inits import reset
 from torch_geometric.typing import Adj, PairTensor
 
@@ -18,12 +19,41 @@ from vig_pyg.graph.edges import edge_list
 STEPS = ("message", "aggregate", "update")
 
 
+class MaxAggregation(Aggregation):
+    """PyG's maximum, with the whole gradient where it is exactly zero.
+
+    PyG scatters into zeros, and torch's ``scatter_reduce`` gives these a share of the gradient where they equal the
+    maximum: half of it is lost at every node that is its own farthest neighbor in a max-relative graph, say. Equal
+    neighbors share the gradient.
+    """
+
+    def forward(
+        self,
+        x: Tensor,
+        index: Tensor | None = None,
+        ptr: Tensor | None = None,
+        dim_size: int | None = None,
+        dim: int = -2,
+    ) -> Tensor:
+        """Return the maximum of every target's messages ``[E, C]``, zero where there are none: ``[dim_size, C]``."""
+        assert index is not None and dim_size is not None
+        start = x.new_full((dim_size, *x.shape[1:]), -torch.inf)
+        places = index.view(-1, *[1] * (x.dim() - 1)).expand_as(x)
+        out = start.scatter_reduce(0, places, x, "amax", include_self=False)
+        alone = torch.ones(dim_size, dtype=torch.bool, device=x.device).index_fill_(0, index, False)
+        return out.masked_fill(alone.view(-1, *[1] * (x.dim() - 1)), 0)
+
+
 class FusedConv(MessagePassing):
     """Message passing whose ``message_and_aggregate`` runs on edges sorted by target and on sparse adjacencies.
 
     Messages are passed one by one, as PyG does it, where somebody would miss them: where a subclass or an instance
     overrides ``message``, ``aggregate`` or ``update`` alone, where the aggregation is another than the operator's own,
     and where hooks watch a message or the layers that it goes through.
+
+    Of neighbors that are equal in a maximum one takes the whole gradient, as in ``torch.max(dim=…)``; where messages
+    are passed one by one they share it, as in ``torch.scatter_reduce``. Both are subgradients. Sums are regrouped: an
+    infinite feature may give infinity where ``∞ − ∞``, message by message, is not a number, or the reverse.
 
     Args:
         aggr: The aggregation, by PyG's name.
@@ -43,6 +73,8 @@ class FusedConv(MessagePassing):
     def __init__(self, aggr: str, in_channels: int, out_channels: int) -> None:
         super().__init__(aggr=aggr)
         check_whole(in_channels=in_channels, out_channels=out_channels)
+        if aggr == "max":
+            self.aggr_module = MaxAggregation()
         self.in_channels = in_channels
         self.out_channels = out_channels
         self._own_aggregation = type(self.aggr_module)

@@ -40,6 +40,9 @@ def build_on_backbone(
         FileNotFoundError: there are no weights to start from.
     """
     check_model_name(recipe.model)
+    fixed = {"num_classes", "init", "frozen_stages", "frozen_norm", *(options or {})}
+    if said := fixed.intersection(recipe.head_options):
+        raise ValueError(f"head_options.{min(said)} is no option of the head: the recipe or the data say it")
     keywords = {**(options or {}), **head_options(recipe)}
     if is_ours(recipe.model) or recipe.drop_path:  # not every other model knows stochastic depth
         keywords["backbone_options"].setdefault("drop_path_rate", drop_path_rate(recipe))
@@ -47,8 +50,11 @@ def build_on_backbone(
     frozen: dict[str, Any] = {"frozen_stages": recipe.frozen_stages, "frozen_norm": recipe.frozen_norm}
     try:
         return build(recipe.model, classes, init=init, **frozen, **keywords)
-    except TypeError as error:
-        raise ValueError(f"{build.__name__} does not take these options: {error}") from None
+    except (ValueError, FileNotFoundError):
+        raise
+    except Exception as error:  # whatever a constructor makes of an option that does not fit
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{build.__name__} does not take these options: {reason}") from None
 
 
 def read_config(weights: str | Path, task: str, what: str, trust: bool = False) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What detectors and models that segment accept."""
+"""What detectors learn from."""
 
 from __future__ import annotations
 
@@ -11,37 +11,6 @@ from torch import Tensor
 from vig_pyg.checks import check_kind
 
 LABELS = (torch.int64, torch.int32)
-
-
-def check_image(image: Tensor, like: Tensor, shape: str = "[3, H, W]") -> None:
-    """Refuse what is not an image, or a batch of images, of the type and on the device of a weight.
-
-    Raises:
-        TypeError: it is no dense tensor of floating point numbers.
-        ValueError: it has another shape, no pixels, or is on another device.
-    """
-    check_kind("a tensor", Tensor, image=image)
-    rank = shape.count(",") + 1
-    if image.dim() != rank or image.size(-3) != 3 or 0 in image.shape:
-        raise ValueError(f"an image must have shape {shape}, got {list(image.shape)}")
-    if not image.is_floating_point() or image.layout != torch.strided:
-        raise TypeError(
-            f"an image must be a dense tensor of numbers between 0 and 1, got {image.dtype} in {image.layout}: "
-            "divide bytes by 255"
-        )
-    if image.dtype != like.dtype and not torch.is_autocast_enabled(like.device.type):
-        raise TypeError(f"an image must be {like.dtype} as the model's weights are, got {image.dtype}")
-    if image.device != like.device:
-        raise ValueError(f"an image is on {image.device}, but the model on {like.device}: move them together")
-
-
-def check_images(images: Sequence[Tensor], like: Tensor) -> None:
-    """Refuse what is not a list of images ``[3, H, W]``, as :func:`check_image` does of one."""
-    check_kind("a list of tensors [3, H, W]", list | tuple, images=images)
-    if not images:
-        raise ValueError("images must hold at least one image, got none")
-    for image in images:
-        check_image(image, like)
 
 
 def check_targets(targets: Any, images: Sequence[Tensor], classes: int, masks: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -19,8 +20,8 @@ from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP6P7
 
 from vig_pyg.checks import check_flags, check_shares, check_whole
-from vig_pyg.detection.inputs import check_images, check_targets
-from vig_pyg.detection.pyramid import FeaturePyramid, backbone_of
+from vig_pyg.detection.inputs import check_targets
+from vig_pyg.detection.pyramid import FeaturePyramid, backbone_of, check_images
 
 RATIOS = (0.5, 1.0, 2.0)  # of an anchor's height to its width
 DETECTIONS = 100  # of an image, at most: as many as COCO counts
@@ -54,8 +55,18 @@ class Detector(nn.Module):
             self.get_submodule(name).register_forward_hook(_in_float32)
 
     def forward(self, images: list[Tensor], targets: list[Target] | None = None) -> Any:
-        """Return the losses in training, else the objects that were found."""
+        """Return the losses in training, else the objects that were found.
+
+        Raises:
+            TypeError: images are no floating point numbers of the weights' type, or targets no dictionaries.
+            ValueError: a shape or a device is wrong, there is no image, one is so long that nothing is left of its
+                shorter side, or boxes, labels or masks do not fit.
+        """
         check_images(images, next(self.parameters()))
+        if len(images) == 0:
+            raise ValueError("images must hold at least one image, got none")
+        for image in images:
+            self.check_size(image.shape[-2:])
         if self.training:
             check_targets(targets, images, self.num_classes, self.finds_masks)
             shifted = [{**target, "labels": target["labels"] + self.first_label} for target in targets or []]
@@ -66,6 +77,16 @@ class Detector(nn.Module):
             chosen = [index for index, image in enumerate(images) if image.shape == size]
             found |= zip(chosen, super().forward([images[index] for index in chosen]), strict=True)
         return [{**found[i], "labels": found[i]["labels"] - self.first_label} for i in range(len(images))]
+
+    def check_size(self, size: Sequence[int]) -> None:
+        """Refuse an image whose shorter side would be less than a pixel, once its longer one has ``max_size``.
+
+        Raises:
+            ValueError: names height and width.
+        """
+        longest: int = self.transform.max_size  # type: ignore[union-attr,assignment]  # torchvision's
+        if min(size) * longest < max(size):
+            raise ValueError(f"an image of {size[1]}×{size[0]} pixels is too long to be resized to max_size={longest}")
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Recompute the backbone's blocks in the backward pass instead of keeping what is inside them."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from matplotlib import colormaps
 from matplotlib.font_manager import findfont
-from PIL import Image
 from pycocotools import mask as rle
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
+from vig_pyg.data.images import max_pixels, read_image
 from vig_pyg.detection.coco import to_boxes
 from vig_pyg.detection.evaluate import on_cpu
 from vig_pyg.detection.models import Detector
@@ -54,7 +56,7 @@ def predict(
         ValueError: ``batch`` is below 1.
     """
     model.eval()
-    for chunk in read_batches(files, batch, _read):
+    for chunk in read_batches(files, batch, partial(_read, model)):
         readable = [image.to(device) / 255 for _, image in chunk if isinstance(image, Tensor)]
         found = iter(model(readable) if readable else [])
         for path, image in chunk:
@@ -64,9 +66,10 @@ def predict(
                 yield Prediction(path, {}, torch.empty(3, 0, 0), image)
 
 
-def _read(path: Path) -> Tensor:
-    with Image.open(path) as image:
-        return pil_to_tensor(image.convert("RGB"))
+def _read(model: Detector, path: Path) -> Tensor:
+    image = pil_to_tensor(read_image(path))
+    model.check_size(image.shape[1:])
+    return image
 
 
 def coco_results(prediction: Prediction, image_id: int, categories: list[int]) -> list[dict[str, Any]]:
@@ -101,7 +104,8 @@ def draw(prediction: Prediction, classes: list[str], score: float = 0.5) -> Tens
     """
     image, objects = prediction.image, prediction.objects
     kept = objects["scores"] >= score
-    scale = max(1, -(-PICTURE_SIDE // min(image.shape[1:])))
+    height, width = image.shape[1:]
+    scale = max(1, min(-(-PICTURE_SIDE // min(height, width)), math.isqrt(max_pixels() // (height * width))))
     picture = F.interpolate(image[None].float(), scale_factor=scale, mode="bilinear")[0].round().byte()
     if not kept.any():
         return picture

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
+from vig_pyg.data.decoded import Decoded
 from vig_pyg.detection.coco import Coco, CocoImages
 from vig_pyg.detection.evaluate import Batch, evaluate
 from vig_pyg.detection.weights import save_detector
-from vig_pyg.train.data import Decoded, as_it_is, sampled_loaders
+from vig_pyg.train.data import as_it_is, sampled_loaders
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.run import Epoch
 from vig_pyg.train.sampler import Draw, OnceSampler

@@ -115,15 +115,17 @@ def _label(y: Any) -> Tensor:
 def to_tensor(image: Any) -> Tensor:
     """Return a PIL image, an array ``[H, W]`` or ``[H, W, C]`` or a tensor ``[C, H, W]`` as floats ``[C, H, W]``.
 
-    Whole numbers of 8 bits become 0 to 1, as torchvision's ``to_tensor`` has it.
+    Whole numbers of 8 and of 16 bits become 0 to 1, the former as torchvision's ``to_tensor`` has it.
 
     Raises:
         TypeError: it is none of these.
-        ValueError: its shape is none of these.
+        ValueError: its shape is none of these, or its pixels are numbers of colors in a palette.
     """
     if isinstance(image, Tensor):
         tensor = image
     elif isinstance(image, np.ndarray) or hasattr(image, "getbands"):  # the latter marks a PIL image
+        if getattr(image, "mode", "") in ("P", "PA"):
+            raise ValueError(f"an image of mode {image.mode} holds numbers of colors: take image.convert('RGB')")
         array = np.asarray(image)
         if array.dtype.kind not in "biuf":
             raise TypeError(f"an image array must hold real numbers, got {array.dtype}")
@@ -139,6 +141,6 @@ def to_tensor(image: Any) -> Tensor:
     if tensor.is_complex() or tensor.layout != torch.strided or tensor.is_meta:
         kind = f"{tensor.dtype} in {tensor.layout} on {tensor.device}"
         raise TypeError(f"an image must be a dense tensor of real numbers that has values, got {kind}")
-    if tensor.dtype == torch.uint8:
-        return tensor / 255
+    if tensor.dtype in (torch.uint8, torch.uint16):
+        return tensor.float() / torch.iinfo(tensor.dtype).max
     return tensor if tensor.is_floating_point() else tensor.float()

@@ -35,10 +35,12 @@ def sincos_embedding(pos: Tensor, channels: int) -> Tensor:
         - output: ``[N, D]``, every row of squared norm ``D / 2``
 
     Raises:
-        ValueError: ``channels`` is no multiple of 4.
+        ValueError: ``channels`` is no multiple of 4, or a place has not two coordinates.
     """
     check_matrix("pos", pos)
     check_whole(channels=channels)
+    if pos.size(1) != 2:
+        raise ValueError(f"places must be (x, y), [N, 2], got {list(pos.shape)}")
     if channels % 4:
         raise ValueError(f"a sine-cosine embedding needs a multiple of 4 channels, got {channels}")
     quarter = channels // 4

@@ -8,15 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
-from timm.data.readers.img_extensions import is_img_extension
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
+from vig_pyg.data.decoded import Decoded
+from vig_pyg.data.files import check_apart, identity, image_files, is_folder
+from vig_pyg.data.images import check_resized, open_image, size_of
+from vig_pyg.data.images import read_image as read_file
 from vig_pyg.detection.scenes import SCENES, write_scenes
-from vig_pyg.train.data import Decoded, as_it_is, every_fifth, sampled_loaders, size_of
+from vig_pyg.train.data import as_it_is, every_fifth, sampled_loaders
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.sampler import Draw, OnceSampler
 
@@ -97,8 +99,7 @@ def read_pair(pair: Pair) -> tuple[tv_tensors.Image, tv_tensors.Mask]:
 
 def read_image(path: Path) -> tv_tensors.Image:
     """Return an image ``[3, H, W]`` as bytes."""
-    with Image.open(path) as image:
-        return tv_tensors.Image(v2.functional.pil_to_tensor(image.convert("RGB")))
+    return tv_tensors.Image(v2.functional.pil_to_tensor(read_file(path)))
 
 
 def training_transform(size: int, crop_scale: float, flip: float) -> v2.Transform:
@@ -113,6 +114,7 @@ def training_transform(size: int, crop_scale: float, flip: float) -> v2.Transfor
     side = crop_scale**0.5
     return v2.Compose(
         [
+            Bounded(size / side),
             v2.RandomResize(round(size * side), round(size / side) + 1, antialias=True),
             v2.RandomCrop(size, pad_if_needed=True, fill={tv_tensors.Image: 0, tv_tensors.Mask: IGNORED}),
             v2.RandomHorizontalFlip(flip),
@@ -121,11 +123,31 @@ def training_transform(size: int, crop_scale: float, flip: float) -> v2.Transfor
     )
 
 
+class Bounded(v2.Transform):
+    """Refuses an image that has too many pixels once its shorter side is ``shorter``, and changes nothing."""
+
+    def __init__(self, shorter: float) -> None:
+        super().__init__()
+        self.shorter = shorter
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """Return what is given.
+
+        Raises:
+            ValueError: names both sizes and the limit.
+        """
+        check_resized(inpt.shape[:-3:-1], self.shorter)
+        return inpt
+
+
 class ResizeImage(v2.Transform):
     """Resizes the shorter side of an image and leaves its mask: the truth stays what was drawn.
 
     Args:
         size: Pixels; None leaves the image too.
+
+    Raises:
+        ValueError: an image would be resized to more pixels than the limit.
     """
 
     def __init__(self, size: int | None) -> None:
@@ -137,6 +159,7 @@ class ResizeImage(v2.Transform):
         if isinstance(inpt, tv_tensors.Mask):
             return inpt
         if self.size is not None:
+            check_resized(inpt.shape[:-3:-1], self.size)
             inpt = v2.functional.resize(inpt, [self.size], InterpolationMode.BILINEAR, antialias=True)
         return v2.functional.to_dtype(inpt, torch.float32, scale=True)
 
@@ -148,8 +171,8 @@ def load_segmentation_data(name: str, root: str = "data", classes: int | None = 
         name: ``digits-scenes``; a folder with ``images`` and ``masks``, in both of which ``train`` and ``val``, or
             files of which a fifth is then held out; or a folder in Pascal VOC's layout (``JPEGImages``,
             ``SegmentationClass``, ``ImageSets/Segmentation``). The mask of ``NAME.jpg`` is ``NAME.png``, of 8 bits,
-            with class numbers, 255 for what counts for nothing. ``classes.txt`` in the folder names the classes, one
-            per line.
+            with class numbers, 255 for what counts for nothing, and fits the image as EXIF turns it. ``classes.txt``
+            in the folder names the classes, one per line.
         root: Where ``digits-scenes`` is written to.
         classes: How many classes there are, where nothing names them; by default as many as the masks show.
 
@@ -161,7 +184,7 @@ def load_segmentation_data(name: str, root: str = "data", classes: int | None = 
         pairs = _folder_pairs(write_scenes(Path(root) / SCENES), "segmentation")
         return SegmentationData(name, *pairs, [BACKGROUND, *map(str, range(10))])
     folder = Path(name)
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise FileNotFoundError(f"there is no folder {name!r}; data may be digits-scenes or a folder with masks")
     if (folder / "SegmentationClass").is_dir():
         parts, names = _voc_pairs(folder), VOC_CLASSES
@@ -172,11 +195,18 @@ def load_segmentation_data(name: str, root: str = "data", classes: int | None = 
             f"{folder} holds neither images and masks nor Pascal VOC's JPEGImages and SegmentationClass"
         )
     if (folder / CLASS_NAMES).is_file():
-        names = (folder / CLASS_NAMES).read_text().split("\n")
-        names = [line.strip() for line in names if line.strip()]
+        names = [line.strip() for line in _text(folder / CLASS_NAMES).split("\n") if line.strip()]
     known = len(names) if names else classes
     highest = check_masks([*parts[0], *parts[1]], known)
+    check_apart(*({identity(pair.image): str(pair.image) for pair in part} for part in parts))
     return SegmentationData(name, *parts, names or [str(number) for number in range(known or highest + 1)])
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} holds no text in UTF-8: {error}") from None
 
 
 def _voc_pairs(folder: Path) -> tuple[list[Pair], list[Pair]]:
@@ -185,7 +215,7 @@ def _voc_pairs(folder: Path) -> tuple[list[Pair], list[Pair]]:
         file = folder / "ImageSets" / "Segmentation" / f"{part}.txt"
         if not file.is_file():
             raise FileNotFoundError(f"there is no {file}, which should name the images of {part}")
-        names = file.read_text().split()
+        names = _text(file).split()
         parts.append([Pair(folder / f"JPEGImages/{n}.jpg", folder / f"SegmentationClass/{n}.png") for n in names])
     return parts[0], parts[1]
 
@@ -193,7 +223,7 @@ def _voc_pairs(folder: Path) -> tuple[list[Pair], list[Pair]]:
 def _folder_pairs(folder: Path, masks: str = "masks") -> tuple[list[Pair], list[Pair]]:
     def pairs(part: str) -> list[Pair]:
         place = folder / "images" / part
-        files = sorted(path for path in place.rglob("*") if is_img_extension(path.suffix.lower()))
+        files = list(image_files(place)) if is_folder(place) else []
         if not files:
             raise FileNotFoundError(f"there is no image in {place}")
         return [Pair(file, folder / masks / file.relative_to(folder / "images").with_suffix(".png")) for file in files]
@@ -201,6 +231,8 @@ def _folder_pairs(folder: Path, masks: str = "masks") -> tuple[list[Pair], list[
     if (folder / "images" / "train").is_dir():
         return pairs("train"), pairs("val")
     found = pairs("")
+    if len(found) < 2:
+        raise ValueError(f"{folder / 'images'} holds one image only, {found[0].image}: one must be held out")
     held_out = every_fifth([0] * len(found))
     return [pair for i, pair in enumerate(found) if i not in held_out], [found[i] for i in held_out]
 
@@ -232,15 +264,14 @@ def check_masks(pairs: Sequence[Pair], classes: int | None = None) -> int:
 
 
 def _class_numbers(path: Path) -> np.ndarray:
+    """Return class numbers ``[H, W]``, upright as their image."""
     try:
-        with Image.open(path) as mask:
-            if mask.mode not in ("L", "P"):
-                raise ValueError(
-                    f"{path} has colours or more than 8 bits ({mask.mode}), not one class number per pixel"
-                )
-            return np.array(mask)
-    except (OSError, SyntaxError) as error:
+        mask = open_image(path)
+    except ValueError as error:
         raise ValueError(f"the mask {path} does not decode: {error}") from error
+    if mask.mode not in ("L", "P"):
+        raise ValueError(f"{path} has colours or more than 8 bits ({mask.mode}), not one class number per pixel")
+    return np.array(mask)
 
 
 def loaders(

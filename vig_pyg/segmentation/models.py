@@ -13,8 +13,7 @@ from timm.data.model_config import resolve_input_data_config
 from torch import Tensor, nn
 
 from vig_pyg.checks import check_whole
-from vig_pyg.detection.inputs import check_image, check_images
-from vig_pyg.detection.pyramid import FeaturePyramid, backbone_of
+from vig_pyg.detection.pyramid import FeaturePyramid, backbone_of, check_images
 
 FINEST = 4  # stride of the finest level
 GROUP = 4  # channels that group norm takes together: 32 groups of 128
@@ -96,13 +95,16 @@ class SemanticFPN(nn.Module):
     @overload
     def forward(self, images: list[Tensor]) -> list[Tensor]: ...
     def forward(self, images: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
-        """Return the logits of images."""
-        like = self.head.classifier.weight
+        """Return the logits of images.
+
+        Raises:
+            TypeError: they are no floating point numbers of the weights' type.
+            ValueError: their shape or device is wrong.
+        """
+        check_images(images, self.head.classifier.weight)
         if isinstance(images, Tensor):
-            check_image(images, like, "[B, 3, H, W]")
             height, width = images.shape[-2:]
             return self._logits(self._padded(images))[..., :height, :width]
-        check_images(images, like)
         alike: dict[torch.Size, dict[int, Tensor]] = defaultdict(dict)
         for number, image in enumerate(images):
             padded = self._padded(image)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.utils import draw_segmentation_masks
 
+from vig_pyg.data.images import check_resized
 from vig_pyg.segmentation.data import BACKGROUND, ResizeImage, read_image
 from vig_pyg.segmentation.evaluate import guess_classes
 from vig_pyg.train.predict import read_batches
@@ -49,7 +51,7 @@ def segment(
     """
     model.eval()
     resize = ResizeImage(image_size)
-    for chunk in read_batches(files, batch, read_image):
+    for chunk in read_batches(files, batch, partial(_read, image_size)):
         readable = [image for _, image in chunk if not isinstance(image, str)]
         sizes = [image.shape[1:] for image in readable]
         guesses = iter(guess_classes(model, [resize(image) for image in readable], sizes, device))
@@ -58,6 +60,13 @@ def segment(
                 yield ClassMap(path, None, None, image)
             else:
                 yield ClassMap(path, image, next(guesses).to("cpu", torch.uint8))
+
+
+def _read(image_size: int | None, path: Path) -> Tensor:
+    image = read_image(path)
+    if image_size is not None:
+        check_resized(image.shape[:-3:-1], image_size)  # before others of its batch are resized
+    return image
 
 
 def palette(classes: int) -> list[tuple[int, int, int]]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 
 import timm
 import torch
+from matplotlib.figure import Figure
 
 from vig_pyg.graph import PatchGraph
 from vig_pyg.machine import describe_machine
@@ -19,6 +20,7 @@ from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.study.cost import count_macs, count_parameters, milliseconds_per_image
 from vig_pyg.study.pictures import draw_curves, draw_neighbours
 from vig_pyg.study.report import write_demo_report
+from vig_pyg.study.run import MOST_SEEDS
 from vig_pyg.train import Epoch, Split, accelerator_for, fit, load_data, load_digits, read_recipe
 from vig_pyg.train.run import write_whole
 
@@ -83,7 +85,11 @@ def run_demo(
     """
     if epochs < 1 or seeds < 1:
         raise ValueError(f"epochs and seeds must be at least 1, got {epochs} and {seeds}")
+    if seeds > MOST_SEEDS:
+        raise ValueError(f"seeds must be at most {MOST_SEEDS}, got {seeds}")
     device = torch.device(device)
+    words = [f"epochs={epochs}", "warmup_epochs=0.9"]
+    recipes = [read_recipe("digits", [*words, f"seed={seed}"]) for seed in range(seeds)]
     for conv in convs:
         build(conv, torch.device("cpu"))
     out.mkdir(parents=True, exist_ok=True)
@@ -92,11 +98,10 @@ def run_demo(
     runs: list[Run] = []
     trained: VisionGNN | None = None
     try:
-        for seed in range(seeds):
+        for seed, recipe in enumerate(recipes):
             for conv in convs:
                 torch.manual_seed(seed)
                 model, start = build(conv, device), time.perf_counter()
-                recipe = read_recipe("digits", [f"epochs={epochs}", f"seed={seed}", "warmup_epochs=0.9"])
                 accelerator = accelerator_for(recipe, str(device))
                 history = fit(model, images, recipe, accelerator=accelerator, on_epoch=partial(on_epoch, conv, seed))
                 runs.append(Run(conv, seed, time.perf_counter() - start, history))
@@ -115,7 +120,6 @@ def run_demo(
 
 def draw_pictures(out: Path, runs: Sequence[Run], trained: VisionGNN, data: Split) -> None:
     """Draw the learning curves, the graph of a photograph, and graphs inside a trained model."""
-    from matplotlib.figure import Figure
     from sklearn.datasets import load_sample_image
 
     figure = Figure(figsize=(10, 3.8), layout="constrained")
@@ -127,7 +131,7 @@ def draw_pictures(out: Path, runs: Sequence[Run], trained: VisionGNN, data: Spli
         draw_curves(axes, curves, "held-out accuracy" if field == "accuracy" else "training loss")
     final = min(run.epochs[-1].accuracy for run in runs)
     left.set_ylim(min(0.9, final - 0.05), 1.0)  # early epochs would flatten what matters
-    figure.savefig(out / "curves.png", dpi=110)
+    _save(figure, out / "curves.png")
 
     photograph = load_sample_image(PHOTOGRAPH).copy()
     graph = PatchGraph(PATCH, k=18, cosine=False)(photograph)
@@ -138,7 +142,7 @@ def draw_pictures(out: Path, runs: Sequence[Run], trained: VisionGNN, data: Spli
     draw_neighbours(left, image, graph, [], f"{graph.num_nodes} patches of {PATCH}×{PATCH} pixels")
     centres = [row * columns + column for row, column in CENTRES]
     draw_neighbours(right, image, graph, centres, "two patches and their 18 nearest in feature space")
-    figure.savefig(out / "photograph.png", dpi=110)
+    _save(figure, out / "photograph.png")
 
     digit = data.test_images[:1].to(next(trained.parameters()).device)
     with torch.no_grad():
@@ -146,7 +150,11 @@ def draw_pictures(out: Path, runs: Sequence[Run], trained: VisionGNN, data: Spli
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     for block, (axes, batch) in enumerate(zip(figure.subplots(1, len(graphs)), graphs, strict=True), start=1):
         draw_neighbours(axes, digit[0] / 2 + 0.5, batch.cpu()[0], [27, 36], f"block {block}")
-    figure.savefig(out / "digit.png", dpi=110)
+    _save(figure, out / "digit.png")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    write_whole(path, lambda partial: figure.savefig(partial, dpi=110, format="png"))
 
 
 def tabulate(runs: Sequence[Run], data: Split, device: torch.device) -> list[Row]:

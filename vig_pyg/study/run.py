@@ -25,6 +25,7 @@ from vig_pyg.train.run import describe, write_whole
 
 BATCH, LARGE_BATCH = 64, 4  # images at once when costs are measured: small ones, and those of 224×224
 EXPECTED_RATIO = 5
+MOST_SEEDS = 1000
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,9 @@ class Studies:
         for name in self.names:
             if name not in NAMES:
                 raise ValueError(f"there is no study {name!r}: take one of {', '.join(NAMES)}, or all")
-        if self.seeds < 1:
-            raise ValueError(f"seeds must be at least 1, got {self.seeds}")
+        if not 1 <= self.seeds <= MOST_SEEDS:
+            wanted = "at least 1" if self.seeds < 1 else f"at most {MOST_SEEDS}"
+            raise ValueError(f"seeds must be {wanted}, got {self.seeds}")
 
 
 def chosen_studies(studies: Studies) -> list[Study]:

@@ -19,7 +19,8 @@ from vig_pyg.study.cells import DIVERSITY_IMAGES, Cell
 from vig_pyg.study.cost import count_macs, without_computing
 from vig_pyg.study.width import matching_width
 from vig_pyg.train import Data, Recipe
-from vig_pyg.train.data import held_out_batches
+from vig_pyg.train.data import held_out_batches, loaders
+from vig_pyg.train.fit import images_at_once
 
 OPERATORS = ("max_relative", "edge", "gin", "sage")
 DEFAULTS: dict[str, Any] = {"heads": 4, "graph": "dynamic", "grapher_fc": True, "ffn": True}
@@ -197,11 +198,19 @@ def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Dat
                 if row.label != study.baseline:
                     recipe = replace(recipe, model_options={**recipe.model_options, "channels": width})
             cells = [Cell(replace(recipe, seed=seed), study.diversity) for seed in range(seeds)]
-            count_macs_of(cells[0], data, images)  # refuses what does not fit before anything is trained
+            _check(cells[0], data, images)
             if conv not in ("", "max_relative"):
                 row = replace(row, top1=None, parameters=None, flops=None)
             found.append(Line(replace(row, label=row.label + suffix), cells, tried, study.baseline + suffix, width))
     return found
+
+
+def _check(cell: Cell, data: Data, images: Tensor) -> None:
+    """Refuse what does not fit, the model, the images or the batch, before anything is trained."""
+    count_macs_of(cell, data, images)
+    with torch.device("meta"):
+        model = cell.build(data)
+    loaders(data, model, cell.recipe, images_at_once(cell.recipe, 1))
 
 
 def _with_neighbours(recipe: Recipe, data: Data) -> Recipe:

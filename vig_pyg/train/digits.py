@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vig_pyg.checks import check_whole
+from vig_pyg.train.rules import LARGEST_IMAGE
 
 
 class Split(NamedTuple):
@@ -26,8 +26,15 @@ def load_digits(size: int = 32) -> Split:
 
     Args:
         size: Side of the images in pixels.
+
+    Raises:
+        TypeError: ``size`` is no whole number.
+        ValueError: ``size`` is out of its range.
     """
-    check_whole(size=size)
+    if type(size) is not int:
+        raise TypeError(f"size must be a whole number, got {size!r}")
+    if not 1 <= size <= LARGEST_IMAGE:
+        raise ValueError(f"size must be between 1 and {LARGEST_IMAGE} pixels, got {size}")
     from sklearn.datasets import load_digits as load
 
     digits = load()

@@ -10,7 +10,7 @@ from accelerate.utils import send_to_device
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from vig_pyg.train.data import NOTHING, Batch
+from vig_pyg.data.decoded import NOTHING, Batch
 
 
 class Evaluation(NamedTuple):

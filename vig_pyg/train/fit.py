@@ -33,7 +33,9 @@ from vig_pyg.train.data import Data, load_recipe_data
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.run import (
     Epoch,
+    Interrupted,
     Progress,
+    TrainingError,
     draw_curves,
     open_run,
     read_state,
@@ -48,10 +50,6 @@ from vig_pyg.train.task import Task
 
 log = logging.getLogger(__name__)
 LOOK_EVERY = 10  # updates between two looks at the losses
-
-
-class Interrupted(KeyboardInterrupt):
-    """A training was asked to stop, and did behind an update."""
 
 
 def fit(
@@ -85,6 +83,7 @@ def fit(
         ValueError: batch, labels or data do not fit.
         FileExistsError: ``out`` holds something else.
         FloatingPointError: the loss is not finite.
+        TrainingError: the data or the model do not go on; names what is kept.
         Interrupted: the process was asked to stop.
     """
     check_kind("a model", nn.Module, model=model)
@@ -101,7 +100,12 @@ def fit(
     training.open(resume)
     with _stop_signals() as training.stop:
         while training.progress.epoch < recipe.epochs:
-            on_epoch(training.epoch())
+            try:
+                epoch = training.epoch()
+            except (ValueError, TypeError, RuntimeError) as error:  # of data that are read on the way
+                reason = str(error).strip().splitlines()[-1]  # a process that loads images adds its traceback
+                raise TrainingError(f"{reason}; {training.kept()}") from error
+            on_epoch(epoch)
     training.close()
     return training.progress.history
 
@@ -126,6 +130,8 @@ def accelerator_for(recipe: Recipe, device: str | None = None) -> Accelerator:
         torch.cuda.set_device(asked)  # accelerate takes the current one
     accelerator = Accelerator(cpu=asked is not None and asked.type == "cpu", mixed_precision=recipe.precision)
     taken = accelerator.device
+    if recipe.precision == "fp16" and taken.type == "cpu":  # accelerate would compute in float32
+        raise ValueError("precision=fp16 needs a GPU: on a CPU take bf16 or no")
     if asked is not None and (asked.type != taken.type or asked.index not in (None, taken.index, _current(taken))):
         raise ValueError(f"device {device!r} was asked for, but accelerate takes {taken} in this process")
     return accelerator
@@ -258,8 +264,20 @@ class _Training:
             self.train.sampler.epoch, self.train.sampler.first_update = self.progress.epoch, self.progress.update
             return itertools.islice(self.train, left)
         self.train.dataset.set_epoch(self.progress.epoch)  # type: ignore[attr-defined]  # shards, in order
-        shards = itertools.chain.from_iterable(itertools.repeat(self.train))  # a process may get some images fewer
-        return itertools.islice(shards, done, done + left)
+        return itertools.islice(self._shards(), done, done + left)
+
+    def _shards(self) -> Iterator[Any]:
+        """Yield the batches of shards again and again: a process may get some images fewer than others."""
+        while True:
+            empty = True
+            for batch in self.train:
+                empty = False
+                yield batch
+            if empty:
+                raise ValueError(
+                    f"the shards of {self.recipe.data} give this process not one batch of {self.train.batch_size} "
+                    "images that decode: lower device_batch or workers, or see whether the shards are damaged"
+                )
 
     def _update(self, batches: list[Any]) -> None:
         """Take one step of the optimiser on a whole batch."""
@@ -359,8 +377,11 @@ class _Training:
 
     def _not_finite(self, loss: float, number: int) -> str:
         rate = self.schedule._get_lr(number)[0]
-        where = f"the last good state is {self.state}" if self.state else "no state was written yet"
-        return f"the loss is {loss} at update {number + 1}, with learning rate {rate:.3g}; {where}"
+        return f"the loss is {loss} at update {number + 1}, with learning rate {rate:.3g}; {self.kept()}"
+
+    def kept(self) -> str:
+        """Say what there is to go on from."""
+        return f"the last good state is {self.state}" if self.state else "no state was written yet"
 
 
 def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, updates: int) -> Scheduler:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from PIL import Image
-from timm.data.readers.img_extensions import is_img_extension
 from torch import Tensor, nn
 
-from vig_pyg.train.data import image_mode
+from vig_pyg.data.files import image_files, is_folder, matching_files
+from vig_pyg.data.images import read_image
+from vig_pyg.data.transforms import image_mode
 
 
 class Prediction(NamedTuple):
@@ -25,20 +24,30 @@ class Prediction(NamedTuple):
 
 
 def find_images(places: Iterable[str | Path]) -> Iterator[Path]:
-    """Yield the image files that files, folders (searched through) and patterns name, each folder in order.
+    """Yield the image files that files, folders (searched through) and patterns name, each place in order.
+
+    A folder and a pattern give each real file once, whatever links lead to it.
 
     Raises:
         FileNotFoundError: a place names no image.
+        ValueError: a place cannot be a name, or a folder holds hardly any images among very many files.
     """
     for place in places:
-        path, empty = Path(place), True
-        found = sorted(path.rglob("*")) if path.is_dir() else map(Path, sorted(glob.glob(str(place), recursive=True)))
-        for file in [path] if path.is_file() else found:
-            if path.is_file() or is_img_extension(file.suffix.lower()):
-                empty = False
-                yield file
-        if empty:
+        files = _images_of(place)
+        first = next(files, None)
+        if first is None:
             raise FileNotFoundError(f"{str(place)!r} names no image: give files, folders or a pattern such as '*.jpg'")
+        yield first
+        yield from files
+
+
+def _images_of(place: str | Path) -> Iterator[Path]:
+    if is_folder(place):
+        yield from image_files(place)
+    elif Path(place).exists():
+        yield Path(place)
+    else:
+        yield from matching_files(str(place))
 
 
 def distinct_images(places: Iterable[str | Path]) -> list[Path]:
@@ -74,7 +83,7 @@ def read_batches(
 def _image_or_reason(path: Path, read: Callable[[Path], Tensor]) -> Tensor | str:
     try:
         return read(path)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError) as error:
         return str(error)
 
 
@@ -107,12 +116,7 @@ def predict(
         raise ValueError(f"top and batch must be at least 1, got {top} and {batch}")
     model.eval()
     mode = image_mode(model)
-
-    def read(path: Path) -> Tensor:
-        with Image.open(path) as image:
-            return transform(image.convert(mode))
-
-    for chunk in read_batches(files, batch, read):
+    for chunk in read_batches(files, batch, lambda path: transform(read_image(path, mode))):
         readable = [image for _, image in chunk if isinstance(image, Tensor)]
         best: Iterator[Any] = iter(())
         if readable:

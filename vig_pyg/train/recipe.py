@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import MISSING, asdict, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
+from vig_pyg.checks import check_kind
 from vig_pyg.train.rules import LARGEST_IMAGE, TASKS, check_range, check_type, key, require, rule_of
 
 RECIPES = Path(__file__).with_name("recipes")
@@ -19,6 +21,10 @@ PRECISIONS = ("no", "bf16", "fp16")
 HEADS = ("retinanet", "mask_rcnn")
 CLASSIFY, DETECT, ON_A_BACKBONE = TASKS[:1], TASKS[1:2], TASKS[1:]
 NOT_DETECT = ("classify", "segment")
+RAND_AUGMENT = re.compile(
+    r"(rand|augmix)(-m(10|\d)(\.\d+)?|-(mstd|inc|n|p|w|d|b|t)\d+(\.\d+)?)*|original|originalr|v0|v0r|3a"
+)
+NOT_OF_DIGITS = ("flip", "crop_scale", "rand_augment", "color_jitter", "random_erasing")  # they are only shifted
 
 
 @dataclass
@@ -141,6 +147,10 @@ class Recipe:
                 tasks = " or ".join(rule_of(each).tasks)
                 raise ValueError(f"{each.name}={value!r} is for the task {tasks}, not for {self.task}")
         require(self.max_size >= self.min_size, "max_size", self.max_size, f"at least min_size={self.min_size}")
+        known = self.rand_augment is None or RAND_AUGMENT.fullmatch(self.rand_augment) is not None
+        require(known, "rand_augment", self.rand_augment, "in timm's notation, such as rand-m9-mstd0.5-inc1")
+        side = self.image_size or 32
+        require(self.shift < side, "shift", self.shift, f"less than the {side} pixels of an image's side")
         rising = self.decay_epochs == sorted(set(self.decay_epochs))
         require(rising, "decay_epochs", self.decay_epochs, "a rising list")
 
@@ -177,17 +187,44 @@ def read_recipe(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         written, changes = _read_yaml(path), _read_overrides(overrides)
         if isinstance(written, DictConfig) and changes.get("model") not in (None, written.get("model")):
             written.pop("model_options", None)
-        recipe = OmegaConf.merge(OmegaConf.structured(Recipe), written, changes)
-        return OmegaConf.to_object(recipe)  # type: ignore[return-value]
+        for given in (written, changes):
+            _check_as_given(given)
+        recipe = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Recipe), written, changes))
+        _refuse_unused(recipe, changes)  # type: ignore[arg-type]
+        return recipe  # type: ignore[return-value]
     except ConfigKeyError as error:
         raise ValueError(_nearest_key(str(error.key))) from None
     except OmegaConfBaseException as error:
         name = f"{error.full_key}: " if getattr(error, "full_key", None) else ""
         raise ValueError(f"{name}{str(error).splitlines()[0]}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no recipe in YAML: it is no text") from None
     except ValueError:
         raise
     except Exception as error:  # what a YAML reader finds wrong
         raise ValueError(f"{path} is no recipe in YAML: {str(error).splitlines()[0]}") from None
+
+
+def _refuse_unused(recipe: Recipe, changes: Iterable[Any]) -> None:
+    """Refuse an override that changes nothing, also where it is the default."""
+    for each in fields(Recipe):
+        if each.name not in changes:
+            continue
+        if recipe.task not in rule_of(each).tasks:
+            tasks = " or ".join(rule_of(each).tasks)
+            raise ValueError(f"{each.name} is for the task {tasks}, not for {recipe.task}")
+        if recipe.data == "digits" and each.name in NOT_OF_DIGITS and getattr(recipe, each.name):
+            raise ValueError(f"{each.name} changes nothing: digits are only moved, by shift")
+        if recipe.data != "digits" and each.name == "shift" and recipe.shift:
+            raise ValueError(f"shift={recipe.shift} changes nothing: it is for the built-in digits")
+
+
+def _check_as_given(given: Any) -> None:
+    """Refuse numbers for what is true or false, which OmegaConf takes, and what is no list or mapping but should be."""
+    values: Any = OmegaConf.to_container(given) if isinstance(given, DictConfig) else {}
+    for name, kind in get_type_hints(Recipe).items():
+        if name in values and (kind is bool or get_origin(kind) in (list, dict)):
+            check_type(name, values[name], kind)
 
 
 def _text_keys() -> dict[str, bool]:
@@ -198,9 +235,12 @@ def _text_keys() -> dict[str, bool]:
 
 def _read_yaml(path: Path) -> Any:
     """Read a recipe. Text stays as it is written: ``data: 001`` names the folder 001, ``conv: no`` the operator no."""
+    as_written = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+    for name in as_written if isinstance(as_written, dict) else ():
+        if name not in get_type_hints(Recipe):
+            raise ValueError(_nearest_key(name))
     written = OmegaConf.load(path)
     if isinstance(written, DictConfig):
-        as_written = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
         for name in _text_keys():
             if isinstance(as_written.get(name), str) and written[name] is not None:
                 written[name] = as_written[name]
@@ -212,8 +252,10 @@ def _read_overrides(overrides: Iterable[str]) -> DictConfig:
     changes, optional = OmegaConf.create(), _text_keys()
     for override in overrides:
         name, equals, value = override.partition("=")
-        if not equals:
+        if not (name and equals):
             raise ValueError(f"{override!r} is no override: write key=value, such as epochs=10")
+        if not value:
+            raise ValueError(f"{name}= lacks a value")
         if name in optional:
             changes[name] = None if optional[name] and value == "null" else value
         else:

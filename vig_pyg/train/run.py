@@ -27,6 +27,14 @@ TRAINING = "training.pt"  # in the folder of a state
 MAY_CHANGE = ("workers", "checkpoint_minutes", "broken_share")  # of a recipe when a run is resumed
 
 
+class Interrupted(KeyboardInterrupt):
+    """A training was asked to stop, and did after an update."""
+
+
+class TrainingError(ValueError):
+    """What ended a training that had begun, and what is kept of it."""
+
+
 class Epoch(NamedTuple):
     """What an epoch gave: the mean loss, what was measured on held-out images, and the share of time spent waiting."""
 
@@ -81,7 +89,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         OSError: it cannot be written; names the file.
     """
-    partial = path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}.partial")
+    partial = _partial(path)
     try:
         write(partial)
         _to_disk(partial)
@@ -89,9 +97,28 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     except (OSError, RuntimeError, SafetensorError) as error:  # where a disk is full, writers say any of them
         if isinstance(error, OSError) and error.filename is not None:
             raise
-        raise OSError(f"{path} cannot be written ({str(error).splitlines()[0]})") from error
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise OSError(f"{path} cannot be written ({reason})") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_place(path: Path) -> None:
+    """Make the folder for a file and see, before the work whose result it is to hold, that the file can be written.
+
+    Raises:
+        OSError: it cannot; names the place.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name a file in it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _partial(path)
+    partial.touch()
+    partial.unlink()
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}.partial")
 
 
 def write_csv(path: Path, rows: Iterable[Iterable[Any]]) -> None:

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 
 from vig_pyg.checks import check_kind, check_whole
 from vig_pyg.conv.registry import get_conv
+from vig_pyg.data.transforms import data_config
 from vig_pyg.manifest import SUMS, check, sums_of
 from vig_pyg.models.checkpoint import checkpoint_filter_fn, load_checkpoint, read_checkpoint
 from vig_pyg.registry import refuse_imports
-from vig_pyg.train.data import Data, data_config
+from vig_pyg.train.data import Data
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.run import Epoch, write_whole
 
@@ -106,8 +107,8 @@ def check_model_name(name: str) -> None:
     Raises:
         ValueError: names the nearest.
     """
-    if not is_model(name):
-        near = get_close_matches(name, list_models(), 1)
+    if not (isinstance(name, str) and is_model(name)):  # a file may say anything
+        near = get_close_matches(str(name), list_models(), 1)
         hint = f"did you mean {near[0]}?" if near else "vig-pyg models lists ours"
         raise ValueError(f"there is no model called {name!r}: {hint}")
     try:
@@ -185,8 +186,10 @@ def load_model(weights: str | Path, model: str | None = None, trust: bool = Fals
         state = checkpoint_filter_fn(read_checkpoint(file), timm.create_model(model))
         known = len(state["head.fc2.weight"]) if "head.fc2.weight" in state else 1000
         built, names = load_checkpoint(timm.create_model(model, num_classes=known), file), None
-    classes = [str(name) for name in names or range(int(built.num_classes))]  # type: ignore[arg-type]
-    return built.eval(), classes
+    known = int(built.num_classes)  # type: ignore[arg-type]
+    if names is not None and not (isinstance(names, list) and len(names) == known):
+        raise ValueError(f"{file.with_name(CONFIG)} must name {known} classes, got label_names={names!r}")
+    return built.eval(), [str(name) for name in names or range(known)]
 
 
 def _from_folder(folder: Path) -> nn.Module:

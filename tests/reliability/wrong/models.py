@@ -149,7 +149,10 @@ def _constructors() -> list[Call]:
     isotropic = {"channels": (*NO_COUNT, 7), "depth": NO_COUNT}
     stages = {"channels": STAGES, "depths": STAGES, "pools": STAGES}
     timms = [(name, _given(values)[:5]) for name, values in SHARED.items()]
-    create, rest = partial(timm.create_model, "vig_micro"), {"channels": _given((*NO_COUNT, 7)), "depth": _given(NO_COUNT)}
+    create, rest = (
+        partial(timm.create_model, "vig_micro"),
+        {"channels": _given((*NO_COUNT, 7)), "depth": _given(NO_COUNT)},
+    )
     return [
         Call("ViG", small_vig, {}, {**SHARED, **isotropic}),
         Call("PyramidViG", small_pyramid, {}, {**SHARED, **stages, "relative": NO_FLAG}),

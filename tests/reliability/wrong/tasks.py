@@ -60,7 +60,7 @@ def _training() -> list[Call]:
         fit(**{"model": model(), "accelerator": accelerator, **given})
 
     wrong_data = (*NO_DATA, [], data._replace(train=[]), data._replace(classes=["a"]), data.train, data._asdict())
-    options = [f"model_options.{word}" for word in ("nonsense=1", "k=nine", "depth=0", "heads=3", "global_pool=")]
+    options = [f"model_options.{word}" for word in ("nonsense=1", "k=nine", "depth=0", "heads=3", "global_pool=''")]
     return [
         Call(
             "load_data",
@@ -127,7 +127,7 @@ def _training() -> list[Call]:
             {"recipe": recipe, "device": "cpu"},
             {"recipe": NO_RECIPE, "device": ("gpu", "meta", "cpu:7", 3.5, "", ["cpu"])},
         ),
-        Call("Recipe", Recipe, {}, {each.name: ({"a": object}, 1j, math.inf, -7) for each in fields(Recipe)}),
+        Call("Recipe", Recipe, {}, {each.name: (object, 1j, math.inf, -7) for each in fields(Recipe)}),
     ]
 
 

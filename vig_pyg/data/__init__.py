@@ -1,0 +1,1 @@
+"""Image files: finding them and opening them, for every task."""

@@ -1,0 +1,64 @@
+"""How images are prepared for a model: timm's transforms, with the model's own settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+from timm.data import create_transform
+from timm.data.model_config import resolve_input_data_config
+from torch import Tensor, nn
+from torchvision.transforms import Compose
+
+from vig_pyg.data.images import check_resized
+
+if TYPE_CHECKING:
+    from vig_pyg.train.recipe import Recipe
+
+
+def inference_transform(model: nn.Module, image_size: int | None = None) -> Callable[[Any], Tensor]:
+    """Return how an image is prepared for a model outside of training.
+
+    It raises a ValueError for an image so elongated that it would be resized to more pixels than the limit.
+    """
+    config = data_config(model, image_size)
+    transform = create_transform(**config)
+    if config["crop_mode"] in ("squash", "border"):  # they resize to no more than what the model sees
+        return transform
+    shorter = min(config["input_size"][1:]) / config["crop_pct"]
+    return Compose([partial(_bounded, shorter), *transform.transforms])
+
+
+def _bounded(shorter: float, image: Image.Image) -> Image.Image:
+    check_resized(image.size, shorter)
+    return image
+
+
+def training_transform(model: nn.Module, recipe: Recipe) -> Callable[[Any], Tensor]:
+    """Return how an image is augmented for a model, which crops before it resizes."""
+    return create_transform(
+        **{**data_config(model, recipe.image_size), "is_training": True},
+        scale=(recipe.crop_scale, 1.0),
+        hflip=recipe.flip,
+        auto_augment=recipe.rand_augment,
+        color_jitter=recipe.color_jitter,
+        re_prob=recipe.random_erasing,
+    )
+
+
+def image_mode(model: nn.Module) -> str:
+    """Return PIL's name for the channels that a model takes."""
+    return "L" if getattr(model, "in_chans", 3) == 1 else "RGB"
+
+
+def data_config(model: nn.Module, image_size: int | None = None) -> dict[str, Any]:
+    """Return timm's settings for the images of a model: size, crop, interpolation, mean and deviation."""
+    args: dict[str, Any] = {} if image_size is None else {"img_size": image_size}
+    known = getattr(model, "pretrained_cfg", None) or {}
+    for key in ("mean", "std"):
+        values = known.get(key, ())
+        if len(values) > 1 and len(values) != getattr(model, "in_chans", 3):
+            args[key] = (sum(values) / len(values),)  # what timm does with a warning
+    return resolve_input_data_config(model, args)
