@@ -40,7 +40,7 @@ def check_shares(**shares: object) -> None:
         if isinstance(share, bool) or not isinstance(share, int | float):
             raise TypeError(f"{name} must be a number, got {_shown(share)}")
         if not 0 <= share <= 1:
-            raise ValueError(f"{name} is a share between 0 and 1, got {share}")
+            raise ValueError(f"{name} is a probability between 0 and 1, got {share}")
 
 
 def check_kind(what: str, kind: Any, /, **values: object) -> None:

@@ -30,7 +30,9 @@ def test_a_linear_map_takes_nodes_that_are_a_transposed_view(heads):
 
 @pytest.mark.parametrize("heads", [0, -1, 3, 8, 12])
 def test_heads_that_do_not_divide_the_channels_are_refused(heads):
-    with pytest.raises(ValueError, match=f"^heads={heads} must divide 8 input and 12 output channels$"):
+    sentence = f"^heads={heads} must divide 8 input and 12 output channels$"
+    sentence = sentence if heads > 0 else f"^heads must be at least 1, got {heads}$"
+    with pytest.raises(ValueError, match=sentence):
         HeadLinear(8, 12, heads)
 
 

@@ -397,5 +397,6 @@ def test_edges_of_another_kind_or_shape_are_refused(operator, edges, kind, messa
 @pytest.mark.parametrize("heads", [0, -2, 3, 5])
 @every_operator
 def test_heads_that_do_not_divide_the_channels_are_refused(operator, heads):
-    with pytest.raises(ValueError, match=f"heads={heads} must divide"):
+    sentence = f"heads={heads} must divide" if heads > 0 else f"heads must be at least 1, got {heads}"
+    with pytest.raises(ValueError, match=sentence):
         operator(IN, OUT, heads=heads)

@@ -570,7 +570,7 @@ LAYOUT = NodeLayout.uniform(1, 2, 3)
         (X + 0j, LAYOUT, r"got torch\.complex64"),
         (X[:, 0], LAYOUT, r"x must have shape \[nodes, channels\], got \[6\]"),
         (X[:, :0], LAYOUT, "x must have at least one channel"),
-        (X[:4], LAYOUT, "the layout has 6 nodes, but x has 4 rows"),
+        (X[:4], LAYOUT, r"the layout has 6 nodes, but x has shape \[4, 3\]"),
         ((X, X, X), LAYOUT, "x must be a tensor, got tuple"),
         (X, None, "the layout must be a NodeLayout or a pair of them, got NoneType"),
         (X, NodeLayout(()), "the layout holds no images"),

@@ -67,5 +67,5 @@ def test_sizes_of_another_kind_are_refused(sizes):
 
 
 def test_rows_that_are_no_nodes_of_the_layout_are_refused():
-    with pytest.raises(ValueError, match="the layout has 6 nodes, but x has 4 rows"):
+    with pytest.raises(ValueError, match=r"the layout has 6 nodes, but x has shape \[4, 3\]"):
         NodeLayout.uniform(1, 2, 3).maps(torch.zeros(4, 3))

@@ -215,7 +215,7 @@ def test_sources_may_be_no_nodes(name, conv):
 
 
 def test_what_a_graph_may_not_return_is_refused():
-    with pytest.raises(TypeError, match=r"a graph must return edges \[2, E\] or a sparse adjacency, got NoneType"):
+    with pytest.raises(TypeError, match=r"edge_index must be a tensor or a sparse adjacency, got NoneType"):
         create(graph=lambda x, layout: None)(images())
     with pytest.raises(ValueError, match="an edge has source 128, but there are 128 source nodes"):
         create(graph=lambda x, layout: torch.tensor([[128], [0]]))(images())

@@ -217,7 +217,7 @@ def test_a_batch_larger_than_the_data_is_refused(folder):
 
 def test_images_are_not_moved_out_of_sight(digits):
     Memory(digits.train_images, digits.train_labels, pixels=31)
-    with pytest.raises(ValueError, match="shift=1000 moves images of 32 pixels out of sight: take less than 32"):
+    with pytest.raises(ValueError, match="shift must be less than the 32 pixels of an image's side, got 1000"):
         loaders(load_data("digits"), timm.create_model("vig_micro"), read_recipe("digits", ["shift=1000"]), 8)
 
 

@@ -230,7 +230,8 @@ def _check_as_given(given: Any) -> None:
 def _text_keys() -> dict[str, bool]:
     """Return the keys whose values are text, and whether they may be null."""
     types = get_type_hints(Recipe)
-    return {name: kind is not str for name, kind in types.items() if kind is str or str in get_args(kind)}
+    optional = {name for name, kind in types.items() if str in get_args(kind) and get_origin(kind) is not dict}
+    return {name: name in optional for name, kind in types.items() if kind is str or name in optional}
 
 
 def _read_yaml(path: Path) -> Any:

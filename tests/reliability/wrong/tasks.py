@@ -24,7 +24,6 @@ from vig_pyg.train import (
     fit,
     load_data,
     load_digits,
-    load_model,
     read_recipe,
 )
 
@@ -120,7 +119,6 @@ def _training() -> list[Call]:
                 ),
             },
         ),
-        Call("load_model", load_model, {"weights": "nowhere"}, {"weights": NO_PATH, "model": ("vig_tinny", 3)}),
         Call(
             "accelerator_for",
             accelerator_for,
