@@ -193,3 +193,8 @@ def test_a_file_that_is_no_text_is_no_recipe(tmp_path):
     (tmp_path / "recipe.yaml").write_bytes(b"\x89PNG")
     with pytest.raises(ValueError, match=r"recipe\.yaml is no recipe in YAML: it is no text"):
         read_recipe(tmp_path / "recipe.yaml")
+
+
+def test_a_mapping_may_be_typed_as_a_whole():
+    recipe = read_recipe("digits", ["model_options={depth: 2, k: 3}", "model_options.k=4"])
+    assert recipe.model_options == {"depth": 2, "k": 4}
