@@ -13,7 +13,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
-from tests.reliability.command_files import COCO, JSON, RECIPES
+from tests.reliability.command_files import COCO, JSON
+from tests.reliability.command_runs import RECIPES
 from vig_pyg.train.recipe import Recipe
 from vig_pyg.train.rules import rule_of
 
