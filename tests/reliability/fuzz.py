@@ -59,9 +59,8 @@ def by_definition(conv: Any, sources: Tensor, targets: Tensor, edges: Tensor) ->
         return mapped(conv.nn, torch.stack([targets, relative], 2).flatten(1)), gap
     if isinstance(conv, EdgeConv):
         messages = mapped(conv.nn, torch.cat([x_i, x_j - x_i], 1)) if edges.size(1) else x_i.new_zeros(0, 1)
-        return largest(messages, edges[1], count)[0].expand(count, conv.out_channels), largest(
-            messages, edges[1], count
-        )[1]
+        out, gap = largest(messages, edges[1], count)
+        return out.expand(count, conv.out_channels), gap
     if isinstance(conv, GINConv):
         total = torch.stack([x_j[edges[1] == i].sum(0) for i in range(count)])
         return mapped(conv.nn, (1 + conv.eps) * targets + total), no_gap

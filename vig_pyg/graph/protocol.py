@@ -144,11 +144,11 @@ def sorted_edges(edges: Adj | Edges, num_sources: int, num_targets: int, device:
         num_sources = len(edges.sources)
     weight = edges.weight if isinstance(edges, Edges) else None
     if type(adjacency) is Tensor and not is_sparse(adjacency):
-        if weight is not None and len(weight) != adjacency.size(1):
-            raise ValueError(f"there are {adjacency.size(1)} edges but {len(weight)} weights")
-        order = adjacency[1].argsort(stable=True)
-        weight = None if weight is None else weight[order]
-        adjacency = edges_from_list(adjacency[:, order], num_sources, num_targets)
+        if weight is not None:
+            if len(weight) != adjacency.size(1):
+                raise ValueError(f"there are {adjacency.size(1)} edges but {len(weight)} weights")
+            weight = weight[adjacency[1].argsort(stable=True)]
+        adjacency = edges_from_list(adjacency, num_sources, num_targets)
     return edges._replace(adjacency=adjacency, weight=weight) if isinstance(edges, Edges) else adjacency
 
 
