@@ -159,11 +159,12 @@ def test_what_can_be_no_name_is_one_sentence(door: object, name: str) -> None:
     assert len(str(caught.value)) < 150
 
 
-def test_a_folder_is_told_from_a_file(folder: Path) -> None:
+def test_a_folder_is_told_from_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_folder(folder) and not is_folder(folder / "cat" / "0.png") and not is_folder(folder / "none" / "x")
     (folder / "self").symlink_to(folder / "self")
-    with pytest.raises(ValueError, match="self' is no folder: Too many levels of symbolic links"):
-        is_folder(folder / "self")
+    monkeypatch.chdir(folder)  # long names are shortened in sentences
+    with pytest.raises(ValueError, match="^'self' is no folder: Too many levels of symbolic links$"):
+        is_folder("self")
 
 
 def test_parts_are_compared_by_identity(folder: Path) -> None:
