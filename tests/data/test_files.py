@@ -163,7 +163,7 @@ def test_a_folder_is_told_from_a_file(folder: Path, monkeypatch: pytest.MonkeyPa
     assert is_folder(folder) and not is_folder(folder / "cat" / "0.png") and not is_folder(folder / "none" / "x")
     (folder / "self").symlink_to(folder / "self")
     monkeypatch.chdir(folder)  # long names are shortened in sentences
-    with pytest.raises(ValueError, match="^'self' is no folder: Too many levels of symbolic links$"):
+    with pytest.raises(ValueError, match=r"^'self' is no folder: Too many levels of symbolic links$"):
         is_folder("self")
 
 
