@@ -35,12 +35,12 @@ def check_flags(**flags: object) -> None:
 
 
 def check_shares(**shares: object) -> None:
-    """Refuse what is not a number between 0 and 1: a probability, or a share of something."""
+    """Refuse what is not a number between 0 and 1: a probability or a share."""
     for name, share in shares.items():
         if isinstance(share, bool) or not isinstance(share, int | float):
             raise TypeError(f"{name} must be a number, got {_shown(share)}")
         if not 0 <= share <= 1:
-            raise ValueError(f"{name} is a share between 0 and 1, got {share}")
+            raise ValueError(f"{name} is a probability between 0 and 1, got {share}")
 
 
 def check_kind(what: str, kind: Any, /, **values: object) -> None:

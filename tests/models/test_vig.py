@@ -226,11 +226,11 @@ WRONG = {
     "dilation zero": ({"dilation": 0}, "dilation must be at least 1, got 0"),
     "epsilon": ({"epsilon": 2.0}, "epsilon is a probability between 0 and 1, got 2.0"),
     "heads": ({"heads": 5}, "heads=5 must divide 96 input and 96 output channels"),
-    "heads zero": ({"heads": 0}, "heads=0 must divide"),
+    "heads zero": ({"heads": 0}, "heads must be at least 1, got 0"),
     "stride": ({"stride": 6}, "power of two, at least 2, got 6"),
     "channels": ({"channels": 42, "stride": 8}, "multiple of 4 channels, got 42"),
     "drop_path_rate": ({"drop_path_rate": 1.5}, "between 0 and 1, got"),
-    "dropout": ({"dropout": -1.0}, "between 0 and 1, but got -1"),
+    "dropout": ({"dropout": -1.0}, "dropout is a probability between 0 and 1, got -1"),
     "image size": (
         {"img_size": 3, "stem": "patch"},
         "an image of 3×3 pixels is smaller than the stride of the stem, 4",

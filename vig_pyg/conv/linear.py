@@ -60,7 +60,7 @@ def _made(name: str, factory: Callable[..., nn.Module], *args: int) -> nn.Module
     if not callable(factory) or isinstance(factory, nn.Module):
         raise TypeError(f"{name} must be a name, a class or factory that makes a module, or None, got {factory!r}")
     made = factory(*args)
-    if not isinstance(made, nn.Module):
+    if not callable(made):
         raise TypeError(f"the factory given as {name} must make a module, got {made!r}")
     return made
 

@@ -139,7 +139,8 @@ def check_layout(layout: NodeLayout, x: Tensor) -> None:
     check_kind("a NodeLayout", NodeLayout, layout=layout)
     check_kind("a tensor", Tensor, x=x)
     if x.dim() == 0 or x.size(0) != layout.num_nodes:
-        raise ValueError(f"the layout has {layout.num_nodes} nodes, but x has shape {list(x.shape)}")
+        rows = f"{x.size(0)} rows" if x.dim() else "none"
+        raise ValueError(f"the layout has {layout.num_nodes} nodes, but x has {rows}")
 
 
 def check_nodes(sources: Tensor, targets: Tensor, source_layout: NodeLayout, target_layout: NodeLayout) -> None:

@@ -138,6 +138,8 @@ def sorted_edges(edges: Adj | Edges, num_sources: int, num_targets: int, device:
         ValueError: an edge points outside, or there is another number of weights than of edges.
     """
     adjacency = edges.adjacency if isinstance(edges, Edges) else edges
+    if not isinstance(adjacency, Tensor) and not is_sparse(adjacency):
+        raise TypeError(f"a graph must return edges [2, E] or a sparse adjacency, got {type(adjacency).__name__}")
     if not is_sparse(adjacency) and not isinstance(adjacency, EdgeIndex):
         check_edge_list(adjacency, device)
     if isinstance(edges, Edges) and edges.sources is not None:
