@@ -35,7 +35,7 @@ def check_flags(**flags: object) -> None:
 
 
 def check_shares(**shares: object) -> None:
-    """Refuse what is not a number between 0 and 1: a probability, or a share of something."""
+    """Refuse what is not a number between 0 and 1: a probability or a share."""
     for name, share in shares.items():
         if isinstance(share, bool) or not isinstance(share, int | float):
             raise TypeError(f"{name} must be a number, got {_shown(share)}")

@@ -28,7 +28,13 @@ def test_a_linear_map_takes_nodes_that_are_a_transposed_view(heads):
     torch.testing.assert_close(layer(x), layer(x.contiguous()))
 
 
-@pytest.mark.parametrize("heads", [0, -1, 3, 8, 12])
+@pytest.mark.parametrize("heads", [0, -1])
+def test_heads_below_one_are_refused(heads):
+    with pytest.raises(ValueError, match=f"^heads must be at least 1, got {heads}$"):
+        HeadLinear(8, 12, heads)
+
+
+@pytest.mark.parametrize("heads", [3, 8, 12])
 def test_heads_that_do_not_divide_the_channels_are_refused(heads):
     sentence = f"^heads={heads} must divide 8 input and 12 output channels$"
     sentence = sentence if heads > 0 else f"^heads must be at least 1, got {heads}$"

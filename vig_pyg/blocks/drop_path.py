@@ -28,9 +28,9 @@ class DropPath(nn.Module):
 
     def forward(self, x: Tensor, layout: NodeLayout) -> Tensor:
         """Return the branch, dropped for some images."""
-        check_layout(layout, x)
         if self.drop_prob == 0 or not self.training:
             return x
+        check_layout(layout, x)
         keep = 1 - self.drop_prob
         scale = x.new_empty(layout.num_graphs).bernoulli_(keep)
         if keep > 0:

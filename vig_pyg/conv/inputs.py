@@ -56,17 +56,19 @@ def check_inputs(x: Tensor | PairTensor, edge_index: Adj, channels: int, weight:
 
 def check_nodes_for(weight: Tensor, channels: int, *matrices: Tensor) -> None:
     """Refuse what is not a node matrix ``[N, channels]`` of the weights' type and device, without a look at values."""
-    for x in matrices:
+    dtype, device = weight.dtype, weight.device
+    for x in matrices:  # on the way of every layer: nothing is asked of x twice
         if not isinstance(x, Tensor):
             raise TypeError(f"node features must be a tensor or a pair of tensors, got {type(x).__name__}")
-        if x.dim() != 2 or x.size(1) != channels:
-            raise ValueError(f"node features must have shape [nodes, {channels}], got {list(x.shape)}")
-        if x.dtype != weight.dtype and not is_autocasting(x.device.type):
-            raise TypeError(f"node features must be {weight.dtype} as the operator's weights are, got {x.dtype}")
+        shape = x.shape
+        if len(shape) != 2 or shape[1] != channels:
+            raise ValueError(f"node features must have shape [nodes, {channels}], got {list(shape)}")
+        if x.dtype != dtype and not is_autocasting(device.type):
+            raise TypeError(f"node features must be {dtype} as the operator's weights are, got {x.dtype}")
+        if x.device != device:
+            raise ValueError(f"node features are on {x.device}, but the operator's weights on {device}")
         if x.layout != torch.strided:
             raise TypeError(f"node features must be a dense tensor, got {x.layout}")
-        if x.device != weight.device:
-            raise ValueError(f"node features are on {x.device}, but the operator's weights on {weight.device}")
 
 
 def _refuse_values(values: Tensor) -> None:

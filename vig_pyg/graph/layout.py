@@ -136,8 +136,9 @@ class NodeLayout:
 
 def check_layout(layout: NodeLayout, x: Tensor) -> None:
     """Refuse what is not the layout of the nodes ``x``."""
-    check_kind("a NodeLayout", NodeLayout, layout=layout)
-    check_kind("a tensor", Tensor, x=x)
+    if not isinstance(layout, NodeLayout) or not isinstance(x, Tensor):  # on the way of every block: cheap
+        check_kind("a NodeLayout", NodeLayout, layout=layout)
+        check_kind("a tensor", Tensor, x=x)
     if x.dim() == 0 or x.size(0) != layout.num_nodes:
         raise ValueError(f"the layout has {layout.num_nodes} nodes, but x has shape {list(x.shape)}")
 

@@ -16,7 +16,7 @@ from vig_pyg.blocks.head import known_pool
 from vig_pyg.checks import check_flags, check_kind
 from vig_pyg.graph.edges import check_edge_list, edges_from_list
 from vig_pyg.graph.image_graph import batch_graphs
-from vig_pyg.graph.layout import NodeLayout, check_layout
+from vig_pyg.graph.layout import NodeLayout
 from vig_pyg.kernels.heads import is_autocasting
 from vig_pyg.models.timm_interface import UNTRACEABLE, TimmInterface
 
@@ -265,7 +265,9 @@ def _nodes_of(batch: Data) -> tuple[Tensor, NodeLayout]:
     if not isinstance(batch.grid, Tensor) or batch.grid.dim() != 2 or batch.grid.is_meta:
         raise ValueError(f"grid must be a tensor of rows and columns, [images, 2], got {batch.grid!r}")
     layout = NodeLayout.from_sizes(batch.grid.tolist())
-    check_layout(layout, batch.x)
+    check_kind("a tensor", Tensor, x=batch.x)
+    if layout.num_nodes != len(batch.x):
+        raise ValueError(f"the grids of the batch hold {layout.num_nodes} nodes, but x has {len(batch.x)} rows")
     return batch.x, layout
 
 

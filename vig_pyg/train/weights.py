@@ -15,7 +15,7 @@ from timm.models import get_pretrained_cfg, is_model, list_models
 from timm.models._hub import save_config_for_hf
 from torch import Tensor, nn
 
-from vig_pyg.checks import check_kind, check_whole
+from vig_pyg.checks import check_flags, check_kind, check_whole
 from vig_pyg.conv.registry import get_conv
 from vig_pyg.data.transforms import data_config
 from vig_pyg.manifest import SUMS, check, sums_of
@@ -164,6 +164,7 @@ def load_model(weights: str | Path, model: str | None = None, trust: bool = Fals
         ValueError: they are damaged, it is not known which model they are of, they are of another, or their operator
             would have to be imported.
     """
+    check_flags(trust=trust)
     file = weights_file(weights)
     if config := weights_config(file):
         known_as = config.get("architecture")

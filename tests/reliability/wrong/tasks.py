@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from dataclasses import fields
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import timm
 import torch
 from matplotlib.figure import Figure
+from safetensors.torch import save_file
 from torch import nn
 
 from tests.reliability.wrong.models import NO_IMAGES, small_pyramid, small_vig
@@ -24,9 +28,11 @@ from vig_pyg.train import (
     fit,
     load_data,
     load_digits,
+    load_model,
     read_recipe,
 )
 
+FOLDER = tempfile.TemporaryDirectory()
 NO_DATA = (None, 3, "nowhere", "torch/nothing", "", "tests")
 NO_MODEL = (None, "vig_tiny", 3, nn.Linear, torch.ones(2))
 NO_RECIPE = (None, "digits", 3, {"epochs": 1}, Recipe)
@@ -48,6 +54,13 @@ def _recipe(**options: Any) -> Recipe:
     words = ("epochs=1", "warmup_epochs=0", "batch=4", "device_batch=4", "workers=0")
     tiny = ("model_options.depth=1", "model_options.channels=8", "model_options.heads=2", "model_options.k=3")
     return read_recipe("digits", [*words, *tiny, *(f"{name}={value}" for name, value in options.items())])
+
+
+def _saved() -> Path:
+    """Return a file of weights."""
+    file = Path(FOLDER.name, "weights.safetensors")
+    save_file(timm.create_model("vig_micro").state_dict(), file)
+    return file
 
 
 def _training() -> list[Call]:
@@ -118,6 +131,12 @@ def _training() -> list[Call]:
                     [""],
                 ),
             },
+        ),
+        Call(
+            "load_model",
+            load_model,
+            {"weights": _saved(), "model": "vig_micro"},
+            {"weights": NO_PATH, "model": ("vig_tinny", 3, None, "pvig_micro"), "trust": NO_FLAG},
         ),
         Call(
             "accelerator_for",
