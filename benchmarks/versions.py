@@ -1,6 +1,7 @@
 """This checkout against another one: ``python -m benchmarks.versions PATH`` of a checkout of another version.
 
-Each version runs in a process of its own; the two take turns, so that both see the same machine.
+Each version runs in a process of its own; the two take turns, so that both see the same machine. Where the memory of a
+process happens to lie makes it up to 5 % faster or slower for as long as it runs, so both are started several times.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from benchmarks.speed import inference, training_step
 HERE = Path(__file__).parents[1]
 MODELS = ("vig_tiny", "pvig_tiny")
 TASKS = [f"{model}, {what}" for model in MODELS for what in ("inference", "training step")]
+FREED_AT_ONCE = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}  # so that nothing counts that only the allocator keeps
 STEP = """
 import timm, torch, vig_pyg
 torch.manual_seed(0)
@@ -37,13 +39,14 @@ def answer(batch: int) -> None:
         evaluated, trained = timm.create_model(name), timm.create_model(name)
         calls[f"{name}, inference"] = inference(evaluated, images)
         calls[f"{name}, training step"] = training_step(trained, images)
+    print("ready", flush=True)
     for line in sys.stdin:
         calls[line.strip()]()
         print("done", flush=True)
 
 
-def start(checkout: Path, batch: int) -> Callable[[str], object]:
-    """Start a process with the package of a checkout; return what has it run a task."""
+def start(checkout: Path, batch: int) -> tuple[subprocess.Popen[str], Callable[[str], object]]:
+    """Start a process with the package of a checkout; return it and what has it run a task."""
     process = subprocess.Popen(
         [sys.executable, __file__, "--answer", "--batch", str(batch)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(checkout), str(HERE)])},
@@ -52,14 +55,25 @@ def start(checkout: Path, batch: int) -> Callable[[str], object]:
         text=True,
     )
 
-    def run(task: str) -> object:
-        assert process.stdin is not None and process.stdout is not None
-        print(task, file=process.stdin, flush=True)
-        if process.stdout.readline() != "done\n":
-            raise RuntimeError(f"the version in {checkout} failed at {task}")
-        return None
+    assert process.stdin is not None and process.stdout is not None
+    commands, answers = process.stdin, process.stdout
 
-    return run
+    def run(task: str) -> None:
+        print(task, file=commands, flush=True)
+        if answers.readline() != "done\n":
+            raise RuntimeError(f"the version in {checkout} failed at {task}")
+
+    answers.readline()
+    return process, run
+
+
+def times_of_one_start(checkouts: dict[str, Path], batch: int, rounds: int) -> dict[str, dict[str, list[float]]]:
+    """Start a process per version and return the milliseconds of every call, by task and version."""
+    started = {name: start(checkout, batch) for name, checkout in checkouts.items()}
+    times = {task: in_turn({name: partial(run, task) for name, (_, run) in started.items()}, rounds) for task in TASKS}
+    for process, _ in started.values():
+        process.communicate()
+    return times
 
 
 def main() -> None:
@@ -67,7 +81,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("other", nargs="?", type=Path, help="folder of a checkout of another version")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--starts", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=8, help="calls of each task in a process")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/versions-cpu.json"))
     parser.add_argument("--answer", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -75,15 +90,18 @@ def main() -> None:
         answer(args.batch)
         return
     checkouts = {"other": args.other.resolve(), "this": HERE}
-    runs = {name: start(checkout, args.batch) for name, checkout in checkouts.items()}
+    all_times = [
+        times_of_one_start(dict(sorted(checkouts.items(), reverse=bool(turn % 2))), args.batch, args.rounds)
+        for turn in range(args.starts)
+    ]
     results: dict[str, object] = {}
     for task in TASKS:
-        times = in_turn({name: partial(run, task) for name, run in runs.items()}, args.rounds)
+        times = {name: [each for start_ in all_times for each in start_[task][name]] for name in checkouts}
         results[task] = rows = summarise(times, "other")
         print(f"{task}: this version {rows['this']['times as fast']} times as fast as the other", rows["this"])
     for model in MODELS:
         results[f"{model}, training step at batch 32, MB"] = peaks = {
-            name: round(peak_memory(STEP.format(model=model), {"PYTHONPATH": str(checkout)}))
+            name: round(peak_memory(STEP.format(model=model), {"PYTHONPATH": str(checkout), **FREED_AT_ONCE}))
             for name, checkout in checkouts.items()
         }
         print(f"{model}, a training step at batch 32: {peaks} MB")
