@@ -21,7 +21,7 @@ def conv_norm(inputs: int, outputs: int, groups: int = 1, act: bool = False) -> 
 
 
 def dense_knn(x: Tensor, y: Tensor, k: int, dilation: int, relative_pos: Tensor | None) -> Tensor:
-    """Return the neighbours ``[B, N, k]`` of ``x [B, C, N, 1]`` among ``y [B, C, M, 1]``."""
+    """Return the neighbors ``[B, N, k]`` of ``x [B, C, N, 1]`` among ``y [B, C, M, 1]``."""
     with torch.no_grad():
         x = F.normalize(x, dim=1).squeeze(3).transpose(1, 2)
         y = F.normalize(y, dim=1).squeeze(3).transpose(1, 2)
@@ -55,14 +55,14 @@ class DenseConv(nn.Module):
             self.nn = conv_norm(2 * channels, 2 * channels, 4, act=True)
 
     def forward(self, x: Tensor, y: Tensor, index: Tensor) -> Tensor:
-        """Return the new features ``[B, 2C, N, 1]`` of ``x``, whose neighbours lie in ``y``."""
+        """Return the new features ``[B, 2C, N, 1]`` of ``x``, whose neighbors lie in ``y``."""
         x_j = gather(y, index)
         if self.conv == "gin":
             return self.nn((1 + self.eps) * x + x_j.sum(-1, keepdim=True))
         if self.conv == "sage":
             return self.nn2(torch.cat([x, self.nn1(x_j).amax(-1, keepdim=True)], dim=1))
-        centre = torch.arange(x.size(2), device=x.device).view(1, -1, 1).expand_as(index)
-        x_i = gather(x, centre)
+        center = torch.arange(x.size(2), device=x.device).view(1, -1, 1).expand_as(index)
+        x_i = gather(x, center)
         if self.conv == "edge":
             return self.nn(torch.cat([x_i, x_j - x_i], dim=1)).max(-1, keepdim=True).values
         relative = (x_j - x_i).max(-1, keepdim=True).values

@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.detection [--backbones NAME …] [--rounds N]`` (``--rounds 0``: without speed and memory) prints
 them in Markdown. Ours that the paper does not have stand beside the others without its figures.
-Multiply-accumulates are given twice: all, and without those that find a node's neighbours. The paper's counter sees
+Multiply-accumulates are given twice: all, and without those that find a node's neighbors. The paper's counter sees
 layers only, and takes 1000 regions for the box head and 100 for the mask head, as here.
 """
 
@@ -19,8 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measure import in_turn, peak_memory, save
 from vig_pyg.detection import Detector
-from vig_pyg.detection.models import HEADS
 from vig_pyg.graph import KNNGraph
+from vig_pyg.models.detectors import HEADS
 from vig_pyg.study.cost import count_parameters
 
 HEIGHT, WIDTH = 800, 1280
@@ -36,7 +36,7 @@ PAPER = {  # GMAC, AP of boxes, AP of masks
 
 
 def macs(module: nn.Module, *inputs: object) -> tuple[int, int]:
-    """Return multiply-accumulates: all, and those of the search for neighbours."""
+    """Return multiply-accumulates: all, and those of the search for neighbors."""
     with torch.no_grad(), FlopCounterMode(display=False, depth=None) as counter:
         module(*inputs)
     counts, root = counter.get_flop_counts(), type(module).__name__

@@ -7,8 +7,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 # What the calls of a model are sorted into, by a part of their name; the first that fits.
 KINDS = {
-    "selection of neighbours": ("best_columns", "topk"),
-    "neighbour reductions": ("neighbour_",),
+    "selection of neighbors": ("best_columns", "topk"),
+    "neighbor reductions": ("neighbor_",),
     "products and convolutions": ("mm", "convolution", "linear", "attention"),
     "norms and activations": ("norm", "gelu", "softmax"),
 }

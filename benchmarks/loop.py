@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from benchmarks.measure import in_turn, save, summarise
+from benchmarks.measure import in_turn, save, summarize
+from vig_pyg.data.labeled import Memory
 from vig_pyg.train import Data, Recipe, accelerator_for, build_model, fit, load_data, read_recipe
-from vig_pyg.train.data import Memory
 
 
 def bare_steps(recipe: Recipe, data: Data, updates: int) -> None:
@@ -39,7 +39,7 @@ def overhead(rounds: int) -> dict[str, object]:
         fit(build_model(recipe, 10, 1), data, recipe, accelerator=accelerator_for(recipe, "cpu"))
 
     calls = {"bare steps": lambda: bare_steps(recipe, data, updates), "fit": loop}
-    return summarise(in_turn(calls, rounds), "bare steps")
+    return summarize(in_turn(calls, rounds), "bare steps")
 
 
 def waiting(images: int, workers: int) -> dict[str, float]:

@@ -33,7 +33,7 @@ def in_turn(
     return times
 
 
-def summarise(times: Mapping[str, list[float]], against: str) -> dict[str, dict[str, float]]:
+def summarize(times: Mapping[str, list[float]], against: str) -> dict[str, dict[str, float]]:
     """Return medians, and how many times as fast as ``against`` each is: median, lowest and highest of the rounds."""
     rows = {}
     for name, values in times.items():

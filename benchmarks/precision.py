@@ -1,4 +1,4 @@
-"""How many of the neighbours that float32 finds are found under bfloat16 autocast."""
+"""How many of the neighbors that float32 finds are found under bfloat16 autocast."""
 
 import timm
 import torch
@@ -10,7 +10,7 @@ from vig_pyg.graph import KNNGraph
 
 
 def photographs() -> Tensor:
-    """Return eight 224×224 crops of scikit-learn's two photographs, normalised as for ImageNet."""
+    """Return eight 224×224 crops of scikit-learn's two photographs, normalized as for ImageNet."""
     crops = []
     for photograph in load_sample_images().images:
         image = torch.from_numpy(photograph.copy()).permute(2, 0, 1).float() / 255
@@ -21,7 +21,7 @@ def photographs() -> Tensor:
 
 
 def recall_per_block(name: str, device: str) -> dict[str, list[float]]:
-    """Return the recall of every block's neighbours against those of float32, from the same input of the block.
+    """Return the recall of every block's neighbors against those of float32, from the same input of the block.
 
     "autocast" is what the model does: features in bfloat16, the search in float32. "search in bfloat16" is what
     would be found if the search were not kept out of autocast.
@@ -33,10 +33,10 @@ def recall_per_block(name: str, device: str) -> dict[str, list[float]]:
     def compare(block: torch.nn.Module, args: tuple) -> None:
         x, layout = args[0], args[1]
         grapher = block.grapher
-        exact = _neighbours(grapher.graph, grapher.fc1(x), layout)
+        exact = _neighbors(grapher.graph, grapher.fc1(x), layout)
         with torch.autocast(device, torch.bfloat16):
             half = grapher.fc1(x)
-        recalls["autocast"].append(_recall(exact, _neighbours(grapher.graph, half, layout)))
+        recalls["autocast"].append(_recall(exact, _neighbors(grapher.graph, half, layout)))
         recalls["search in bfloat16"].append(_recall(exact, _half_search(grapher.graph, half, layout.num_graphs)))
 
     for block in model.blocks:
@@ -46,7 +46,7 @@ def recall_per_block(name: str, device: str) -> dict[str, list[float]]:
     return {way: [round(value, 4) for value in values] for way, values in recalls.items()}
 
 
-def _neighbours(graph: KNNGraph, x: Tensor, layout: object) -> Tensor:
+def _neighbors(graph: KNNGraph, x: Tensor, layout: object) -> Tensor:
     return graph(x, layout).as_tensor()[0].view(-1, graph.k)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 import vig_pyg
 from benchmarks.dense_baseline import DenseViG
 from benchmarks.floor import heavy_calls
-from benchmarks.measure import in_turn, peak_memory, save, summarise
+from benchmarks.measure import in_turn, peak_memory, save, summarize
 from benchmarks.precision import recall_per_block
 
 OPERATORS = ("max_relative", "edge", "gin", "sage")
@@ -92,7 +92,7 @@ def operators(args: argparse.Namespace) -> dict[str, object]:
 
 
 def search(args: argparse.Namespace) -> dict[str, object]:
-    """Measure knn_graph against the bare batched product and topk, and its growth with nodes and neighbours."""
+    """Measure knn_graph against the bare batched product and topk, and its growth with nodes and neighbors."""
     x = torch.randn(8 * 196, 192, device=args.device)
     batch = torch.arange(8, device=args.device).repeat_interleave(196)
     unit = torch.nn.functional.normalize(x, dim=1).view(8, 196, 192)
@@ -150,11 +150,11 @@ def floor(args: argparse.Namespace) -> dict[str, object]:
 
 
 def precision(args: argparse.Namespace) -> dict[str, object]:
-    """Measure how many neighbours bfloat16 autocast keeps, block by block."""
+    """Measure how many neighbors bfloat16 autocast keeps, block by block."""
     rows = recall_per_block("vig_tiny", args.device)
     for name, recalls in rows.items():
         print(f"{name}: {min(recalls):.4f} at least, {sum(recalls) / len(recalls):.4f} on average")
-    return {"share of float32 neighbours that are kept, per block of vig_tiny": rows}
+    return {"share of float32 neighbors that are kept, per block of vig_tiny": rows}
 
 
 def inference_of(call: Callable[[], object]) -> Callable[[], object]:
@@ -188,7 +188,7 @@ def memory(args: argparse.Namespace) -> dict[str, object]:
 
 def report(calls: dict, args: argparse.Namespace, against: str, images: int) -> dict[str, dict[str, float]]:
     """Measure, print and return a table; times are per image."""
-    rows = summarise(in_turn(calls, args.rounds, args.device), against if against in calls else next(iter(calls)))
+    rows = summarize(in_turn(calls, args.rounds, args.device), against if against in calls else next(iter(calls)))
     for name, row in rows.items():
         row["ms"] = round(row["ms"] / images, 3)
         print(f"{name:28s} {row['ms']:10.3f} ms   {row['times as fast']:.2f}× ({row['lowest']}–{row['highest']})")

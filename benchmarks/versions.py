@@ -15,7 +15,7 @@ from pathlib import Path
 import timm
 import torch
 
-from benchmarks.measure import in_turn, peak_memory, save, summarise
+from benchmarks.measure import in_turn, peak_memory, save, summarize
 from benchmarks.speed import inference, training_step
 
 HERE = Path(__file__).parents[1]
@@ -97,7 +97,7 @@ def main() -> None:
     results: dict[str, object] = {}
     for task in TASKS:
         times = {name: [each for start_ in all_times for each in start_[task][name]] for name in checkouts}
-        results[task] = rows = summarise(times, "other")
+        results[task] = rows = summarize(times, "other")
         print(f"{task}: this version {rows['this']['times as fast']} times as fast as the other", rows["this"])
     for model in MODELS:
         results[f"{model}, training step at batch 32, MB"] = peaks = {

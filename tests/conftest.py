@@ -1,3 +1,5 @@
+"""What all tests share: where compiled code is kept, and data sets on disk."""
+
 import os
 import tempfile
 
@@ -12,3 +14,5 @@ kept = f"torchinductor-{torch.backends.cpu.get_cpu_capability()}"
 os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.path.join(tempfile.gettempdir(), kept))
 
 os.environ["COLUMNS"] = "400"  # commands break long lines where a terminal ends, paths among them
+
+pytest_plugins = ["tests.data.written_coco", "tests.data.written_folders", "tests.data.written_scenes"]

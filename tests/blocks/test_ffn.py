@@ -19,7 +19,7 @@ def linear_batch_norm(layer, x):
     return (x - mean) / torch.sqrt(var + layer.norm.eps) * layer.norm.weight + layer.norm.bias
 
 
-def randomised(module):
+def randomized(module):
     with torch.no_grad():
         for tensor in module.state_dict().values():
             if tensor.is_floating_point():
@@ -30,7 +30,7 @@ def randomised(module):
 @pytest.mark.parametrize("training", [False, True])
 def test_it_equals_the_formula(training):
     torch.manual_seed(0)
-    ffn = randomised(FFN(8, ratio=3).double()).train(training)
+    ffn = randomized(FFN(8, ratio=3).double()).train(training)
     y = torch.randn(LAYOUT.num_nodes, 8, dtype=torch.float64)
     expected = linear_batch_norm(ffn.fc2, F.gelu(linear_batch_norm(ffn.fc1, y))) + y
     torch.testing.assert_close(ffn(y, LAYOUT), expected)

@@ -16,8 +16,8 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 import vig_pyg
+from tests.data.written_folders import write_images
 from tests.models.published import published_state
-from tests.train.conftest import write_images
 from vig_pyg.commands import app
 from vig_pyg.data.images import LIMIT
 from vig_pyg.train import read_recipe

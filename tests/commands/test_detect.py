@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from tests.commands.test_commands import call
+from vig_pyg.data.scenes import write_scenes
 from vig_pyg.detection import load_detector
-from vig_pyg.detection.scenes import write_scenes
 
 TINY = ["epochs=1", "batch=4", "device_batch=2", "head_options.channels=16", "model_options.channels=[8,16,32]"]
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.commands.test_commands import call
-from vig_pyg.detection.scenes import write_scenes
+from vig_pyg.data.scenes import write_scenes
 
 SMALL = ["epochs=1", "warmup_epochs=0", "batch=4", "device_batch=4", "image_size=64", "head_options.channels=32"]
 
@@ -54,7 +54,7 @@ def test_predict_writes_maps_and_overlays(run, scenes, tmp_path):
         with Image.open(tmp_path / "overlays" / f"{file.stem}.png") as overlay:
             assert overlay.size == drawn.size and overlay.mode == "RGB"
     assert (tmp_path / "classes.csv").read_text().splitlines()[:3] == [
-        "number,class,colour",
+        "number,class,color",
         "0,background,#000000",
         "1,0,#800000",
     ]

@@ -9,11 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.commands.test_commands import call
-from tests.train.conftest import write_images
+from tests.data.written_folders import write_images
 from vig_pyg.commands import app
 from vig_pyg.commands import study as command
-from vig_pyg.study import cells as study_cells
 from vig_pyg.study import measure
+from vig_pyg.study import trials as study_cells
 
 BRIEF = ["epochs=1", "warmup_epochs=0", "batch=240", "device_batch=60"]
 ARGUMENTS = ["study", "modules", *BRIEF, "model_options.depth=1", "--device", "cpu", "--jobs", "1"]

@@ -15,8 +15,8 @@ from sklearn.datasets import load_sample_image
 from tests.commands.test_commands import call
 from tests.data.broken import BROKEN
 from vig_pyg.data.images import LIMIT
-from vig_pyg.study import neighbours
-from vig_pyg.train.data import inference_transform as transform_of
+from vig_pyg.data.transforms import inference_transform as transform_of
+from vig_pyg.study import neighbors
 
 MICRO = ("--model", "vig_micro")
 
@@ -58,8 +58,8 @@ def test_a_page_holds_the_edges_of_the_model(photo, tmp_path):
         with Image.open(photo) as image:
             prepared = transform_of(model)(image.convert("RGB"))
         for block, graph in enumerate(graphs, start=1):
-            sources = torch.tensor(graph["neighbours"]).flatten()
-            assert torch.equal(sources, neighbours(model, prepared, block).edge_index[0])
+            sources = torch.tensor(graph["neighbors"]).flatten()
+            assert torch.equal(sources, neighbors(model, prepared, block).edge_index[0])
 
 
 def test_operators_stand_side_by_side(photo, tmp_path):
@@ -82,10 +82,10 @@ def test_weights_and_other_image_sizes(photo, tmp_path):
     status, output = call("visualize", photo, *words)
     assert status == 0, output
     with Image.open(photo) as image:
-        graph = neighbours(model, transform_of(model, 64)(image.convert("RGB")), 1)
+        graph = neighbors(model, transform_of(model, 64)(image.convert("RGB")), 1)
     found = numbers(page)["graphs"][0][0]
     assert found["grid"] == [32, 32] and found["sources"] == [16, 16]
-    assert torch.equal(torch.tensor(found["neighbours"]).flatten(), graph.edge_index[0])
+    assert torch.equal(torch.tensor(found["neighbors"]).flatten(), graph.edge_index[0])
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_weights_and_other_image_sizes(photo, tmp_path):
         (["PHOTO", *MICRO, *MICRO, "--weights", "OTHER"], "there are 1 --weights but 2 --model"),
         (["PHOTO", *MICRO, "--out", "graphs.txt"], "--out must end in .png or .svg or .html, got 'graphs.txt'"),
         (["PHOTO", *MICRO, "--html", "--out", "graphs.png"], "--out must end in .html, got 'graphs.png'"),
-        (["PHOTO", *MICRO, "--image-size", "4"], "k=9 neighbours need at least 9 nodes"),
+        (["PHOTO", *MICRO, "--image-size", "4"], "k=9 neighbors need at least 9 nodes"),
     ],
 )
 def test_wrong_input_is_one_sentence_and_status_2(words, sentence, photo, tmp_path, monkeypatch):

@@ -81,7 +81,7 @@ def test_neighbors_much_closer_than_the_spread_of_all_nodes(operator, heads, spr
 def test_the_gradient_of_the_statistics_there(operator, heads, spread, seed):
     x = (4 * normal(24, 16, seed=seed)).repeat_interleave(8, 0) + 10**spread * normal(192, 16, seed=seed + 1)
     # One neighbor each, so that rounding cannot change who wins: the next of the same center.
-    edges = vig_pyg.graph.edges_from_neighbours((torch.arange(192).view(24, 8).roll(1, 1)).reshape(-1, 1), 192)
+    edges = vig_pyg.graph.edges_from_neighbors((torch.arange(192).view(24, 8).roll(1, 1)).reshape(-1, 1), 192)
     torch.manual_seed(seed)
     conv, exact = operator(16, 32, heads=heads), operator(16, 32, heads=heads).double()
     exact.load_state_dict(conv.state_dict())
@@ -307,7 +307,7 @@ def test_tied_zeros_send_their_gradient_to_a_neighbor_also_where_denormals_are_z
     try:
         x = torch.tensor([[1.0], [0.0], [-0.0], [0.0]], requires_grad=True)
         ptr, index = torch.tensor([0, 3]), torch.tensor([1, 2, 3])
-        reduce = vig_pyg.kernels.neighbour_max if largest else vig_pyg.kernels.neighbour_min
+        reduce = vig_pyg.kernels.neighbor_max if largest else vig_pyg.kernels.neighbor_min
         reduce(x, ptr, index, 3).sum().backward()
     finally:
         torch.set_flush_denormal(False)

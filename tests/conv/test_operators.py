@@ -144,7 +144,7 @@ def test_an_operator_equals_its_definition_edge_by_edge(operator, heads, graph):
 @every_operator
 @drawn
 @given(graph=graphs(min_edges=2))
-def test_in_training_the_statistics_are_those_of_the_rows_that_are_normalised(operator, graph):
+def test_in_training_the_statistics_are_those_of_the_rows_that_are_normalized(operator, graph):
     conv = build(operator, 2, training=True)
     x_source, x_target, edges = graph
     expected = torch.stack(DEFINITIONS[operator](conv, x_source, x_target, edges.T.tolist(), True))

@@ -15,14 +15,14 @@ from tests.data.broken import BROKEN, LONG, long
 from vig_pyg.commands.visualize import read_image as read_for_graphs
 from vig_pyg.data.decoded import Images
 from vig_pyg.data.images import LIMIT, MAX_PIXELS, limit_pixels, max_pixels, open_image, read_image, size_of
+from vig_pyg.data.labeled import Files
+from vig_pyg.data.masks import Masks, Pair, ResizeImage, check_masks, crop_transform
+from vig_pyg.data.samplers import Draw
 from vig_pyg.data.transforms import inference_transform
 from vig_pyg.detection import predict as detect
 from vig_pyg.detection import retinanet
 from vig_pyg.segmentation import segment
-from vig_pyg.segmentation.data import Masks, Pair, ResizeImage, check_masks, training_transform
-from vig_pyg.train.data import Files
-from vig_pyg.train.predict import predict
-from vig_pyg.train.sampler import Draw
+from vig_pyg.tasks.classify import predict
 
 GRADIENT = np.arange(6 * 9, dtype=np.uint16).reshape(6, 9) * 1200
 
@@ -161,7 +161,7 @@ def trained(path: Path) -> str:
 def masked(path: Path) -> str:
     Image.new("L", LONG).save(mask := path.parent / "mask.png")
     with pytest.raises(ValueError, match="20 images in a row do not decode") as caught:
-        Masks([Pair(path, mask)], training_transform(224, 1.0, 0.5), stack=True).__getitems__([Draw(0, 1)])
+        Masks([Pair(path, mask)], crop_transform(224, 1.0, 0.5), stack=True).__getitems__([Draw(0, 1)])
     assert Masks([Pair(path, mask)], ResizeImage(224), stack=False).__getitems__([Draw(0, None)]).broken == [str(path)]
     return str(caught.value)
 
@@ -184,7 +184,7 @@ def test_what_is_wrong_with_a_file_is_one_sentence_at_every_door(
     write, sentence = BROKEN[kind]
     write(path := tmp_path / "broken.png")
     if door is mask:  # of a mask, more is refused: that it is none, or that there is no such file
-        sentence += "|there is no .*broken.png|has colours or more than 8 bits"
+        sentence += "|there is no .*broken.png|has colors or more than 8 bits"
     found = door(path)
     assert re.search(sentence, found) and "broken.png" in found and "\n" not in found
 

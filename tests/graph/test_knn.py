@@ -14,7 +14,7 @@ from vig_pyg.graph import (
     RelativePosition,
     choose_backend,
     compressed,
-    edges_from_neighbours,
+    edges_from_neighbors,
     knn_graph,
 )
 from vig_pyg.graph.position import average_pool
@@ -36,8 +36,8 @@ def batch_of(sizes):
     return torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
 
 
-def neighbours(edges, k):
-    """The neighbours of every target in the order of the edges, ``[targets, k]``."""
+def neighbors(edges, k):
+    """The neighbors of every target in the order of the edges, ``[targets, k]``."""
     source, target = edges.as_tensor()
     target = target.view(-1, k)
     assert torch.equal(target, torch.arange(len(target)).view(-1, 1).expand(-1, k))
@@ -59,29 +59,29 @@ def brute_force(x, y, k, dilation=1, loop=True, position=None, position_y=None):
 @pytest.mark.parametrize("loop", [True, False])
 @drawn
 @given(st.integers(2, 12), st.integers(1, 5), st.integers(1, 4), st.integers(0, 99), st.data())
-def test_neighbours_are_those_of_brute_force(backend, loop, nodes, channels, dilation, seed, data):
+def test_neighbors_are_those_of_brute_force(backend, loop, nodes, channels, dilation, seed, data):
     k = data.draw(st.integers(1, nodes - (not loop)))
     x = normal(nodes, channels, seed=seed)
     edges = knn_graph(x, k, dilation=dilation, loop=loop, backend=backend)
-    assert torch.equal(neighbours(edges, k), brute_force(x, x, k, dilation, loop))
+    assert torch.equal(neighbors(edges, k), brute_force(x, x, k, dilation, loop))
 
 
 @every_backend
 @drawn
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 3), st.integers(0, 99), st.data())
-def test_neighbours_between_two_sets_are_those_of_brute_force(backend, n, m, dilation, seed, data):
+def test_neighbors_between_two_sets_are_those_of_brute_force(backend, n, m, dilation, seed, data):
     k = data.draw(st.integers(1, m))
     x, y = normal(m, 3, seed=seed), normal(n, 3, seed=seed + 1)
     edges = knn_graph(x, k, y=y, dilation=dilation, backend=backend)
     assert edges.sparse_size() == (m, n)
-    assert torch.equal(neighbours(edges, k), brute_force(x, y, k, dilation))
+    assert torch.equal(neighbors(edges, k), brute_force(x, y, k, dilation))
 
 
 @every_backend
 def test_cosine_compares_directions_only(backend):
     x = normal(20, 4) * torch.logspace(-2, 2, 20, dtype=torch.double).view(-1, 1)
     edges = knn_graph(x, 5, cosine=True, dilation=2, backend=backend)
-    assert torch.equal(neighbours(edges, 5), brute_force(unit(x), unit(x), 5, 2))
+    assert torch.equal(neighbors(edges, 5), brute_force(unit(x), unit(x), 5, 2))
 
 
 @pytest.mark.parametrize("cosine", [True, False])
@@ -93,13 +93,13 @@ def test_positions_bring_nodes_nearer_by_twice_their_inner_product(backend, cosi
     if cosine:
         x, y = unit(x), unit(y)
     expected = brute_force(x, y, 4, 2, position=position, position_y=position_y)
-    assert torch.equal(neighbours(edges, 4), expected)
+    assert torch.equal(neighbors(edges, 4), expected)
 
 
 def test_positions_of_one_set_serve_both_sides():
     x, position = normal(15, 4), normal(15, 3, seed=2)
     expected = brute_force(x, x, 4, position=position, position_y=position, loop=False)
-    assert torch.equal(neighbours(knn_graph(x, 4, position=position, loop=False), 4), expected)
+    assert torch.equal(neighbors(knn_graph(x, 4, position=position, loop=False), 4), expected)
 
 
 def test_auto_finds_a_backend_for_positions_among_many_points_in_few_dimensions():
@@ -140,20 +140,20 @@ def test_a_bipartite_batch_keeps_its_images_apart(sizes, sizes_y, backend):
         found = brute_force(x[start : start + size], y[start_y : start_y + size_y], 2)
         expected.append(found + start)
         start, start_y = start + size, start_y + size_y
-    assert torch.equal(neighbours(edges, 2), torch.cat(expected))
+    assert torch.equal(neighbors(edges, 2), torch.cat(expected))
 
 
 def test_each_graph_shrinks_its_dilation_to_its_own_candidates():
     x = normal(13, 3)
     edges = knn_graph(x, 3, batch_of([4, 9]), dilation=5)
-    assert torch.equal(neighbours(edges, 3)[:4], brute_force(x[:4], x[:4], 3, 1))
-    assert torch.equal(neighbours(edges, 3)[4:] - 4, brute_force(x[4:], x[4:], 3, 3))
+    assert torch.equal(neighbors(edges, 3)[:4], brute_force(x[:4], x[:4], 3, 1))
+    assert torch.equal(neighbors(edges, 3)[4:] - 4, brute_force(x[4:], x[4:], 3, 3))
 
 
 @pytest.mark.parametrize(("loop", "kept"), [(True, 3), (False, 2)])
 def test_dilation_shrinks_to_candidates_over_k(loop, kept):
     x = torch.arange(9, dtype=torch.double).view(-1, 1) ** 1.1
-    found = neighbours(knn_graph(x, 3, dilation=10, loop=loop), 3)
+    found = neighbors(knn_graph(x, 3, dilation=10, loop=loop), 3)
     first = 0 if loop else 1
     assert found[0].tolist() == [first, first + kept, first + 2 * kept]
 
@@ -202,21 +202,21 @@ def test_all_backends_agree(cosine, loop, dtype):
 
 @every_backend
 @pytest.mark.parametrize("offset", [1e4, -1e4])
-def test_points_far_from_the_origin_keep_their_neighbours_in_single_precision(offset, backend):
+def test_points_far_from_the_origin_keep_their_neighbors_in_single_precision(offset, backend):
     steps = torch.randperm(400, generator=torch.Generator().manual_seed(0)).view(100, 4)
     x = steps.float() / 8 + torch.tensor([offset, -offset, 0, offset])
     edges = knn_graph(x, 6, backend=backend)
     distance = torch.cdist(steps.double(), steps.double())
     expected = distance.sort(dim=1).values[:, :6]
-    torch.testing.assert_close(distance.gather(1, neighbours(edges, 6)), expected)
+    torch.testing.assert_close(distance.gather(1, neighbors(edges, 6)), expected)
 
 
-def test_two_images_far_from_each_other_keep_their_neighbours_in_single_precision():
+def test_two_images_far_from_each_other_keep_their_neighbors_in_single_precision():
     near = torch.randperm(200, generator=torch.Generator().manual_seed(0)).view(50, 4).float() / 8
     edges = knn_graph(torch.cat([near - 1e4, near + 1e4]), 5, batch_of([50, 50]))
     alone = brute_force(near.double(), near.double(), 5)
     distance = torch.cdist(near.double(), near.double())
-    for half in neighbours(edges, 5).split(50):
+    for half in neighbors(edges, 5).split(50):
         torch.testing.assert_close(distance.gather(1, half % 50), distance.gather(1, alone))
 
 
@@ -246,7 +246,7 @@ def test_stochastic_keeps_k_distinct_ones_of_the_k_times_d_nearest(backend):
     seen = set()
     for _ in range(30):
         edges = knn_graph(x, 4, dilation=3, stochastic=True, epsilon=1.0, backend=backend)
-        found = neighbours(edges, 4)
+        found = neighbors(edges, 4)
         for node in range(30):
             assert len(set(found[node].tolist())) == 4
             assert set(found[node].tolist()) <= set(nearest[node].tolist())
@@ -291,7 +291,7 @@ def test_edges_are_a_valid_edge_index_sorted_by_target_and_distance():
 @pytest.mark.parametrize("targets", [0, 1, 5])
 def test_the_pointers_filled_in_are_those_that_the_edges_have(targets, k):
     found = torch.arange(targets * k).view(targets, k) % 4
-    edges = edges_from_neighbours(found, 4)
+    edges = edges_from_neighbors(found, 4)
     plain = EdgeIndex(edges.as_tensor().clone(), sparse_size=(4, targets), sort_order="col")
     for ours, theirs in zip(compressed(edges)[:2], compressed(plain)[:2], strict=True):
         assert torch.equal(ours, theirs)
@@ -312,7 +312,7 @@ def test_the_edges_are_reduced_by_torch_scatter():
     edges = knn_graph(x, 4)
     ptr, index, _ = compressed(edges)
     by_segment = torch_scatter.segment_csr(x[index], ptr, reduce="max")
-    torch.testing.assert_close(by_segment, x[neighbours(edges, 4)].amax(1))
+    torch.testing.assert_close(by_segment, x[neighbors(edges, 4)].amax(1))
 
 
 def test_features_with_a_gradient_give_edges_without():
@@ -369,10 +369,10 @@ def test_the_module_adds_the_relative_position_of_its_stage(grid, pool):
         found = unit(sources[image * keys : (image + 1) * keys])
         distance = torch.cdist(queries, found).square() - 2 * relative
         expected.append(distance.argsort(dim=1)[:, :3] + image * keys)
-    assert torch.equal(neighbours(edges, 3), torch.cat(expected))
+    assert torch.equal(neighbors(edges, 3), torch.cat(expected))
 
 
-def test_the_table_and_the_embeddings_find_the_same_neighbours_without_pooling():
+def test_the_table_and_the_embeddings_find_the_same_neighbors_without_pooling():
     layout, x = NodeLayout.uniform(2, 4, 4), normal(32, 8)
     with_table = KNNGraph(4, position=RelativePosition(8, (4, 4)).double())
     without_table = KNNGraph(4, position=RelativePosition(8, (5, 5)).double())
@@ -398,7 +398,7 @@ def test_the_module_is_stochastic_in_training_only():
 
 def test_the_module_says_which_image_has_too_few_nodes():
     layout = NodeLayout.from_sizes([(4, 4), (2, 3)])
-    with pytest.raises(ValueError, match="k=9 neighbours need at least 9 nodes, but an image of 2×3 nodes offers 6"):
+    with pytest.raises(ValueError, match="k=9 neighbors need at least 9 nodes, but an image of 2×3 nodes offers 6"):
         KNNGraph(9)(normal(22, 4), layout)
 
 
@@ -438,8 +438,8 @@ NAN_ROW_4 = X.index_fill(0, torch.tensor([4]), torch.nan)
         ({"batch": torch.tensor([0, 0, 0, 10**12, 10**12, 10**12])}, ValueError, "from 0 on, below 16777216, got 10+"),
         ({"k": 0}, ValueError, "k must be at least 1, got 0"),
         ({"k": -3}, ValueError, "got -3"),
-        ({"k": 7}, ValueError, "k=7 neighbours need at least 7 nodes, but graph 0 has 6"),
-        ({"k": 6, "loop": False}, ValueError, "k=6 neighbours without the node itself need at least 7 nodes"),
+        ({"k": 7}, ValueError, "k=7 neighbors need at least 7 nodes, but graph 0 has 6"),
+        ({"k": 6, "loop": False}, ValueError, "k=6 neighbors without the node itself need at least 7 nodes"),
         ({"k": 3, "batch": batch_of([4, 2])}, ValueError, "k=3 .* graph 1 has 2"),
         ({"dilation": 0}, ValueError, "dilation must be at least 1, got 0"),
         ({"dilation": -2}, ValueError, "got -2"),
@@ -488,7 +488,7 @@ def test_a_module_that_cannot_be_is_refused_at_once(options, message):
         KNNGraph(**{"k": 3, **options})
 
 
-def test_distances_that_overflow_still_give_distinct_neighbours_and_every_node_itself():
+def test_distances_that_overflow_still_give_distinct_neighbors_and_every_node_itself():
     points = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
     points[7] = 1e25
     found = knn_graph(points, 3)[0].view(20, 3)
@@ -497,7 +497,7 @@ def test_distances_that_overflow_still_give_distinct_neighbours_and_every_node_i
 
 
 @pytest.mark.parametrize("k", [3.0, True, "3"])
-def test_a_number_of_neighbours_that_is_not_whole_is_refused(k):
+def test_a_number_of_neighbors_that_is_not_whole_is_refused(k):
     with pytest.raises(TypeError, match="k must be a whole number"):
         knn_graph(torch.randn(5, 3), k)
 
@@ -513,11 +513,11 @@ def test_features_of_two_precisions_are_refused():
 @every_backend
 @pytest.mark.parametrize("cosine", [True, False])
 @pytest.mark.parametrize("size", [3e37, 1e25, 1e19, 1e-22, 1e-25, 1e-38, 1e-42])
-def test_neighbours_do_not_depend_on_the_size_of_the_features(size, cosine, backend):
+def test_neighbors_do_not_depend_on_the_size_of_the_features(size, cosine, backend):
     """Three graphs of different sizes of features, each compared with distances in float64."""
     scales = torch.tensor([size, 1.0, size]).repeat_interleave(30).view(-1, 1)
     x = normal(90, 4).float() * scales
-    found = neighbours(knn_graph(x, 4, batch_of([30] * 3), cosine=cosine, backend=backend), 4)
+    found = neighbors(knn_graph(x, 4, batch_of([30] * 3), cosine=cosine, backend=backend), 4)
     for graph, (points, ours) in enumerate(zip(x.double().split(30), found.split(30), strict=True)):
         points = unit(points) if cosine else points / points.abs().max()
         assert torch.equal(ours - 30 * graph, brute_force(points, points, 4))
@@ -526,7 +526,7 @@ def test_neighbours_do_not_depend_on_the_size_of_the_features(size, cosine, back
 @pytest.mark.parametrize("size", [1e25, 1e-25])
 def test_positions_keep_their_weight_among_features_of_any_size(size):
     x, position = normal(30, 4).float() * size, normal(30, 3, seed=1).float() * size
-    found = neighbours(knn_graph(x, 4, position=position), 4)
+    found = neighbors(knn_graph(x, 4, position=position), 4)
     x, position = x.double() / size, position.double() / size
     assert torch.equal(found, brute_force(x, x, 4, position=position, position_y=position))
 
@@ -537,7 +537,7 @@ def test_a_node_of_zeros_has_no_direction_and_distance_one_to_every_other(backen
     """Beyond a right angle, at distance sqrt(2), a node is farther than one without a direction."""
     x = torch.cat([torch.zeros(1, 4, dtype=torch.double), normal(19, 4)])
     directions = torch.nn.functional.normalize(x, dim=1)
-    ours = neighbours(knn_graph(x, 6, cosine=True, loop=loop, backend=backend), 6)
+    ours = neighbors(knn_graph(x, 6, cosine=True, loop=loop, backend=backend), 6)
     distance = torch.cdist(directions, directions)
     if not loop:
         distance.fill_diagonal_(torch.inf)
@@ -546,13 +546,13 @@ def test_a_node_of_zeros_has_no_direction_and_distance_one_to_every_other(backen
 
 @every_backend
 @pytest.mark.parametrize("cosine", [True, False])
-def test_denormals_that_count_as_zero_leave_every_neighbour_once(backend, cosine):
+def test_denormals_that_count_as_zero_leave_every_neighbor_once(backend, cosine):
     try:
         if not torch.set_flush_denormal(True):
             pytest.skip("this processor cannot flush denormal numbers")
         x = torch.zeros(12, 3)
         x[:4] = torch.eye(4, 3)  # tied scores of zero among the rest
-        found = neighbours(knn_graph(x, 8, cosine=cosine, backend=backend), 8)
+        found = neighbors(knn_graph(x, 8, cosine=cosine, backend=backend), 8)
     finally:
         torch.set_flush_denormal(False)
     assert all(len(set(row)) == 8 for row in found.tolist())

@@ -11,7 +11,7 @@ def test_a_batch_of_equal_images_is_one_grid():
     assert layout.sizes == [(2, 4)] * 3
 
 
-def test_neighbouring_images_of_one_size_share_a_grid_in_their_order():
+def test_neighboring_images_of_one_size_share_a_grid_in_their_order():
     layout = NodeLayout.from_sizes([(2, 4), (2, 4), (4, 2), (2, 4)])
     assert layout.grids == (Grid(2, 2, 4), Grid(1, 4, 2), Grid(1, 2, 4))
     assert layout.sizes == [(2, 4), (2, 4), (4, 2), (2, 4)]
@@ -29,7 +29,7 @@ def test_batch_and_ptr_follow_from_the_sizes():
 
 
 @pytest.mark.parametrize("sizes", [[(2, 3)], [(2, 3), (2, 3)], [(2, 3), (1, 1), (3, 2)]])
-def test_positions_are_the_centres_of_nodes_as_x_and_y(sizes):
+def test_positions_are_the_centers_of_nodes_as_x_and_y(sizes):
     layout = NodeLayout.from_sizes(sizes)
     expected = [[column + 0.5, row + 0.5] for h, w in sizes for row in range(h) for column in range(w)]
     assert layout.pos().tolist() == expected

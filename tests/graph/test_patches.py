@@ -134,7 +134,7 @@ def test_a_stock_pyg_model_trains_on_patch_graphs(architecture):
         ("image.png", TypeError, "got str"),
         (None, TypeError, "got NoneType"),
         (torch.full((1, 8, 8), torch.nan), ValueError, "row 0 holds NaN"),
-        (torch.rand(1, 8, 8), ValueError, "k=9 neighbours need at least 9 nodes, but graph 0 has 4"),
+        (torch.rand(1, 8, 8), ValueError, "k=9 neighbors need at least 9 nodes, but graph 0 has 4"),
     ],
 )
 def test_an_image_that_cannot_be_a_graph_is_refused(image, kind, message):

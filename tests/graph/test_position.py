@@ -56,10 +56,10 @@ def test_without_pooling_inner_products_of_embeddings_are_the_table(grid):
     assert torch.equal(queries, keys)
 
 
-def test_with_pooling_keys_are_embedded_at_the_centres_of_their_windows():
+def test_with_pooling_keys_are_embedded_at_the_centers_of_their_windows():
     queries, keys = RelativePosition(16, (8, 8), 2).embeddings(Grid(1, 4, 6), torch.empty(0, dtype=torch.double))
-    centres = torch.tensor([[2 * x + 0.5, 2 * y + 0.5] for y in range(2) for x in range(3)], dtype=torch.double)
-    torch.testing.assert_close(keys, sincos_embedding(centres, 16) / 4)
+    centers = torch.tensor([[2 * x + 0.5, 2 * y + 0.5] for y in range(2) for x in range(3)], dtype=torch.double)
+    torch.testing.assert_close(keys, sincos_embedding(centers, 16) / 4)
     torch.testing.assert_close(queries, sincos_embedding(grid_places(4, 6), 16) / 4)
 
 

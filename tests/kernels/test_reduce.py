@@ -3,33 +3,33 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vig_pyg.kernels import neighbour_max, neighbour_min, neighbour_sum
+from vig_pyg.kernels import neighbor_max, neighbor_min, neighbor_sum
 from vig_pyg.kernels.reduce import _extremum_scatter
 
 drawn = settings(max_examples=25, deadline=None, derandomize=True)
-neighbour_lists = st.lists(st.lists(st.integers(0, 5), max_size=6), min_size=1, max_size=7)
+neighbor_lists = st.lists(st.lists(st.integers(0, 5), max_size=6), min_size=1, max_size=7)
 
 
 def compress(lists):
-    ptr = torch.tensor([0, *(len(neighbours) for neighbours in lists)]).cumsum(0)
-    index = torch.tensor([j for neighbours in lists for j in neighbours], dtype=torch.long)
+    ptr = torch.tensor([0, *(len(neighbors) for neighbors in lists)]).cumsum(0)
+    index = torch.tensor([j for neighbors in lists for j in neighbors], dtype=torch.long)
     return ptr, index
 
 
 def reduce(name, x, lists):
     ptr, index = compress(lists)
     if name == "sum":
-        return neighbour_sum(x, ptr, index)
-    function = {"max": neighbour_max, "min": neighbour_min}[name]
+        return neighbor_sum(x, ptr, index)
+    function = {"max": neighbor_max, "min": neighbor_min}[name]
     return function(x, ptr, index, max(map(len, lists)))
 
 
 def by_definition(name, x, lists):
     rows = []
-    for neighbours in lists:
+    for neighbors in lists:
         row = []
         for channel in range(x.size(1)):
-            values = [x[j, channel] for j in neighbours]
+            values = [x[j, channel] for j in neighbors]
             pick = {"max": max, "min": min, "sum": sum}[name]
             row.append(pick(values) if values else x.new_zeros(()))
         rows.append(torch.stack([torch.as_tensor(value) for value in row]))
@@ -44,7 +44,7 @@ def distinct_values(seed, rows=6, channels=3):
 
 @pytest.mark.parametrize("name", ["max", "min", "sum"])
 @drawn
-@given(lists=neighbour_lists, seed=st.integers(0, 99))
+@given(lists=neighbor_lists, seed=st.integers(0, 99))
 def test_a_reduction_equals_its_definition_and_isolated_targets_get_zeros(name, lists, seed):
     x = distinct_values(seed)
     assert torch.equal(reduce(name, x, lists), by_definition(name, x, lists))
@@ -52,7 +52,7 @@ def test_a_reduction_equals_its_definition_and_isolated_targets_get_zeros(name, 
 
 @pytest.mark.parametrize("name", ["max", "min", "sum"])
 @drawn
-@given(lists=neighbour_lists, seed=st.integers(0, 99))
+@given(lists=neighbor_lists, seed=st.integers(0, 99))
 def test_the_gradient_equals_that_of_the_definition(name, lists, seed):
     x = distinct_values(seed).requires_grad_()
     cotangent = torch.randn(len(lists), 3, dtype=torch.double, generator=torch.Generator().manual_seed(seed))
@@ -65,7 +65,7 @@ def test_the_gradient_equals_that_of_the_definition(name, lists, seed):
 
 
 @pytest.mark.parametrize("name", ["max", "min", "sum"])
-def test_gradcheck_holds_with_isolated_targets_and_duplicate_neighbours(name):
+def test_gradcheck_holds_with_isolated_targets_and_duplicate_neighbors(name):
     x = distinct_values(3).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: reduce(name, x, [[0, 1, 1], [], [5, 2, 3, 4], [2]]), x)
 
@@ -104,14 +104,14 @@ def test_features_that_are_a_transposed_view_are_reduced_alike(name):
 
 @pytest.mark.parametrize("largest", [True, False])
 @drawn
-@given(lists=neighbour_lists, seed=st.integers(0, 99))
+@given(lists=neighbor_lists, seed=st.integers(0, 99))
 def test_the_form_for_other_devices_finds_the_same_values_and_winners(largest, lists, seed):
     x = distinct_values(seed)
     ptr, index = compress(lists)
     out, winner = _extremum_scatter(x, ptr, index, largest, True)
     assert torch.equal(out, by_definition("max" if largest else "min", x, lists))
-    for target, neighbours in enumerate(lists):
-        if neighbours:
+    for target, neighbors in enumerate(lists):
+        if neighbors:
             assert torch.equal(x[winner[target].long(), torch.arange(3)], out[target])
 
 
@@ -128,20 +128,20 @@ def test_the_operations_pass_the_checks_of_torch_library(name):
     x = distinct_values(2).requires_grad_()
     ptr, index = compress([[0, 1], [], [2, 3, 5]])
     if name == "sum":
-        torch.library.opcheck(torch.ops.vig_pyg.neighbour_sum.default, (x, ptr, index))
+        torch.library.opcheck(torch.ops.vig_pyg.neighbor_sum.default, (x, ptr, index))
     else:
-        for centre in (None, distinct_values(3, rows=3).requires_grad_()):
-            arguments = (x, centre, ptr, index, 3, name == "max", True)
-            torch.library.opcheck(torch.ops.vig_pyg.neighbour_extremum.default, arguments)
+        for center in (None, distinct_values(3, rows=3).requires_grad_()):
+            arguments = (x, center, ptr, index, 3, name == "max", True)
+            torch.library.opcheck(torch.ops.vig_pyg.neighbor_extremum.default, arguments)
 
 
 @drawn
-@given(lists=neighbour_lists, seed=st.integers(0, 99))
-def test_a_centre_is_subtracted_where_there_are_neighbours(lists, seed):
+@given(lists=neighbor_lists, seed=st.integers(0, 99))
+def test_a_center_is_subtracted_where_there_are_neighbors(lists, seed):
     x = distinct_values(seed).requires_grad_()
-    centre = torch.randn(len(lists), x.size(1), dtype=x.dtype, requires_grad=True)
+    center = torch.randn(len(lists), x.size(1), dtype=x.dtype, requires_grad=True)
     ptr, index = compress(lists)
     expected = by_definition("max", x, lists)
-    expected = torch.stack([e - c if n else e for e, c, n in zip(expected, centre, lists, strict=True)])
-    assert torch.equal(neighbour_max(x, ptr, index, 6, centre), expected)
-    assert torch.autograd.gradcheck(lambda a, b: neighbour_max(a, ptr, index, 6, b), (x, centre))
+    expected = torch.stack([e - c if n else e for e, c, n in zip(expected, center, lists, strict=True)])
+    assert torch.equal(neighbor_max(x, ptr, index, 6, center), expected)
+    assert torch.autograd.gradcheck(lambda a, b: neighbor_max(a, ptr, index, 6, b), (x, center))

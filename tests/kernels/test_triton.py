@@ -1,7 +1,9 @@
 import pytest
 import torch
 
-from vig_pyg.kernels import nearest_dense, neighbour_max, neighbour_min, neighbour_sum, triton_reduce, triton_search
+from vig_pyg.kernels import nearest_dense, neighbor_max, neighbor_min, neighbor_sum
+from vig_pyg.kernels.triton import reduce as triton_reduce
+from vig_pyg.kernels.triton import search as triton_search
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 GRAPHS = {
@@ -28,16 +30,16 @@ def features(rows: int, channels: int, seed: int = 0, dtype=torch.float32) -> to
 @pytest.mark.parametrize("largest", [True, False])
 def test_the_extremum_equals_that_of_the_reference(graph, channels: int, dtype: torch.dtype, largest: bool) -> None:
     x = features(6, channels, dtype=dtype)
-    reference = neighbour_max if largest else neighbour_min
+    reference = neighbor_max if largest else neighbor_min
     expected = reference(x.cpu().double(), *(g.cpu() for g in graph), 6)
     out, _ = triton_reduce.extremum(x, None, *graph, largest, False)
     assert torch.equal(out.cpu().double(), expected)
 
 
-def test_a_centre_is_subtracted_where_there_are_neighbours(graph) -> None:
-    x, centre = features(6, 20), features(len(graph[0]) - 1, 20, seed=1)
-    expected = neighbour_max(x.cpu(), *(g.cpu() for g in graph), 6, centre.cpu())
-    out, _ = triton_reduce.extremum(x, centre, *graph, True, False)
+def test_a_center_is_subtracted_where_there_are_neighbors(graph) -> None:
+    x, center = features(6, 20), features(len(graph[0]) - 1, 20, seed=1)
+    expected = neighbor_max(x.cpu(), *(g.cpu() for g in graph), 6, center.cpu())
+    out, _ = triton_reduce.extremum(x, center, *graph, True, False)
     assert torch.equal(out.cpu(), expected)
 
 
@@ -45,7 +47,7 @@ def test_a_centre_is_subtracted_where_there_are_neighbours(graph) -> None:
 def test_the_gradient_goes_to_the_winners(graph, largest: bool) -> None:
     x = features(6, 20)
     leaf = x.cpu().double().requires_grad_()
-    reference = neighbour_max if largest else neighbour_min
+    reference = neighbor_max if largest else neighbor_min
     expected = reference(leaf, *(g.cpu() for g in graph), 6)
     grad = features(len(graph[0]) - 1, 20, seed=2)
     expected.backward(grad.cpu().double())
@@ -65,12 +67,12 @@ def test_not_a_number_wins_its_list() -> None:
 def test_the_sum_and_its_gradient_equal_those_of_the_reference(graph) -> None:
     x = features(6, 40)
     leaf = x.cpu().double().requires_grad_()
-    expected = neighbour_sum(leaf, *(g.cpu() for g in graph))
+    expected = neighbor_sum(leaf, *(g.cpu() for g in graph))
     grad = features(len(graph[0]) - 1, 40, seed=2)
     expected.backward(grad.cpu().double())
-    out = triton_reduce.neighbour_sum(x, *graph)
+    out = triton_reduce.neighbor_sum(x, *graph)
     torch.testing.assert_close(out.cpu().double(), expected.detach(), rtol=1e-6, atol=1e-6)
-    ours = triton_reduce.neighbour_sum_backward(grad, *graph, 6)
+    ours = triton_reduce.neighbor_sum_backward(grad, *graph, 6)
     torch.testing.assert_close(ours.cpu().double(), leaf.grad, rtol=1e-6, atol=1e-6)
 
 

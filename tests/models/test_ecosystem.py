@@ -68,7 +68,7 @@ def test_transformers_reloads_a_model_of_ours(name, tmp_path):
 
 
 def trained(name, **options):
-    """Return a model whose statistics have moved, in float64: rounding swaps no neighbours."""
+    """Return a model whose statistics have moved, in float64: rounding swaps no neighbors."""
     model = create(name, **options).double().train()
     with torch.no_grad():
         model(torch.randn(4, 3, 32, 32, dtype=torch.double))

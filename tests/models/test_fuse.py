@@ -18,7 +18,7 @@ def trained(name: str, **options) -> nn.Module:
     with torch.no_grad():
         for _ in range(3):
             model.train()(torch.randn(4, 3, 32, 32))
-    return model.eval().double()  # in float64 no neighbours change places by rounding
+    return model.eval().double()  # in float64 no neighbors change places by rounding
 
 
 @pytest.mark.parametrize("conv", ["max_relative", "edge", "gin", "sage", "gcn"])
@@ -49,7 +49,7 @@ def test_layer_norms_stay() -> None:
 
 
 def test_in_float32_fusing_changes_no_more_than_rounding() -> None:
-    model = trained("vig_micro", k=64).float()  # all nodes are neighbours: rounding cannot change the graph
+    model = trained("vig_micro", k=64).float()  # all nodes are neighbors: rounding cannot change the graph
     images = torch.randn(4, 3, 32, 32)
     expected = model(images)
     fused = vig_pyg.fuse_for_inference(model)
@@ -65,7 +65,7 @@ class SoftGELU(nn.GELU):
 
 @pytest.mark.parametrize("act", [lambda: nn.GELU(approximate="tanh"), SoftGELU, nn.GELU, nn.ReLU, "gelu_tanh"])
 def test_activations_stay_what_they_are(act) -> None:
-    model = trained("vig_micro", k=64, act=act).float()  # all nodes are neighbours: rounding cannot change the graph
+    model = trained("vig_micro", k=64, act=act).float()  # all nodes are neighbors: rounding cannot change the graph
     images = torch.randn(4, 3, 32, 32)
     expected = model(images)
     assert (vig_pyg.fuse_for_inference(model)(images) - expected).abs().max() <= 1e-5 * expected.abs().max()

@@ -51,7 +51,7 @@ def test_what_bf16_autocast_changes_is_the_neighbors(name: str, conv: str) -> No
     assert error < 0.06 and (logits_of_deit - of_deit).norm() / of_deit.norm() < 0.06
 
 
-def test_neighbours_are_searched_in_float32_under_autocast() -> None:
+def test_neighbors_are_searched_in_float32_under_autocast() -> None:
     torch.manual_seed(0)
     x = torch.randn(400, 32)
     layout = vig_pyg.NodeLayout.uniform(4, 10, 10)

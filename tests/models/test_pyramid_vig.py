@@ -124,7 +124,7 @@ def test_a_static_graph_is_shared_within_a_stage():
     assert not torch.equal(dynamic[1].edge_index, dynamic[2].edge_index)
 
 
-def test_the_relative_position_draws_neighbours_nearer():
+def test_the_relative_position_draws_neighbors_nearer():
     x = images()
     distances = []
     for relative in (False, True):

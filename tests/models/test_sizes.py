@@ -122,11 +122,11 @@ def test_an_image_smaller_than_the_stride_is_named(name, stride, size, stem):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("vig_micro", "k=9 neighbours need at least 9 nodes, but an image of 2×2 nodes offers 4"),
-        ("pvig_micro", "k=9 neighbours need at least 9 nodes, but an image of 4×4 nodes offers 4"),
+        ("vig_micro", "k=9 neighbors need at least 9 nodes, but an image of 2×2 nodes offers 4"),
+        ("pvig_micro", "k=9 neighbors need at least 9 nodes, but an image of 4×4 nodes offers 4"),
     ],
 )
-def test_more_neighbours_than_nodes_are_named(name, sentence):
+def test_more_neighbors_than_nodes_are_named(name, sentence):
     with pytest.raises(ValueError, match=sentence) as caught:
         create(name)(image((8, 8))[None])
     one_sentence(caught)

@@ -80,7 +80,7 @@ def test_k_is_the_degree_of_every_node(k):
 
 
 @pytest.mark.parametrize("dilation", [2, [1, 3, 2, 1]])
-def test_dilation_keeps_every_nth_neighbour(dilation):
+def test_dilation_keeps_every_nth_neighbor(dilation):
     dilated, dense = create(k=4, dilation=dilation), create(k=16, dilation=1)
     dense.load_state_dict(dilated.state_dict())
     for d, grapher, wide in zip(

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from tests.reliability.command_files import COCO, JSON
 from tests.reliability.command_runs import RECIPES
-from vig_pyg.train.recipe import Recipe
-from vig_pyg.train.rules import rule_of
+from vig_pyg.tasks.recipe import Recipe
+from vig_pyg.tasks.rules import rule_of
 
 LINES = Path(__file__).with_name("command_lines")
 TINY = "epochs=1 warmup_epochs=0 conv=gin model_options.depth=1 model_options.channels=16 workers=0"

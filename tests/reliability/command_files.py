@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from tests.detection.conftest import SIZE, example
+from tests.data.written_coco import SIZE, example
 from tests.reliability.command_runs import write_recipes, write_runs, write_weights
 
 Annotations = dict[str, Any]

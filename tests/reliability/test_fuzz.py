@@ -12,11 +12,11 @@ def test_random_graphs_agree_with_definitions_in_float64() -> None:
 
 
 def test_a_reduction_that_is_slightly_wrong_is_found(monkeypatch) -> None:
-    exact = max_relative.neighbour_max
+    exact = max_relative.neighbor_max
 
     def off(*args, **options):
         out = exact(*args, **options)
         return torch.where(out > out.max(), out, out * 1.001)
 
-    monkeypatch.setattr(max_relative, "neighbour_max", off)
+    monkeypatch.setattr(max_relative, "neighbor_max", off)
     assert campaign(100)[0]["wrong"] > 0

@@ -23,7 +23,7 @@ def norm(x: np.ndarray) -> float:
 def test_no_search_finds_a_smaller_norm(nodes: int, channels: int, seed: int) -> None:
     x = np.random.RandomState(seed).standard_normal((nodes, channels)) * [1, 5, 1, 0.2][:channels]
     bounds = [(column.min(), column.max()) for column in x.T]
-    searched = differential_evolution(lambda centre: norm(x - centre), bounds, rng=0, tol=1e-12, maxiter=2000)
+    searched = differential_evolution(lambda center: norm(x - center), bounds, rng=0, tol=1e-12, maxiter=2000)
     assert diversity(x, 1e-7) == pytest.approx(searched.fun, rel=1e-5)
 
 

@@ -83,7 +83,7 @@ def lit(browser: webdriver.Chrome, panel: int) -> tuple[int, list[int]]:
     """Return the node with the star and the sources that are lit, in their order."""
     element = stage(browser, panel)
     sources = [
-        int(rect.get_attribute("data-source")) for rect in element.find_elements(By.CSS_SELECTOR, "rect.neighbour")
+        int(rect.get_attribute("data-source")) for rect in element.find_elements(By.CSS_SELECTOR, "rect.neighbor")
     ]
     return int(element.find_element(By.CSS_SELECTOR, ".star").get_attribute("data-node")), sources
 
@@ -106,7 +106,7 @@ def test_the_page_needs_no_other_file_and_no_network(page: Path) -> None:
 
 
 @needs_chromium
-def test_pointing_at_a_patch_lights_its_neighbours_in_both_models(browser, views) -> None:
+def test_pointing_at_a_patch_lights_its_neighbors_in_both_models(browser, views) -> None:
     for row, column in ((2, 5), (7, 0), (4, 4)):
         point_at(browser, 0, row, column, 8)
         node, sources = lit(browser, 0)
@@ -145,7 +145,7 @@ def test_the_keyboard_does_all_that_the_mouse_does(browser, views) -> None:
     press(browser, *[Keys.ARROW_UP] * 10)  # stays inside
     assert lit(browser, 0)[0] == node % 8
     said = browser.find_element(By.ID, "live").get_attribute("textContent")
-    assert said.startswith(f"vig_micro, block 3: row 0, column {node % 8}; 9 neighbours, the first: itself at 0.00; ")
+    assert said.startswith(f"vig_micro, block 3: row 0, column {node % 8}; 9 neighbors, the first: itself at 0.00; ")
 
 
 @needs_chromium
@@ -226,8 +226,8 @@ def contrast(browser: webdriver.Chrome, selector: str) -> float:
     """Return the contrast of text with the page, as WCAG 2 defines it."""
 
     def luminance(css: str, element: str) -> float:
-        colour = browser.find_element(By.CSS_SELECTOR, element).value_of_css_property(css)
-        levels = [int(part) / 255 for part in re.findall(r"[\d.]+", colour)[:3]]
+        color = browser.find_element(By.CSS_SELECTOR, element).value_of_css_property(css)
+        levels = [int(part) / 255 for part in re.findall(r"[\d.]+", color)[:3]]
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in levels]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 

@@ -4,12 +4,12 @@ from matplotlib.figure import Figure
 from torch_geometric.data import Data
 
 from vig_pyg.graph import ImageGraph
-from vig_pyg.study import draw_neighbours
+from vig_pyg.study import draw_neighbors
 from vig_pyg.study.pictures import draw_curves, draw_views
 from vig_pyg.study.views import view
 
 
-def centres(axes) -> list[tuple[float, float]]:
+def centers(axes) -> list[tuple[float, float]]:
     return [(p.get_x() + p.get_width() / 2, p.get_y() + p.get_height() / 2) for p in axes.patches]
 
 
@@ -17,26 +17,26 @@ def sizes(axes) -> list[tuple[float, float]]:
     return [(p.get_width(), p.get_height()) for p in axes.patches]
 
 
-def test_squares_lie_on_the_neighbours_and_the_star_on_the_centre() -> None:
+def test_squares_lie_on_the_neighbors_and_the_star_on_the_center() -> None:
     axes = Figure().subplots()
     pos = torch.tensor([[2.0, 2.0], [6.0, 2.0], [2.0, 6.0], [6.0, 6.0]])
     graph = Data(pos=pos, edge_index=torch.tensor([[0, 3, 1], [0, 0, 2]]))
-    draw_neighbours(axes, torch.rand(3, 8, 8), graph, [0])
-    assert sorted(centres(axes)) == [(2.0, 2.0), (6.0, 6.0)]
+    draw_neighbors(axes, torch.rand(3, 8, 8), graph, [0])
+    assert sorted(centers(axes)) == [(2.0, 2.0), (6.0, 6.0)]
     assert set(sizes(axes)) == {(4.0, 4.0)}
     assert axes.lines[0].get_xydata().tolist() == [[2.0, 2.0]]
     assert axes.images[0].get_extent() == [0, 8, 8, 0]
 
 
-def test_neighbours_of_a_pooled_graph_lie_at_the_sources_and_are_as_large_as_their_windows() -> None:
+def test_neighbors_of_a_pooled_graph_lie_at_the_sources_and_are_as_large_as_their_windows() -> None:
     axes = Figure().subplots()
     graph = ImageGraph(
         pos=torch.tensor([[1.0, 1.0]]),
         pos_source=torch.tensor([[2.0, 4.0], [6.0, 4.0]]),
         edge_index=torch.tensor([[1], [0]]),
     )
-    draw_neighbours(axes, torch.rand(1, 8, 8), graph, [0])
-    assert centres(axes) == [(6.0, 4.0)]
+    draw_neighbors(axes, torch.rand(1, 8, 8), graph, [0])
+    assert centers(axes) == [(6.0, 4.0)]
     assert sizes(axes) == [(4.0, 8.0)]
 
 
@@ -55,7 +55,7 @@ def test_a_figure_has_a_row_per_view_with_the_image_and_the_blocks() -> None:
         sources = graph.pos_source if block == 1 else graph.pos
         nodes = [4 * 16 + 4, 11 * 16 + 9] if block == 1 else [1 * 4 + 1, 2 * 4 + 2]
         expected = [sources[graph.edge_index[0][graph.edge_index[1] == node]] for node in nodes]
-        assert torch.allclose(torch.tensor(centres(axes)), torch.cat(expected), atol=1e-4)
+        assert torch.allclose(torch.tensor(centers(axes)), torch.cat(expected), atol=1e-4)
 
 
 def test_curves_show_the_mean_over_runs() -> None:

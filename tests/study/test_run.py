@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-from vig_pyg.study.cells import Cell, Result
 from vig_pyg.study.charts import chart_diversity
 from vig_pyg.study.run import Finding, _diversity_claims, _shown
 from vig_pyg.study.studies import Line, Row
 from vig_pyg.study.tables import MACS
+from vig_pyg.study.trials import Cell, Result
 from vig_pyg.train import Epoch, Recipe
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from vig_pyg.graph import GridGraph
-from vig_pyg.study.cells import load_recipe_data
 from vig_pyg.study.studies import ABLATIONS, OPERATORS, operators, plan, sample_images
+from vig_pyg.study.trials import load_recipe_data
 from vig_pyg.train import build_model, read_recipe
 
 
@@ -19,7 +19,7 @@ def digits():
 def test_figures_are_those_of_tables_6_to_9() -> None:
     table = {row.label: (row.parameters, row.flops, row.top1) for row in operators(OPERATORS).rows}
     assert table["edge"] == (7.2, 2.4, 74.3) and table["max_relative"] == (7.1, 1.3, 73.9)
-    assert [row.top1 for row in ABLATIONS["neighbours"].rows] == [72.2, 73.4, 73.6, 73.6, 73.5, 73.3, 73.9]
+    assert [row.top1 for row in ABLATIONS["neighbors"].rows] == [72.2, 73.4, 73.6, 73.6, 73.5, 73.3, 73.9]
     assert [row.flops for row in ABLATIONS["heads"].rows] == [1.6, 1.4, 1.3, 1.2, 1.2]
 
 
@@ -41,14 +41,14 @@ def test_widths_bring_the_cost_near(digits) -> None:
         )
 
 
-def test_rising_neighbours_rise(digits) -> None:
+def test_rising_neighbors_rise(digits) -> None:
     recipe, data = digits
-    cells = {line.row.label: line.cells[0] for line in plan(ABLATIONS["neighbours"], *_arguments(digits))}
+    cells = {line.row.label: line.cells[0] for line in plan(ABLATIONS["neighbors"], *_arguments(digits))}
     built = [block.grapher.graph.k for block in cells["K = 9 to 18"].build(data).blocks]
     assert built == [9, 12, 15, 18]
     full = replace(recipe, model="vig_tiny", image_size=96)
     data = load_recipe_data(full)
-    plans = [plan(ABLATIONS[name], full, ["max_relative"], 1, data) for name in ("neighbours", "heads")]
+    plans = [plan(ABLATIONS[name], full, ["max_relative"], 1, data) for name in ("neighbors", "heads")]
     rising, own = plans[0][-1].cells[0], plans[1][2].cells[0]
     assert rising.key == own.key  # the paper's model has them
 

@@ -1,11 +1,11 @@
 import pandas as pd
 import pytest
 
-from vig_pyg.study.cells import Cell, Result
-from vig_pyg.study.contenders import CONTENDERS
+from vig_pyg.study.baselines import CONTENDERS
 from vig_pyg.study.measure import Cost
 from vig_pyg.study.studies import Line, Row
 from vig_pyg.study.tables import as_text, models_frame, study_frame, write_tables
+from vig_pyg.study.trials import Cell, Result
 from vig_pyg.train import Epoch, Recipe
 
 COST = Cost(213_434, 10_080_256, 0.51234, 11.7)

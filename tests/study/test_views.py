@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 
 from vig_pyg.graph import knn_graph
-from vig_pyg.study import neighbours
-from vig_pyg.study.views import neighbour_graphs, node_at, place_of, view
+from vig_pyg.study import neighbors
+from vig_pyg.study.views import neighbor_graphs, node_at, place_of, view
 
 
 def micro(name: str = "vig_micro", **options):
@@ -20,23 +20,23 @@ def test_edges_and_places_are_those_of_forward_graphs(name, size):
     with torch.no_grad():
         _, graphs = model.forward_graphs(image[None])
     for block, expected in enumerate(graphs, start=1):
-        found = neighbours(model, image, block)
+        found = neighbors(model, image, block)
         for key in ("x", "pos", "edge_index", "grid", *(["pos_source"] if "pos_source" in expected[0] else [])):
             assert torch.equal(found[key], expected[0][key])
         assert found.validate() if "pos_source" not in found else found.edge_index[0].max() < len(found.pos_source)
 
 
 def test_places_count_pixels_and_nodes_count_row_by_row():
-    graph = neighbours(micro(), torch.randn(3, 40, 48), 1)
+    graph = neighbors(micro(), torch.randn(3, 40, 48), 1)
     assert graph.grid.tolist() == [[10, 12]]
     assert graph.pos[12 * 3 + 5].tolist() == [4 * 5.5, 4 * 3.5]
 
 
-def test_distances_are_those_that_neighbours_are_chosen_by():
+def test_distances_are_those_that_neighbors_are_chosen_by():
     model, image = micro(dilation=1, k=9), torch.randn(3, 32, 32)
-    graph = neighbours(model, image, 2)
+    graph = neighbors(model, image, 2)
     with torch.no_grad():
-        h = F.normalize(model.blocks[1].grapher.fc1(neighbours(model, image, 1).x), dim=1)
+        h = F.normalize(model.blocks[1].grapher.fc1(neighbors(model, image, 1).x), dim=1)
     nearest, who = torch.cdist(h.double(), h.double()).sort(dim=1)
     assert torch.allclose(graph.edge_attr.view(64, 9).double(), nearest[:, :9], atol=1e-3)
     assert torch.equal(graph.edge_index[0].view(64, 9), who[:, :9])
@@ -47,7 +47,7 @@ def test_distances_of_a_pooled_graph_lie_between_windows_and_nodes():
     model, image = micro("pvig_micro"), torch.randn(3, 32, 32)
     inputs = []
     model.blocks[0].grapher.conv.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
-    graph = neighbours(model, image, 1)
+    graph = neighbors(model, image, 1)
     windows, nodes = inputs[0]
     assert (len(windows), len(nodes), len(graph.pos_source)) == (64, 256, 64)
     for edge in (0, 100, 2000):
@@ -57,7 +57,7 @@ def test_distances_of_a_pooled_graph_lie_between_windows_and_nodes():
 
 
 def test_operators_that_are_completed_have_distances_too():
-    graph = neighbours(micro(conv="gat"), torch.randn(3, 32, 32), 4)
+    graph = neighbors(micro(conv="gat"), torch.randn(3, 32, 32), 4)
     assert graph.edge_attr.shape == (graph.num_edges, 1)
     assert 0 <= graph.edge_attr.min() <= graph.edge_attr.max() <= 2
 
@@ -65,7 +65,7 @@ def test_operators_that_are_completed_have_distances_too():
 def test_looking_changes_nothing():
     model = micro().train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    neighbours(model, torch.randn(3, 32, 32), 1)
+    neighbors(model, torch.randn(3, 32, 32), 1)
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert not any(block.grapher.conv._forward_pre_hooks for block in model.blocks)
@@ -74,11 +74,11 @@ def test_looking_changes_nothing():
 @pytest.mark.parametrize("block", [0, 5, -1])
 def test_a_block_that_is_not_there_is_refused(block):
     with pytest.raises(ValueError, match=f"there is no block {block}: this model's blocks are 1 to 4"):
-        neighbours(micro(), torch.randn(3, 32, 32), block)
+        neighbors(micro(), torch.randn(3, 32, 32), block)
 
 
 def test_a_place_is_the_same_in_every_grid():
-    graphs = neighbour_graphs(micro("pvig_micro"), torch.randn(3, 32, 32))
+    graphs = neighbor_graphs(micro("pvig_micro"), torch.randn(3, 32, 32))
     place = place_of(graphs[0], 9, 14)  # of 16 × 16, and so in row 4 of 8 and in row 2 of 4
     assert [node_at(graph, place) for graph in graphs] == [9 * 16 + 14, 4 * 8 + 7, 4 * 8 + 7, 2 * 4 + 3]
     with pytest.raises(ValueError, match="no node 16,0: rows go from 0 to 15 and columns from 0 to 15"):
@@ -86,7 +86,7 @@ def test_a_place_is_the_same_in_every_grid():
 
 
 @pytest.mark.parametrize("in_chans", [1, 3])
-def test_a_view_shows_the_image_without_its_normalisation(in_chans):
+def test_a_view_shows_the_image_without_its_normalization(in_chans):
     image = torch.rand(in_chans, 32, 32)
     seen = view(micro(in_chans=in_chans), (image - 0.5) / 0.5, "model", "image.png")
     assert torch.allclose(seen.image, image, atol=1e-6)

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from vig_pyg.files import write_whole
 from vig_pyg.manifest import SUMS, DamagedError, sums_of
+from vig_pyg.tasks.task import Epoch
 from vig_pyg.train import read_recipe
-from vig_pyg.train.run import TRAINING, Epoch, Progress, open_run, read_state, save_state, states, write_whole
+from vig_pyg.train.run import TRAINING, Progress, open_run, read_state, save_state, states
 
 
 def write_slowly(path: Path, text: str, meet) -> None:

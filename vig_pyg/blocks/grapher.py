@@ -22,7 +22,7 @@ class Grapher(nn.Module):
     .. math:: Y = \sigma(\mathrm{GraphConv}(X W_{in})) W_{out} + X
 
     (paper, Eq. 6), with norms after every map and the operator returning ``2 D`` channels. With ``pool > 1`` the
-    neighbours are looked for among average-pooled nodes: the graph is bipartite, as in early pyramid stages.
+    neighbors are looked for among average-pooled nodes: the graph is bipartite, as in early pyramid stages.
 
     Args:
         channels: Width ``D`` of the nodes.
@@ -87,7 +87,7 @@ class Grapher(nn.Module):
         return x + self.drop_path(branch, layout), edges
 
     def source_layout(self, layout: NodeLayout) -> NodeLayout:
-        """Return the layout of the nodes that neighbours are looked for among."""
+        """Return the layout of the nodes that neighbors are looked for among."""
         return pooled_layout(layout, self.pool)
 
     def _edges(self, h: Tensor | PairTensor, layout: NodeLayout) -> Adj | Edges:

@@ -14,12 +14,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vig_pyg.commands.app import app, console, from_this_folder, plain_errors
 from vig_pyg.conv import get_conv, list_convs
+from vig_pyg.data.images import LARGEST_IMAGE
 from vig_pyg.data.transforms import data_config
 from vig_pyg.graph import KNNGraph
+from vig_pyg.models.names import check_model_name
 from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.study.cost import count_macs, count_parameters, without_computing
-from vig_pyg.train.rules import LARGEST_IMAGE
-from vig_pyg.train.weights import check_model_name
 
 
 @app.command()
@@ -55,7 +55,7 @@ def info(
         int | None, typer.Option(min=1, max=LARGEST_IMAGE, help="Side of the images. (default: the model's own)")
     ] = None,
 ) -> None:
-    """Show a model stage by stage: nodes, neighbours, dilation, parameters, multiply-accumulates."""
+    """Show a model stage by stage: nodes, neighbors, dilation, parameters, multiply-accumulates."""
     with plain_errors():
         check_model_name(model)
         options: dict[str, Any] = {

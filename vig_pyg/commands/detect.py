@@ -12,13 +12,13 @@ from torchvision.io import write_png
 
 from vig_pyg.commands.app import console, progress_bar
 from vig_pyg.commands.held_out import HeldOut, name_broken
-from vig_pyg.detection.coco import load_coco
-from vig_pyg.detection.evaluate import FIGURES, Found, evaluate
-from vig_pyg.detection.predict import coco_results, draw, predict
-from vig_pyg.detection.task import held_out_batches
-from vig_pyg.detection.weights import load_detector
-from vig_pyg.train.predict import distinct_images
-from vig_pyg.train.run import write_csv, write_whole
+from vig_pyg.data.coco import load_coco
+from vig_pyg.data.folders import distinct_images
+from vig_pyg.files import write_csv, write_whole
+from vig_pyg.tasks.average_precision import FIGURES, Found, evaluate
+from vig_pyg.tasks.detect import coco_results, draw, predict
+from vig_pyg.tasks.detection import held_out_batches
+from vig_pyg.tasks.detector_weights import load_detector
 
 
 def evaluate_detector(asked: HeldOut) -> None:

@@ -23,13 +23,13 @@ from vig_pyg.commands.detect import evaluate_detector
 from vig_pyg.commands.held_out import HeldOut, name_broken
 from vig_pyg.commands.segment import evaluate_segmenter
 from vig_pyg.commands.tasks import task_of
-from vig_pyg.data.images import MAX_PIXELS
-from vig_pyg.detection.scenes import SCENES
-from vig_pyg.train.data import held_out_batches, load_data
-from vig_pyg.train.evaluate import Evaluation, evaluate
-from vig_pyg.train.rules import LARGEST_IMAGE
-from vig_pyg.train.run import write_csv, write_whole
-from vig_pyg.train.weights import load_model
+from vig_pyg.data.images import LARGEST_IMAGE, MAX_PIXELS
+from vig_pyg.data.labeled import load_data
+from vig_pyg.data.scenes import SCENES
+from vig_pyg.files import write_csv, write_whole
+from vig_pyg.tasks.accuracy import Evaluation, evaluate
+from vig_pyg.tasks.loaders import held_out_batches
+from vig_pyg.tasks.weights import load_model
 
 EVALUATE = {"detect": evaluate_detector, "segment": evaluate_segmenter}
 
@@ -55,7 +55,7 @@ def evaluate_(
 
     Of a detector, COCO's figures; of what segments, intersection over union.
 
-    Crop, interpolation and normalisation are those of the weights.
+    Crop, interpolation and normalization are those of the weights.
     """
     with plain_errors():
         device = default_device() if device is None else device
@@ -116,7 +116,7 @@ def draw_confusion(path: Path, found: Evaluation, classes: list[str]) -> None:
         axes.set_xticks(ticks, classes, rotation=90 if max(map(len, classes)) > 2 else 0)
         axes.set_yticks(ticks, classes)
         for row, column in found.confusion.nonzero().tolist():
-            colour = "white" if shares[row, column] > 0.5 else "black"
+            color = "white" if shares[row, column] > 0.5 else "black"
             count = int(found.confusion[row, column])
-            axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
+            axes.text(column, row, str(count), ha="center", va="center", color=color, fontsize=8)
     figure.savefig(path, dpi=110, format="png")

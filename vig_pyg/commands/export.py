@@ -10,11 +10,11 @@ import torch
 import typer
 
 from vig_pyg.commands.app import LARGEST_BATCH, Trust, app, console, plain_errors
+from vig_pyg.data.images import LARGEST_IMAGE
 from vig_pyg.data.transforms import data_config
-from vig_pyg.train.export import export
-from vig_pyg.train.rules import LARGEST_IMAGE
-from vig_pyg.train.run import check_place
-from vig_pyg.train.weights import load_model
+from vig_pyg.files import check_place
+from vig_pyg.models.export import export
+from vig_pyg.tasks.weights import load_model
 
 
 class Target(str, Enum):

@@ -27,11 +27,12 @@ from vig_pyg.commands.app import (
 from vig_pyg.commands.detect import predict_objects
 from vig_pyg.commands.segment import predict_segments
 from vig_pyg.commands.tasks import task_of
+from vig_pyg.data.folders import find_images
 from vig_pyg.data.images import MAX_PIXELS
 from vig_pyg.data.transforms import inference_transform
-from vig_pyg.train.predict import Prediction, find_images, predict
-from vig_pyg.train.run import check_place, write_whole
-from vig_pyg.train.weights import load_model
+from vig_pyg.files import check_place, write_whole
+from vig_pyg.tasks.classify import Prediction, predict
+from vig_pyg.tasks.weights import load_model
 
 SHOWN = 20  # rows of the table on the screen
 TOP, SCORE = 5, 0.5

@@ -10,6 +10,8 @@ from rich.table import Table
 
 from vig_pyg.commands.app import console, progress_bar
 from vig_pyg.commands.held_out import HeldOut, name_broken
+from vig_pyg.data.folders import distinct_images
+from vig_pyg.files import write_csv, write_whole
 from vig_pyg.segmentation import (
     ClassMap,
     Evaluation,
@@ -21,9 +23,7 @@ from vig_pyg.segmentation import (
     palette,
     segment,
 )
-from vig_pyg.segmentation.data import held_out_batches
-from vig_pyg.train.predict import distinct_images
-from vig_pyg.train.run import write_csv, write_whole
+from vig_pyg.tasks.segmentation import held_out_batches
 
 SHOWN = 20  # rows of the table on the screen
 
@@ -86,14 +86,14 @@ def predict_segments(
             _write_pictures(drawn, classes, out)
             if row < SHOWN:
                 table.add_row(str(drawn.path), _shares(drawn, classes))
-    colours = [["number", "class", "colour"]]
-    for number, (name, colour) in enumerate(zip(classes, palette(len(classes)), strict=True)):
-        colours.append([str(number), name, "#{:02x}{:02x}{:02x}".format(*colour)])
-    write_csv(out / "classes.csv", colours)
+    colors = [["number", "class", "color"]]
+    for number, (name, color) in enumerate(zip(classes, palette(len(classes)), strict=True)):
+        colors.append([str(number), name, "#{:02x}{:02x}{:02x}".format(*color)])
+    write_csv(out / "classes.csv", colors)
     console.print(table)
     console.print(
         f"{f'… and {len(files) - SHOWN:,} more. ' if len(files) > SHOWN else ''}Written to {out}: class numbers in "
-        "maps, pictures in overlays, and classes.csv with names and colours."
+        "maps, pictures in overlays, and classes.csv with names and colors."
     )
 
 

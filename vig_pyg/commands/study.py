@@ -21,12 +21,12 @@ from vig_pyg.commands.app import (
     progress_bar,
 )
 from vig_pyg.registry import refuse_imports
-from vig_pyg.study.cells import Cell, leave_group
 from vig_pyg.study.run import Finding, Studies, evaluate_all, plan_all, train_all, write_study_report
 from vig_pyg.study.studies import NAMES
 from vig_pyg.study.tables import ACCURACY, DIVERSITY, GMACS, MACS, PUBLISHED, SPEED, TOP1, as_text
+from vig_pyg.study.trials import Cell, leave_group
+from vig_pyg.tasks.classification import load_recipe_data
 from vig_pyg.train import Recipe, read_recipe
-from vig_pyg.train.data import load_recipe_data
 
 BRIEF = ("epochs=5", "warmup_epochs=0.9")  # on digits: all studies in half an hour on two cores
 

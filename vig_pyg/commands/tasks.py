@@ -1,4 +1,4 @@
-"""What can be learnt: how data, model and task of a recipe are made, in one place for all commands."""
+"""What can be learned: how data, model and task of a recipe are made, in one place for all commands."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from vig_pyg.data.coco import Coco, load_coco
+from vig_pyg.data.labeled import Data, Memory
+from vig_pyg.data.scenes import SCENES
 from vig_pyg.data.transforms import data_config
-from vig_pyg.detection.coco import Coco, load_coco
-from vig_pyg.detection.scenes import SCENES
-from vig_pyg.detection.task import Detection
-from vig_pyg.detection.weights import build_detector
 from vig_pyg.segmentation import Segmentation, SegmentationData, build_segmenter, load_segmentation_data
-from vig_pyg.train.classification import Classification
-from vig_pyg.train.data import Data, Memory, load_recipe_data
-from vig_pyg.train.recipe import Recipe
-from vig_pyg.train.task import Task
-from vig_pyg.train.weights import CONFIG, build_model, weights_config, weights_file
+from vig_pyg.tasks.classification import Classification, load_recipe_data
+from vig_pyg.tasks.detection import Detection
+from vig_pyg.tasks.detector_weights import build_detector
+from vig_pyg.tasks.recipe import Recipe
+from vig_pyg.tasks.task import Task
+from vig_pyg.tasks.weights import CONFIG, build_model, weights_config, weights_file
 
 
 class Kind(NamedTuple):

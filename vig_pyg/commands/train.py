@@ -28,10 +28,10 @@ from vig_pyg.data.images import MAX_PIXELS
 from vig_pyg.manifest import check
 from vig_pyg.registry import refuse_imports
 from vig_pyg.study.cost import count_parameters
+from vig_pyg.tasks.recipe import HEADS, Recipe, list_recipes, read_recipe
+from vig_pyg.tasks.task import Epoch, Task
 from vig_pyg.train.fit import accelerator_for, fit, images_at_once
-from vig_pyg.train.recipe import HEADS, Recipe, list_recipes, read_recipe
-from vig_pyg.train.run import RECIPE, Epoch, Progress
-from vig_pyg.train.task import Task
+from vig_pyg.train.run import RECIPE, Progress
 
 
 @app.command()

@@ -14,20 +14,20 @@ import typer
 from torch import Tensor, nn
 
 from vig_pyg.commands.app import Images, MaxPixels, Trust, app, console, from_this_folder, plain_errors
-from vig_pyg.data.images import MAX_PIXELS
+from vig_pyg.data.folders import find_images
+from vig_pyg.data.images import LARGEST_IMAGE, MAX_PIXELS
 from vig_pyg.data.images import read_image as read_file
 from vig_pyg.data.transforms import image_mode, inference_transform
+from vig_pyg.files import check_place, write_whole
+from vig_pyg.models.names import check_model_name
 from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.study.graph_page import graph_page
 from vig_pyg.study.pictures import draw_views
 from vig_pyg.study.views import check_block, place_of, view
-from vig_pyg.train.predict import find_images
-from vig_pyg.train.rules import LARGEST_IMAGE
-from vig_pyg.train.run import check_place, write_whole
-from vig_pyg.train.weights import check_model_name, load_model
+from vig_pyg.tasks.weights import load_model
 
 FORMATS = (".png", ".svg", ".html")
-PLACES = ((0.3, 0.35), (0.7, 0.6))  # two centres, as in the paper's Figure 4
+PLACES = ((0.3, 0.35), (0.7, 0.6))  # two centers, as in the paper's Figure 4
 
 
 @app.command()
@@ -48,7 +48,7 @@ def visualize(
     ] = None,
     node: Annotated[
         list[str] | None,
-        typer.Option(help="ROW,COL of a centre in the first of these blocks, counted from 0; repeat for several."),
+        typer.Option(help="ROW,COL of a center in the first of these blocks, counted from 0; repeat for several."),
     ] = None,
     image_size: Annotated[
         int | None, typer.Option(min=1, max=LARGEST_IMAGE, help="Side of the images. (default: the model's own)")
@@ -57,14 +57,14 @@ def visualize(
         Path | None, typer.Option(help="A file: .png, .svg or .html. (default: graphs.png, with --html graphs.html)")
     ] = None,
     html: Annotated[
-        bool, typer.Option("--html", help="Write one page on which pointing at a patch lights its neighbours.")
+        bool, typer.Option("--html", help="Write one page on which pointing at a patch lights its neighbors.")
     ] = False,
     max_pixels: MaxPixels = MAX_PIXELS,
     trust: Trust = False,
 ) -> None:
-    """Show which patches are neighbours, block by block: the paper's Figure 4, or a page to explore.
+    """Show which patches are neighbors, block by block: the paper's Figure 4, or a page to explore.
 
-    In a Pyramid ViG, later blocks have fewer nodes: there the node over the same place is the centre.
+    In a Pyramid ViG, later blocks have fewer nodes: there the node over the same place is the center.
     """
     with plain_errors():
         out = Path("graphs.html" if html else "graphs.png") if out is None else out

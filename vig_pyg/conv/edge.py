@@ -19,8 +19,8 @@ from vig_pyg.conv.fused import FusedConv
 from vig_pyg.conv.linear import Act, HeadLinear, LinearNormAct, Norm
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
-from vig_pyg.kernels import neighbour_max, neighbour_min
-from vig_pyg.kernels.heads import head_linear
+from vig_pyg.kernels import neighbor_max, neighbor_min
+from vig_pyg.kernels.grouped_linear import head_linear
 from vig_pyg.kernels.reduce import may_be_isolated, targets_of_edges
 
 
@@ -33,11 +33,11 @@ class EdgeConv(FusedConv):
         \sigma(\mathrm{norm}([\mathbf{x}_i \, \Vert \, \mathbf{x}_j - \mathbf{x}_i] \, \mathbf{W}))
 
     with :math:`\mathbf{W}` in heads: a head sees consecutive channels of the concatenation. The norm takes its
-    statistics over edges. A node without neighbours gets zeros.
+    statistics over edges. A node without neighbors gets zeros.
 
     Nothing of this needs a tensor with a row per edge. The map is linear, so an edge's value is a sum
     :math:`u_i + v_j` of two values per node. An activation that falls and then rises, after a scale and a shift per
-    channel, takes its largest value where :math:`v_j` is largest or smallest, so two neighbour reductions give the
+    channel, takes its largest value where :math:`v_j` is largest or smallest, so two neighbor reductions give the
     maximum, exactly. Other norms and activations are computed edge by edge.
 
     Args:
@@ -82,8 +82,8 @@ class EdgeConv(FusedConv):
         u, v = self._per_node(*x)
         alone = u.size(1) - v.size(1)  # so many channels depend on the target only
         own, relative = u[:, :alone], u[:, alone:]
-        largest = relative + neighbour_max(v, ptr, index, max_degree)
-        smallest = relative + neighbour_min(v, ptr, index, max_degree)
+        largest = relative + neighbor_max(v, ptr, index, max_degree)
+        smallest = relative + neighbor_min(v, ptr, index, max_degree)
         if not isinstance(self.nn.norm, nn.Identity):
             scale, shift = self._norm_over_edges(u, v, ptr, index)
             own = torch.addcmul(shift[:alone], own, scale[:alone])

@@ -1,7 +1,7 @@
 r"""Batch statistics over edges from sums over nodes.
 
 Where a value on an edge is :math:`z_{ij} = u_i + v_j`, its mean and variance over all edges follow from sums over
-nodes and one neighbour sum, with :math:`d_i` the neighbours of target ``i`` and :math:`c_j` how often source ``j`` is
+nodes and one neighbor sum, with :math:`d_i` the neighbors of target ``i`` and :math:`c_j` how often source ``j`` is
 one:
 
 .. math::
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from vig_pyg.conv.norm_act import BATCH_NORMS, KNOWN_ACTIVATIONS
-from vig_pyg.kernels import neighbour_sum
+from vig_pyg.kernels import neighbor_sum
 
 
 def falls_then_rises(act: nn.Module) -> bool:
@@ -57,7 +57,7 @@ def statistics_of_sums(
     mean_u, mean_v = (of_target * u).sum(0) / num_edges, (of_source * v).sum(0) / num_edges
     u, v = u - mean_u, v - mean_v
     total = (of_target * u.square()).sum(0) + (of_source * v.square()).sum(0)
-    variance = (total + 2 * (u * neighbour_sum(v, ptr, index)).sum(0)) / num_edges
+    variance = (total + 2 * (u * neighbor_sum(v, ptr, index)).sum(0)) / num_edges
     return mean_u + mean_v, variance.clamp(min=0)
 
 

@@ -8,7 +8,7 @@ from vig_pyg.conv.fused import FusedConv
 from vig_pyg.conv.linear import Act, LinearNormAct, Norm
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
-from vig_pyg.kernels import neighbour_sum
+from vig_pyg.kernels import neighbor_sum
 
 
 @register_conv("gin")
@@ -53,9 +53,9 @@ class GINConv(FusedConv):
         return self.nn(torch.addcmul(pair[1] + total, pair[1], self.eps))  # (1 + ε) xᵢ + Σⱼ xⱼ
 
     def message(self, x_j: Tensor) -> Tensor:
-        """Return the neighbours, ``[E, in_channels]``."""
+        """Return the neighbors, ``[E, in_channels]``."""
         return x_j
 
     def message_and_aggregate(self, edge_index: Adj, x: PairTensor) -> Tensor:
-        """Return the sum of the neighbours, ``[N, in_channels]``."""
-        return neighbour_sum(x[0], *compressed(edge_index))
+        """Return the sum of the neighbors, ``[N, in_channels]``."""
+        return neighbor_sum(x[0], *compressed(edge_index))

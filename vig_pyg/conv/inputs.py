@@ -7,7 +7,7 @@ from torch_geometric.typing import Adj, PairTensor
 from torch_geometric.utils import is_sparse, to_edge_index
 
 from vig_pyg.graph.edges import check_edge_list, check_range
-from vig_pyg.kernels.heads import is_autocasting
+from vig_pyg.kernels.grouped_linear import is_autocasting
 
 
 def check_inputs(x: Tensor | PairTensor, edge_index: Adj, channels: int, weight: Tensor) -> tuple[PairTensor, Adj]:

@@ -11,7 +11,7 @@ from vig_pyg.checks import check_whole
 from vig_pyg.conv.fold import folded_norm
 from vig_pyg.conv.inputs import check_nodes_for
 from vig_pyg.conv.norm_act import BatchNorm, keeping_recipe, norm_act
-from vig_pyg.kernels.heads import head_linear, paired_head_linear
+from vig_pyg.kernels.grouped_linear import head_linear, paired_head_linear
 
 Norm: TypeAlias = str | Callable[[int], nn.Module] | None
 Act: TypeAlias = str | Callable[[], nn.Module] | None
@@ -148,7 +148,7 @@ class LinearNormAct(nn.Module):
         self.norm = folded_norm(self.linear, self.norm, HeadLinear)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Return the mapped, normalised and activated nodes, or those of the interleaved channels of two matrices."""
+        """Return the mapped, normalized and activated nodes, or those of the interleaved channels of two matrices."""
         if y is not None and not isinstance(self.linear, HeadLinear):  # what stands in its place takes one matrix
             x, y = torch.stack([x, y], dim=2).flatten(1), None
         with keeping_recipe(x):

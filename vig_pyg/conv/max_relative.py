@@ -7,7 +7,7 @@ from vig_pyg.conv.fused import FusedConv
 from vig_pyg.conv.linear import Act, LinearNormAct, Norm
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
-from vig_pyg.kernels import neighbour_max
+from vig_pyg.kernels import neighbor_max
 
 
 @register_conv("max_relative", "mr")
@@ -19,8 +19,8 @@ class MaxRelativeConv(FusedConv):
         \mathbf{x}^{\prime}_i = \sigma(\mathrm{norm}([x_i^0, m_i^0, x_i^1, m_i^1, \dots] \, \mathbf{W}))
 
     with the channels of both interleaved and :math:`\mathbf{W}` in heads. Since :math:`\mathbf{x}_i` is the same
-    for every neighbour, :math:`\mathbf{m}_i = \max_j \mathbf{x}_j - \mathbf{x}_i`: nothing is computed per edge.
-    A node without neighbours has :math:`\mathbf{m}_i = 0`.
+    for every neighbor, :math:`\mathbf{m}_i = \max_j \mathbf{x}_j - \mathbf{x}_i`: nothing is computed per edge.
+    A node without neighbors has :math:`\mathbf{m}_i = 0`.
 
     Args:
         in_channels: Width of the input.
@@ -54,4 +54,4 @@ class MaxRelativeConv(FusedConv):
     def message_and_aggregate(self, edge_index: Adj, x: PairTensor) -> Tensor:
         """Return the maximum of the differences, ``[N, in_channels]``, without computing them."""
         ptr, index, max_degree = compressed(edge_index)
-        return neighbour_max(x[0], ptr, index, max_degree, centre=x[1])
+        return neighbor_max(x[0], ptr, index, max_degree, center=x[1])

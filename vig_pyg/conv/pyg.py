@@ -32,27 +32,27 @@ def transformer(in_channels: int, out_channels: int, heads: int = 1) -> pyg.Tran
 
 @register_conv("graph")
 def graph(in_channels: int, out_channels: int) -> pyg.GraphConv:
-    """Higher-order graph convolution, Morris et al., 2019, with the maximum of neighbours."""
+    """Higher-order graph convolution, Morris et al., 2019, with the maximum of neighbors."""
     return pyg.GraphConv(in_channels, out_channels, aggr="max")
 
 
 @register_conv("sage_mean")
 def sage_mean(in_channels: int, out_channels: int) -> pyg.SAGEConv:
-    """GraphSAGE with the mean of neighbours, Hamilton et al., 2017."""
+    """GraphSAGE with the mean of neighbors, Hamilton et al., 2017."""
     return pyg.SAGEConv(in_channels, out_channels, aggr="mean")
 
 
 @register_conv("sage_max")
 def sage_max(in_channels: int, out_channels: int) -> pyg.SAGEConv:
-    """GraphSAGE with a projection and the maximum of neighbours, Hamilton et al., 2017."""
+    """GraphSAGE with a projection and the maximum of neighbors, Hamilton et al., 2017."""
     return pyg.SAGEConv(in_channels, out_channels, aggr="max", project=True)
 
 
 @register_conv("pna")
 def pna(in_channels: int, out_channels: int) -> pyg.PNAConv:
-    """Principal neighbourhood aggregation, Corso et al., 2020.
+    """Principal neighborhood aggregation, Corso et al., 2020.
 
-    Its degree scalers are constants on a graph in which every node has ``k`` neighbours, so only ``identity``
+    Its degree scalers are constants on a graph in which every node has ``k`` neighbors, so only ``identity``
     is taken.
     """
     return pyg.PNAConv(in_channels, out_channels, ["mean", "min", "max", "std"], ["identity"], deg=torch.tensor([0, 1]))

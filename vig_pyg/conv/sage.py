@@ -18,7 +18,7 @@ from vig_pyg.conv.linear import Act, LinearNormAct, Norm
 from vig_pyg.conv.norm_act import KNOWN_ACTIVATIONS
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
-from vig_pyg.kernels import neighbour_max
+from vig_pyg.kernels import neighbor_max
 from vig_pyg.kernels.reduce import targets_of_edges
 
 
@@ -30,8 +30,8 @@ class SAGEConv(FusedConv):
         \mathbf{m}_i = \max_{j \in \mathcal{N}(i)} \sigma(\mathrm{norm}(\mathbf{x}_j \mathbf{W}_1)), \qquad
         \mathbf{x}^{\prime}_i = \sigma(\mathrm{norm}([\mathbf{x}_i \, \Vert \, \mathbf{m}_i] \, \mathbf{W}_2))
 
-    with both maps in heads. The first norm takes its statistics over edges: a node that is a neighbour more often
-    counts more. A node without neighbours has :math:`\mathbf{m}_i = 0`. What a neighbour sends does not depend on
+    with both maps in heads. The first norm takes its statistics over edges: a node that is a neighbor more often
+    counts more. A node without neighbors has :math:`\mathbf{m}_i = 0`. What a neighbor sends does not depend on
     who receives it, so it is computed once per node.
 
     Args:
@@ -65,11 +65,11 @@ class SAGEConv(FusedConv):
         return self.nn1.modules()
 
     def message(self, x_j: Tensor) -> Tensor:
-        """Return the mapped neighbours, ``[E, in_channels]``."""
+        """Return the mapped neighbors, ``[E, in_channels]``."""
         return self.nn1(x_j)
 
     def message_and_aggregate(self, edge_index: Adj, x: PairTensor) -> Tensor:
-        """Return the maximum of the mapped neighbours, ``[N, in_channels]``, each node mapped once."""
+        """Return the maximum of the mapped neighbors, ``[N, in_channels]``, each node mapped once."""
         ptr, index, max_degree = compressed(edge_index)
         norm = self.nn1.norm
         per_node = (type(norm) is nn.LayerNorm or is_affine(norm)) and type(self.nn1.act) in KNOWN_ACTIVATIONS
@@ -77,9 +77,9 @@ class SAGEConv(FusedConv):
             target = targets_of_edges(ptr, index.numel())
             return self.aggregate(self.message(x[0][index]), target, ptr, x[1].size(0))
         if not uses_batch_statistics(norm):
-            return neighbour_max(self.nn1(x[0]), ptr, index, max_degree)
+            return neighbor_max(self.nn1(x[0]), ptr, index, max_degree)
         z = self.nn1.linear(x[0])
         _, of_source = degrees(ptr, index, z.size(0))
         batch = statistics_of_sources(z, of_source, index.numel())
         scale, shift = scale_and_shift(norm, batch, index.numel(), z)
-        return neighbour_max(self.nn1.act(torch.addcmul(shift, z, scale)), ptr, index, max_degree)
+        return neighbor_max(self.nn1.act(torch.addcmul(shift, z, scale)), ptr, index, max_degree)

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from vig_pyg.data.images import check_pixels, in_mode, open_image, upright
 
 if TYPE_CHECKING:
-    from vig_pyg.train.sampler import Draw
+    from vig_pyg.data.samplers import Draw
 
 NOTHING = -1  # the label of what counts for nothing: padding, and images that do not decode
 TRIES = 20  # broken images in a row before one gives up

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 from PIL.ExifTags import Base
+from torch import Tensor
 
 MAX_PIXELS = 2 * 89_478_485  # of an image; what Pillow takes for a decompression bomb
 LIMIT = "VIG_PYG_MAX_PIXELS"  # the environment variable with another limit, which processes that load images inherit
@@ -181,3 +183,28 @@ def _decoding(path: Path | str) -> Iterator[None]:
     except Exception as error:  # every decoder has its own
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise ValueError(f"{path} does not decode: {reason}") from error
+
+
+def read_batches(
+    files: Iterable[Path], batch: int, read: Callable[[Path], Tensor]
+) -> Iterator[list[tuple[Path, Tensor | str]]]:
+    """Yield so many files at a time, each with its image, or with what is wrong with it.
+
+    Raises:
+        ValueError: ``batch`` is below 1.
+    """
+    if batch < 1:
+        raise ValueError(f"batch must be at least 1, got {batch}")
+    waiting = iter(files)
+    while chunk := list(islice(waiting, batch)):
+        yield [(path, _image_or_reason(path, read)) for path in chunk]
+
+
+def _image_or_reason(path: Path, read: Callable[[Path], Tensor]) -> Tensor | str:
+    try:
+        return read(path)
+    except (OSError, ValueError) as error:
+        return str(error)
+
+
+LARGEST_IMAGE = 8192  # pixels a side

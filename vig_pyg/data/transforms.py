@@ -15,7 +15,7 @@ from torchvision.transforms import Compose
 from vig_pyg.data.images import check_resized
 
 if TYPE_CHECKING:
-    from vig_pyg.train.recipe import Recipe
+    pass
 
 
 def inference_transform(model: nn.Module, image_size: int | None = None) -> Callable[[Any], Tensor]:
@@ -34,18 +34,6 @@ def inference_transform(model: nn.Module, image_size: int | None = None) -> Call
 def _bounded(shorter: float, image: Image.Image) -> Image.Image:
     check_resized(image.size, shorter)
     return image
-
-
-def training_transform(model: nn.Module, recipe: Recipe) -> Callable[[Any], Tensor]:
-    """Return how an image is augmented for a model, which crops before it resizes."""
-    return create_transform(
-        **{**data_config(model, recipe.image_size), "is_training": True},
-        scale=(recipe.crop_scale, 1.0),
-        hflip=recipe.flip,
-        auto_augment=recipe.rand_augment,
-        color_jitter=recipe.color_jitter,
-        re_prob=recipe.random_erasing,
-    )
 
 
 def image_mode(model: nn.Module) -> str:

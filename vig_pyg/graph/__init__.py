@@ -1,6 +1,6 @@
-"""How to build a graph: patches, neighbours, positions."""
+"""How to build a graph: patches, neighbors, positions."""
 
-from vig_pyg.graph.edges import compressed, edges_from_neighbours
+from vig_pyg.graph.edges import compressed, edges_from_neighbors
 from vig_pyg.graph.image_graph import ImageGraph, batch_graphs
 from vig_pyg.graph.knn import KNNGraph, knn_graph
 from vig_pyg.graph.layout import Grid, NodeLayout
@@ -27,7 +27,7 @@ __all__ = [
     "build_graph",
     "choose_backend",
     "compressed",
-    "edges_from_neighbours",
+    "edges_from_neighbors",
     "get_graph",
     "image_data",
     "knn_graph",

@@ -1,4 +1,4 @@
-"""What a neighbour search accepts; everything else is refused in one sentence."""
+"""What a neighbor search accepts; everything else is refused in one sentence."""
 
 from typing import Literal, get_args
 

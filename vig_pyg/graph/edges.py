@@ -9,21 +9,21 @@ from torch_geometric.utils import is_sparse, to_edge_index
 INDEX_TYPES = (torch.int64, torch.int32)
 
 
-def edges_from_neighbours(neighbours: Tensor, num_sources: int) -> EdgeIndex:
-    """Return edges ``j → i`` for every ``j`` in ``neighbours[i]``, in that order.
+def edges_from_neighbors(neighbors: Tensor, num_sources: int) -> EdgeIndex:
+    """Return edges ``j → i`` for every ``j`` in ``neighbors[i]``, in that order.
 
     The :class:`~torch_geometric.EdgeIndex` is sorted by target with its pointers filled in, so that operators
-    reduce neighbourhoods directly; it also remembers the degree as ``max_degree``.
+    reduce neighborhoods directly; it also remembers the degree as ``max_degree``.
 
     Shapes:
-        - neighbours: ``[N, k]``, values below ``num_sources``
+        - neighbors: ``[N, k]``, values below ``num_sources``
         - output: ``[2, N·k]``
     """
-    num_targets, k = neighbours.shape
-    device = neighbours.device
+    num_targets, k = neighbors.shape
+    device = neighbors.device
     target = torch.arange(num_targets, device=device).view(-1, 1).expand(-1, k)
     edges = EdgeIndex(
-        torch.stack([neighbours.reshape(-1), target.reshape(-1)]),
+        torch.stack([neighbors.reshape(-1), target.reshape(-1)]),
         sparse_size=(num_sources, num_targets),
         sort_order="col",
     )
@@ -35,7 +35,7 @@ def edges_from_neighbours(neighbours: Tensor, num_sources: int) -> EdgeIndex:
 def compressed(edge_index: Adj) -> tuple[Tensor, Tensor, int]:
     """Return ``(ptr, index, max_degree)`` of edges that are sorted by target, or of a sparse ``adj_t``.
 
-    The neighbours of target ``i`` are ``index[ptr[i] : ptr[i + 1]]``.
+    The neighbors of target ``i`` are ``index[ptr[i] : ptr[i + 1]]``.
 
     Shapes:
         - output: ``ptr [N + 1]``, ``index [E]``

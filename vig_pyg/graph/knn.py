@@ -1,4 +1,4 @@
-"""Graphs of nearest neighbours in feature space (paper, Section 3.1)."""
+"""Graphs of nearest neighbors in feature space (paper, Section 3.1)."""
 
 from itertools import groupby
 from typing import cast
@@ -9,9 +9,9 @@ from torch_geometric import EdgeIndex
 
 from vig_pyg.checks import check_flags
 from vig_pyg.graph.checks import Backend, check_features, check_pair, check_search, graph_sizes
-from vig_pyg.graph.edges import edges_from_neighbours
+from vig_pyg.graph.edges import edges_from_neighbors
 from vig_pyg.graph.layout import Grid, NodeLayout, check_nodes
-from vig_pyg.graph.nearest import at_least_float32, nearest, of_usual_size, scaled_and_centred, unit_length
+from vig_pyg.graph.nearest import at_least_float32, nearest, of_usual_size, scaled_and_centered, unit_length
 from vig_pyg.graph.position import RelativePosition
 from vig_pyg.graph.protocol import Graph
 from vig_pyg.graph.registry import register_graph
@@ -33,7 +33,7 @@ def knn_graph(
     epsilon: float = 0.2,
     backend: Backend = "auto",
 ) -> EdgeIndex:
-    r"""Link every node to its ``k`` nearest neighbours within its own graph.
+    r"""Link every node to its ``k`` nearest neighbors within its own graph.
 
     The distance is :math:`\lVert x_j - x_i \rVert^2 - 2\,p_j^\top p_i`, the second term only where positions are
     given (paper, Section 3.2). The nearest :math:`k \cdot d` are sorted by distance and every ``d``-th is kept,
@@ -42,10 +42,10 @@ def knn_graph(
 
     Args:
         x: Node features ``[N, C]``.
-        k: Neighbours of every node.
+        k: Neighbors of every node.
         batch: The graph of every node, sorted, ``[N]``; None for a single graph.
         dilation: ``d``. In a graph with fewer than ``k·d`` candidates it shrinks to candidates // k.
-        loop: A node may be its own neighbour, at distance zero. Only without ``y``.
+        loop: A node may be its own neighbor, at distance zero. Only without ``y``.
         cosine: Features are scaled to unit length first, as ViG does.
         y: Features of the searching nodes ``[M, C]`` of a bipartite graph.
         batch_y: Their graphs ``[M]``.
@@ -58,7 +58,7 @@ def knn_graph(
             graph.
 
     Returns:
-        Edges ``[2, M·k]`` from neighbour to node, sorted by target and then by distance, as an
+        Edges ``[2, M·k]`` from neighbor to node, sorted by target and then by distance, as an
         :class:`~torch_geometric.EdgeIndex` with ``sparse_size=(N, M)``.
 
     Raises:
@@ -71,7 +71,7 @@ def knn_graph(
     search = torch.ops.vig_pyg.knn if torch.compiler.is_compiling() else _knn
     chance = epsilon if stochastic else 0.0
     found = search(x, k, batch, dilation, loop, cosine, y, batch_y, position, position_y, chance, backend)
-    return edges_from_neighbours(found, len(x))
+    return edges_from_neighbors(found, len(x))
 
 
 def _knn(
@@ -88,7 +88,7 @@ def _knn(
     epsilon: float,
     backend: str,
 ) -> Tensor:
-    """Return the neighbours of every node as rows of ``x``, ``[M, k]``; see :func:`knn_graph`."""
+    """Return the neighbors of every node as rows of ``x``, ``[M, k]``; see :func:`knn_graph`."""
     check_features("x", x, position)
     sizes = graph_sizes("batch", batch, x)
     if y is None:
@@ -105,7 +105,7 @@ def _knn(
     for graph, (size, size_y) in enumerate(zip(sizes, sizes_y, strict=True)):
         if size_y and size < (needed := k + (not loop)):
             raise ValueError(
-                f"k={k} neighbours{'' if loop else ' without the node itself'} need at least {needed} nodes, "
+                f"k={k} neighbors{'' if loop else ' without the node itself'} need at least {needed} nodes, "
                 f"but graph {graph} has {size}"
             )
 
@@ -113,13 +113,13 @@ def _knn(
     unit = cosine and not bool((keys == 0).all(1).any())  # a node without a direction keeps length zero
     if position is not None and position_y is not None:
         keys, queries = (torch.cat([keys, position.detach()], 1), torch.cat([queries, position_y.detach()], 1))
-    keys, queries = scaled_and_centred(keys, queries, 0 if cosine else x.size(1), sizes, sizes_y)
+    keys, queries = scaled_and_centered(keys, queries, 0 if cosine else x.size(1), sizes, sizes_y)
     found, start, start_y = [], 0, 0
     for (size, size_y), run in groupby(zip(sizes, sizes_y, strict=True)):
         count = len(list(run))  # consecutive graphs of equal sizes are searched together
         stop, stop_y = start + count * size, start_y + count * size_y
         if size_y:
-            neighbours = nearest(
+            neighbors = nearest(
                 queries[start_y:stop_y].view(count, size_y, -1),
                 keys[start:stop].view(count, size, -1),
                 k,
@@ -130,7 +130,7 @@ def _knn(
                 epsilon=epsilon,
                 backend=cast(Backend, backend),
             )
-            found.append(_number_nodes(neighbours, start, size))
+            found.append(_number_nodes(neighbors, start, size))
         start, start_y = stop, stop_y
     empty = torch.empty(0, k, dtype=torch.long, device=x.device)
     return torch.cat([empty, *found])
@@ -143,13 +143,13 @@ _knn_op.register_fake(lambda x, k, *rest: x.new_empty(len(x if rest[4] is None e
 
 @register_graph("knn", "dynamic")
 class KNNGraph(Graph):
-    """Builds the graph of a Grapher: cosine neighbours with self-loops, dilated, optionally with positions.
+    """Builds the graph of a Grapher: cosine neighbors with self-loops, dilated, optionally with positions.
 
     Called ``graph(x, layout)``, or with pairs ``(sources, targets)`` for a bipartite graph. It knows the layout
     and so, unlike :func:`knn_graph`, neither checks values nor waits for the device.
 
     Args:
-        k: Neighbours of every node.
+        k: Neighbors of every node.
         dilation: Keep every ``dilation``-th of the ``k·dilation`` nearest; shrinks where nodes are too few.
         position: The relative position of the stage, or None.
         stochastic: In training, with probability ``epsilon``, keep ``k`` random ones of the ``k·dilation`` nearest.
@@ -202,16 +202,16 @@ class KNNGraph(Graph):
         found, start = [], 0
         for key_map, query_map in zip(source_layout.maps(keys), target_layout.maps(queries), strict=True):
             grid = Grid(*query_map.shape[:3])
-            neighbours = self._nearest(query_map.flatten(1, 2), key_map.flatten(1, 2), grid)
+            neighbors = self._nearest(query_map.flatten(1, 2), key_map.flatten(1, 2), grid)
             size = key_map.size(1) * key_map.size(2)
-            found.append(_number_nodes(neighbours, start, size))
+            found.append(_number_nodes(neighbors, start, size))
             start += grid.count * size
-        return edges_from_neighbours(found[0] if len(found) == 1 else torch.cat(found), sources.size(0))
+        return edges_from_neighbors(found[0] if len(found) == 1 else torch.cat(found), sources.size(0))
 
     def _nearest(self, queries: Tensor, keys: Tensor, grid: Grid) -> Tensor:
         if keys.size(1) < self.k:
             raise ValueError(
-                f"k={self.k} neighbours need at least {self.k} nodes, but an image of {grid.height}×{grid.width} "
+                f"k={self.k} neighbors need at least {self.k} nodes, but an image of {grid.height}×{grid.width} "
                 f"nodes offers {keys.size(1)}: use larger images or a smaller k"
             )
         bias, channels = None, keys.size(2)
@@ -243,7 +243,7 @@ class StaticKNNGraph(KNNGraph):
     static = True
 
 
-def _number_nodes(neighbours: Tensor, start: int, size: int) -> Tensor:
+def _number_nodes(neighbors: Tensor, start: int, size: int) -> Tensor:
     """Turn places within one image ``[B, N, k]`` into rows of the node matrix ``[B·N, k]``."""
-    first = torch.arange(neighbours.size(0), device=neighbours.device) * size + start
-    return (neighbours + first.view(-1, 1, 1)).flatten(0, 1)
+    first = torch.arange(neighbors.size(0), device=neighbors.device) * size + start
+    return (neighbors + first.view(-1, 1, 1)).flatten(0, 1)

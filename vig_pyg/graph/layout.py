@@ -58,7 +58,7 @@ class NodeLayout:
 
     @staticmethod
     def from_sizes(sizes: Sequence[Sequence[int]]) -> NodeLayout:
-        """Return the layout of images of the given ``(height, width)``; equal neighbours share a grid.
+        """Return the layout of images of the given ``(height, width)``; equal neighbors share a grid.
 
         Raises:
             TypeError, ValueError: a size is not a pair of whole numbers of at least one.
@@ -122,7 +122,7 @@ class NodeLayout:
         return image.repeat_interleave(self.ptr(device).diff(), output_size=self.num_nodes)
 
     def pos(self, device: torch.device | str | None = None) -> Tensor:
-        """Return the centre ``(x, y)`` of every node in units of the node spacing, ``[num_nodes, 2]``.
+        """Return the center ``(x, y)`` of every node in units of the node spacing, ``[num_nodes, 2]``.
 
         The first node of an image lies at ``(0.5, 0.5)``.
         """

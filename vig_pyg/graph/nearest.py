@@ -1,4 +1,4 @@
-"""What every graph of neighbours searches with: features made comparable, and the best backend for them."""
+"""What every graph of neighbors searches with: features made comparable, and the best backend for them."""
 
 import logging
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 def choose_backend(num_queries: int, num_keys: int, channels: int, device: torch.device | str = "cpu") -> Backend:
     """Return the backend that ``"auto"`` takes for one graph.
 
-    Trees find neighbours fastest among many points in two or three dimensions, matrix products in many
+    Trees find neighbors fastest among many points in two or three dimensions, matrix products in many
     dimensions; beyond 2²⁴ distances these go block by block.
     """
     pairs = num_queries * num_keys
@@ -39,7 +39,7 @@ def nearest(
     epsilon: float = 0.0,
     backend: Backend = "auto",
 ) -> Tensor:
-    """Return the dilated neighbours of ``queries [B, N, C + P]`` among ``keys [B, M, C + P]`` as ``[B, N, k]``.
+    """Return the dilated neighbors of ``queries [B, N, C + P]`` among ``keys [B, M, C + P]`` as ``[B, N, k]``.
 
     The first ``channels`` are features, compared by distance, the rest positions, compared by inner product.
     ``unit`` says that all features have length one, ``bias [N, M]`` is added to the inner products, and
@@ -62,7 +62,7 @@ def nearest(
             queries = torch.cat([queries, queries.new_ones(()).expand(*queries.shape[:2], 1)], 2)
             keys = torch.cat([keys, -keys[..., :channels].square().sum(2, keepdim=True) / 2], 2)
         device_type = "cpu" if keys.is_meta else keys.device.type
-        with torch.autocast(device_type, enabled=False):  # half precision would change neighbours
+        with torch.autocast(device_type, enabled=False):  # half precision would change neighbors
             if backend == "fused":
                 found = nearest_fused(queries, keys, k * dilation, bias=bias, loop=loop)
             elif backend == "blockwise" and bias is None:
@@ -99,7 +99,7 @@ def _to_about_one(largest: Tensor) -> Tensor:
     return torch.ldexp(torch.ones_like(largest), -largest.frexp().exponent.clamp(-limit, limit))
 
 
-def scaled_and_centred(
+def scaled_and_centered(
     keys: Tensor, queries: Tensor, channels: int, sizes: list[int], sizes_y: list[int]
 ) -> tuple[Tensor, Tensor]:
     """Scale every graph to values about one, then move its first ``channels`` to their mean.

@@ -47,7 +47,7 @@ class PatchGraph(BaseTransform):
 
     Args:
         patch_size: Side of a patch in pixels. Rows and columns beyond the last whole patch are left out.
-        k: Neighbours of every node, itself among them.
+        k: Neighbors of every node, itself among them.
         dilation: As in :func:`~vig_pyg.graph.knn_graph`.
         cosine: Compare directions only, as ViG does.
         backend: As in :func:`~vig_pyg.graph.knn_graph`.
@@ -56,7 +56,7 @@ class PatchGraph(BaseTransform):
     ``(image, label)`` as torchvision's datasets give it.
 
     Returns:
-        ``Data`` with ``x [N, C·p²]``, ``pos [N, 2]`` (centre ``(x, y)`` in pixels), ``edge_index [2, N·k]``,
+        ``Data`` with ``x [N, C·p²]``, ``pos [N, 2]`` (center ``(x, y)`` in pixels), ``edge_index [2, N·k]``,
         ``grid [[rows, columns]]`` and, given a label, ``y [1]``.
 
     Raises:

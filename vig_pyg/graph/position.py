@@ -54,7 +54,7 @@ class RelativePosition(nn.Module):
 
     On the grid that the model was made for, the published fixed table is reproduced: with ``E`` the embeddings of
     that grid and ``R`` a bicubic resize along the *flattened* index of the keys, it is ``−2 E (R E)ᵀ / D``. On any
-    other grid, or where the windows do not divide it, the keys are embedded at the centres of their windows and no
+    other grid, or where the windows do not divide it, the keys are embedded at the centers of their windows and no
     table is made. Without pooling the two agree.
 
     Args:

@@ -1,6 +1,6 @@
-"""Numbers only: neighbour search and neighbour reductions, no modules."""
+"""Numbers only: neighbor search and neighbor reductions, no modules."""
 
-from vig_pyg.kernels.reduce import neighbour_max, neighbour_min, neighbour_sum
+from vig_pyg.kernels.reduce import neighbor_max, neighbor_min, neighbor_sum
 from vig_pyg.kernels.search import nearest_blockwise, nearest_cluster, nearest_dense, nearest_fused
 
 __all__ = [
@@ -8,7 +8,7 @@ __all__ = [
     "nearest_cluster",
     "nearest_dense",
     "nearest_fused",
-    "neighbour_max",
-    "neighbour_min",
-    "neighbour_sum",
+    "neighbor_max",
+    "neighbor_min",
+    "neighbor_sum",
 ]

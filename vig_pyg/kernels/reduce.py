@@ -1,8 +1,8 @@
-r"""Neighbourhood reductions ``out_i = ⊕_{j ∈ N(i)} x_j`` without a tensor that has one row per edge.
+r"""Neighborhood reductions ``out_i = ⊕_{j ∈ N(i)} x_j`` without a tensor that has one row per edge.
 
-A graph comes in compressed form, sorted by target: the neighbours of target ``i`` are
+A graph comes in compressed form, sorted by target: the neighbors of target ``i`` are
 ``index[ptr[i] : ptr[i + 1]]``. On the CPU the reduction is a product with a sparse matrix of ones in CSR form, on CUDA
-a Triton kernel; elsewhere it gathers and scatters. A target without neighbours gets zeros and passes no gradient, as
+a Triton kernel; elsewhere it gathers and scatters. A target without neighbors gets zeros and passes no gradient, as
 in PyG.
 """
 
@@ -18,62 +18,62 @@ from torch import Tensor
 from vig_pyg.kernels.packing import numbers_of, pack
 
 
-def neighbour_max(x: Tensor, ptr: Tensor, index: Tensor, max_degree: int, centre: Tensor | None = None) -> Tensor:
-    r"""Return ``max_{j ∈ N(i)} x_j`` per channel, or ``max_{j ∈ N(i)} (x_j − c_i)`` where ``centre`` is given.
+def neighbor_max(x: Tensor, ptr: Tensor, index: Tensor, max_degree: int, center: Tensor | None = None) -> Tensor:
+    r"""Return ``max_{j ∈ N(i)} x_j`` per channel, or ``max_{j ∈ N(i)} (x_j − c_i)`` where ``center`` is given.
 
     Args:
         x: Source features ``[M, C]``.
-        ptr: Where each target's neighbours start, ``[N + 1]``.
-        index: The neighbours of all targets in turn, ``[E]``, values below ``M``.
-        max_degree: No target has more neighbours than this.
-        centre: What is subtracted from a target's neighbours, ``[N, C]``.
+        ptr: Where each target's neighbors start, ``[N + 1]``.
+        index: The neighbors of all targets in turn, ``[E]``, values below ``M``.
+        max_degree: No target has more neighbors than this.
+        center: What is subtracted from a target's neighbors, ``[N, C]``.
 
     Shapes:
         - output: ``[N, C]``
     """
-    return _extremum(x, centre, ptr, index, max_degree, True)
+    return _extremum(x, center, ptr, index, max_degree, True)
 
 
-def neighbour_min(x: Tensor, ptr: Tensor, index: Tensor, max_degree: int) -> Tensor:
-    r"""Return ``min_{j ∈ N(i)} x_j`` per channel. Arguments and shapes as :func:`neighbour_max`."""
+def neighbor_min(x: Tensor, ptr: Tensor, index: Tensor, max_degree: int) -> Tensor:
+    r"""Return ``min_{j ∈ N(i)} x_j`` per channel. Arguments and shapes as :func:`neighbor_max`."""
     return _extremum(x, None, ptr, index, max_degree, False)
 
 
-def neighbour_sum(x: Tensor, ptr: Tensor, index: Tensor, max_degree: int | None = None) -> Tensor:
-    r"""Return ``Σ_{j ∈ N(i)} x_j`` per channel. Arguments and shapes as :func:`neighbour_max`."""
+def neighbor_sum(x: Tensor, ptr: Tensor, index: Tensor, max_degree: int | None = None) -> Tensor:
+    r"""Return ``Σ_{j ∈ N(i)} x_j`` per channel. Arguments and shapes as :func:`neighbor_max`."""
     if torch.compiler.is_exporting():
         if max_degree is None or may_be_isolated(ptr, index, max_degree):
             return _sum_scatter(x, ptr, index)
         return _rows(x, ptr, index).sum(1)
-    return torch.ops.vig_pyg.neighbour_sum(x, ptr, index)
+    return torch.ops.vig_pyg.neighbor_sum(x, ptr, index)
 
 
 def may_be_isolated(ptr: Tensor, index: Tensor, max_degree: int) -> bool:
-    """Return whether a target may have no neighbours; counts edges, and does not wait for the device."""
+    """Return whether a target may have no neighbors; counts edges, and does not wait for the device."""
     return max_degree == 0 or index.numel() < max_degree * (ptr.numel() - 1)
 
 
 def _rows(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
-    """Return the neighbours' features ``[N, k, C]``, for export, where every node has as many."""
+    """Return the neighbors' features ``[N, k, C]``, for export, where every node has as many."""
     return x[index.view(ptr.size(0) - 1, -1)]
 
 
-def _extremum(x: Tensor, centre: Tensor | None, ptr: Tensor, index: Tensor, max_degree: int, largest: bool) -> Tensor:
+def _extremum(x: Tensor, center: Tensor | None, ptr: Tensor, index: Tensor, max_degree: int, largest: bool) -> Tensor:
     if torch.compiler.is_exporting():
         if may_be_isolated(ptr, index, max_degree):
             out = _extremum_scatter(x, ptr, index, largest, False)[0]
-            return out if centre is None else (out - centre) * (ptr.diff() > 0).unsqueeze(1)
+            return out if center is None else (out - center) * (ptr.diff() > 0).unsqueeze(1)
         rows = _rows(x, ptr, index)
         out = rows.amax(1) if largest else rows.amin(1)
-        return out if centre is None else out - centre
+        return out if center is None else out - center
     with_winner = torch.is_grad_enabled() and x.requires_grad
-    return torch.ops.vig_pyg.neighbour_extremum(x, centre, ptr, index, max_degree, largest, with_winner)[0]
+    return torch.ops.vig_pyg.neighbor_extremum(x, center, ptr, index, max_degree, largest, with_winner)[0]
 
 
 @functools.cache
 def _triton() -> ModuleType | None:
     """Return the kernels for CUDA, where triton is installed."""
-    return import_module("vig_pyg.kernels.triton_reduce") if find_spec("triton") else None
+    return import_module("vig_pyg.kernels.triton.reduce") if find_spec("triton") else None
 
 
 def _csr(ptr: Tensor, index: Tensor, x: Tensor) -> Tensor:
@@ -97,10 +97,10 @@ NO_SLOT = 255
 NO_ROW = -1
 
 
-@torch.library.custom_op("vig_pyg::neighbour_extremum", mutates_args=())
-def _neighbour_extremum(
+@torch.library.custom_op("vig_pyg::neighbor_extremum", mutates_args=())
+def _neighbor_extremum(
     x: Tensor,
-    centre: Tensor | None,
+    center: Tensor | None,
     ptr: Tensor,
     index: Tensor,
     max_degree: int,
@@ -108,11 +108,11 @@ def _neighbour_extremum(
     with_winner: bool,
 ) -> tuple[Tensor, Tensor]:
     if x.is_cuda and max_degree < NO_SLOT and (kernels := _triton()) is not None:
-        return kernels.extremum(x, centre, ptr, index, largest, with_winner)
+        return kernels.extremum(x, center, ptr, index, largest, with_winner)
     reduce = _extremum_csr if x.device.type == "cpu" else _extremum_scatter
     out, winner = reduce(x, ptr, index, largest, with_winner)
-    if centre is not None:
-        out.sub_(centre)
+    if center is not None:
+        out.sub_(center)
     if may_be_isolated(ptr, index, max_degree):
         empty = (ptr.diff() == 0).unsqueeze(1)
         out.masked_fill_(empty, 0)
@@ -152,10 +152,10 @@ def _extremum_scatter(x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with
     return out, torch.zeros_like(out, dtype=torch.int32).scatter_reduce_(0, target, row, "amin", include_self=False)
 
 
-@_neighbour_extremum.register_fake
+@_neighbor_extremum.register_fake
 def _(
     x: Tensor,
-    centre: Tensor | None,
+    center: Tensor | None,
     ptr: Tensor,
     index: Tensor,
     max_degree: int,
@@ -168,52 +168,52 @@ def _(
     return out, winner
 
 
-@torch.library.custom_op("vig_pyg::neighbour_extremum_backward", mutates_args=())
-def _neighbour_extremum_backward(
+@torch.library.custom_op("vig_pyg::neighbor_extremum_backward", mutates_args=())
+def _neighbor_extremum_backward(
     grad: Tensor, winner: Tensor, ptr: Tensor, index: Tensor, num_sources: int, isolated: bool
 ) -> Tensor:
     if winner.dtype == torch.uint8 and (kernels := _triton()) is not None:
         return kernels.extremum_backward(grad, winner, ptr, index, num_sources)
     row = winner.long()
-    if isolated:  # what targets without neighbours got goes nowhere
+    if isolated:  # what targets without neighbors got goes nowhere
         grad = grad.masked_fill(row == NO_ROW, 0)
         row.clamp_(min=0)
     return grad.new_zeros(num_sources, grad.size(1)).scatter_add_(0, row, grad)
 
 
-@_neighbour_extremum_backward.register_fake
+@_neighbor_extremum_backward.register_fake
 def _(grad: Tensor, winner: Tensor, ptr: Tensor, index: Tensor, num_sources: int, isolated: bool) -> Tensor:
     return grad.new_empty(num_sources, grad.size(1))
 
 
 def _save_winners(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    x, centre, ptr, index, max_degree, *_ = inputs
+    x, center, ptr, index, max_degree, *_ = inputs
     ctx.save_for_backward(output[1], ptr, index)
-    ctx.num_sources, ctx.relative = x.size(0), centre is not None
+    ctx.num_sources, ctx.relative = x.size(0), center is not None
     ctx.isolated = may_be_isolated(ptr, index, max_degree)
     ctx.mark_non_differentiable(output[1])
 
 
 def _extremum_gradient(ctx, grad, _):  # type: ignore[no-untyped-def]
     winner, ptr, index = ctx.saved_tensors
-    grad_x = grad_centre = None
+    grad_x = grad_center = None
     if ctx.needs_input_grad[0]:
-        grad_x = torch.ops.vig_pyg.neighbour_extremum_backward(grad, winner, ptr, index, ctx.num_sources, ctx.isolated)
+        grad_x = torch.ops.vig_pyg.neighbor_extremum_backward(grad, winner, ptr, index, ctx.num_sources, ctx.isolated)
     if ctx.relative and ctx.needs_input_grad[1]:
-        grad_centre = -grad.masked_fill((ptr.diff() == 0).unsqueeze(1), 0) if ctx.isolated else -grad
-    return grad_x, grad_centre, None, None, None, None, None
+        grad_center = -grad.masked_fill((ptr.diff() == 0).unsqueeze(1), 0) if ctx.isolated else -grad
+    return grad_x, grad_center, None, None, None, None, None
 
 
-_neighbour_extremum.register_autograd(_extremum_gradient, setup_context=_save_winners)
+_neighbor_extremum.register_autograd(_extremum_gradient, setup_context=_save_winners)
 
 
 # Sum ####################################################################################################
 
 
-@torch.library.custom_op("vig_pyg::neighbour_sum", mutates_args=())
-def _neighbour_sum(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
+@torch.library.custom_op("vig_pyg::neighbor_sum", mutates_args=())
+def _neighbor_sum(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
     if x.is_cuda and (kernels := _triton()) is not None:
-        return kernels.neighbour_sum(x, ptr, index)
+        return kernels.neighbor_sum(x, ptr, index)
     if x.device.type == "cpu":
         return _sum_csr(ptr, index, x)
     return _sum_scatter(x, ptr, index)
@@ -230,15 +230,15 @@ def _sum_csr(ptr: Tensor, index: Tensor, x: Tensor) -> Tensor:
     return torch.ops.aten._sparse_mm_reduce_impl(_csr(ptr, index, wide), wide, "sum")[0].to(x.dtype)
 
 
-@_neighbour_sum.register_fake
+@_neighbor_sum.register_fake
 def _(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
     return x.new_empty(ptr.size(0) - 1, x.size(1))
 
 
-@torch.library.custom_op("vig_pyg::neighbour_sum_backward", mutates_args=())
-def _neighbour_sum_backward(grad: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
+@torch.library.custom_op("vig_pyg::neighbor_sum_backward", mutates_args=())
+def _neighbor_sum_backward(grad: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
     if grad.is_cuda and (kernels := _triton()) is not None:
-        return kernels.neighbour_sum_backward(grad, ptr, index, num_sources)
+        return kernels.neighbor_sum_backward(grad, ptr, index, num_sources)
     target = targets_of_edges(ptr, index.numel())
     if grad.device.type != "cpu":
         return grad.new_zeros(num_sources, grad.size(1)).index_add_(0, index, grad[target])
@@ -247,7 +247,7 @@ def _neighbour_sum_backward(grad: Tensor, ptr: Tensor, index: Tensor, num_source
     return _sum_csr(back, target[index.argsort()], grad)
 
 
-@_neighbour_sum_backward.register_fake
+@_neighbor_sum_backward.register_fake
 def _(grad: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
     return grad.new_empty(num_sources, grad.size(1))
 
@@ -259,7 +259,7 @@ def _save_graph(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
 
 
 def _sum_gradient(ctx, grad):  # type: ignore[no-untyped-def]
-    return torch.ops.vig_pyg.neighbour_sum_backward(grad, *ctx.saved_tensors, ctx.num_sources), None, None
+    return torch.ops.vig_pyg.neighbor_sum_backward(grad, *ctx.saved_tensors, ctx.num_sources), None, None
 
 
-_neighbour_sum.register_autograd(_sum_gradient, setup_context=_save_graph)
+_neighbor_sum.register_autograd(_sum_gradient, setup_context=_save_graph)

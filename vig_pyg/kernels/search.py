@@ -1,4 +1,4 @@
-"""Nearest neighbours of ``queries`` among ``keys``, for a batch of equally large point sets.
+"""Nearest neighbors of ``queries`` among ``keys``, for a batch of equally large point sets.
 
 Dense and blockwise search rank by the inner product, largest first. Squared distances are one: since
 ``‖q − k‖² = ‖q‖² − 2 (⟨q, k⟩ − ‖k‖²/2)`` and ``‖q‖²`` ranks nothing, ``⟨[q, 1], [k, −‖k‖²/2]⟩`` orders keys from
@@ -70,7 +70,7 @@ def nearest_fused(queries: Tensor, keys: Tensor, k: int, *, bias: Tensor | None 
     """
     if not queries.is_cuda or find_spec("triton") is None:
         raise ValueError(f"backend='fused' needs triton and points on a CUDA device, got {queries.device}: use 'dense'")
-    fused = import_module("vig_pyg.kernels.triton_search")
+    fused = import_module("vig_pyg.kernels.triton.search")
     return fused.nearest_fused(queries, keys, k, bias=bias, loop=loop)
 
 
@@ -126,10 +126,10 @@ def nearest_cluster(queries: Tensor, keys: Tensor, k: int, *, loop: bool = True)
     wanted = k if loop else min(k + 1, num_keys)
     found = knn(keys.reshape(-1, channels), queries.reshape(-1, channels), wanted, key_batch, query_batch)[1]
     first_key = torch.arange(0, batch * num_keys, num_keys, device=device).view(-1, 1, 1)
-    neighbours = found.view(batch, num_queries, wanted) - first_key
+    neighbors = found.view(batch, num_queries, wanted) - first_key
     if loop:
-        return neighbours
+        return neighbors
     # The query itself leaves, wherever it stands; where equal points pushed it off the list, the last one does.
-    itself = neighbours == torch.arange(num_queries, device=device).view(1, -1, 1)
+    itself = neighbors == torch.arange(num_queries, device=device).view(1, -1, 1)
     order = itself.long().sort(dim=2, stable=True).indices
-    return neighbours.gather(2, order[..., :k])
+    return neighbors.gather(2, order[..., :k])

@@ -22,7 +22,7 @@ from vig_pyg.models.vision_gnn import Readout, VisionGNN
 class PyramidViG(VisionGNN):
     r"""A Vision GNN whose stages halve height and width and widen the nodes.
 
-    Neighbours are ranked by feature distance plus relative position; in early stages they are looked for among
+    Neighbors are ranked by feature distance plus relative position; in early stages they are looked for among
     average-pooled nodes.
 
     Args:
@@ -34,7 +34,7 @@ class PyramidViG(VisionGNN):
         pools: Side of the window that is averaged into one source, for every stage.
         stride: Side in pixels of what becomes one node of the first stage.
         relative: Add the relative position to the distance.
-        k: Neighbours: one number, or one per block; None for 9.
+        k: Neighbors: one number, or one per block; None for 9.
         dilation: One number, or one per block; None for ``min(l // 4 + 1, 49 // 9)`` in block ``l``.
 
     The other arguments are those of :class:`~vig_pyg.ViG`; ``readout="accumulated"`` sums over the last stage, and

@@ -27,7 +27,7 @@ class ViG(VisionGNN):
         depth: Number of blocks.
         stride: Side in pixels of what becomes one node.
         conv: Operator: a registered name (:func:`vig_pyg.list_convs`), ``"module:Name"`` or a factory.
-        k: Neighbours: one number, or one per block; None for 9 to 18 rising with depth, as in the paper.
+        k: Neighbors: one number, or one per block; None for 9 to 18 rising with depth, as in the paper.
         dilation: One number, or one per block; None for ``min(l // 4 + 1, 196 // 18)`` in block ``l``.
         heads: Heads of the operator's update (paper, Eq. 5).
         graph: A registered name (:func:`vig_pyg.list_graphs`), ``"module:Name"``, a class, factory, function or
@@ -40,7 +40,7 @@ class ViG(VisionGNN):
         act: An activation of timm's by name, or a factory.
         stem: ``"conv"``, or ``"patch"`` for patches and one linear layer.
         readout: ``"mean"`` of the last nodes, or ``"accumulated"`` over stem and blocks.
-        stochastic: Draw random ones of the ``k·dilation`` neighbours in training, with probability ``epsilon``.
+        stochastic: Draw random ones of the ``k·dilation`` neighbors in training, with probability ``epsilon``.
         epsilon: That probability.
         drop_rate: Dropout before the classifier.
         dropout: Dropout behind every Grapher and FFN.

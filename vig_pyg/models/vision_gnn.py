@@ -17,7 +17,7 @@ from vig_pyg.checks import check_flags, check_kind
 from vig_pyg.graph.edges import check_edge_list, edges_from_list
 from vig_pyg.graph.image_graph import batch_graphs
 from vig_pyg.graph.layout import NodeLayout
-from vig_pyg.kernels.heads import is_autocasting
+from vig_pyg.kernels.grouped_linear import is_autocasting
 from vig_pyg.models.timm_interface import UNTRACEABLE, TimmInterface
 
 Readout: TypeAlias = Literal["mean", "accumulated"]

@@ -2,16 +2,16 @@
 
 from vig_pyg.study.cost import count_macs, count_parameters, milliseconds_per_image, peak_megabytes
 from vig_pyg.study.diversity import diversity, layer_diversity
-from vig_pyg.study.pictures import draw_neighbours
-from vig_pyg.study.views import neighbours
+from vig_pyg.study.pictures import draw_neighbors
+from vig_pyg.study.views import neighbors
 
 __all__ = [
     "count_macs",
     "count_parameters",
     "diversity",
-    "draw_neighbours",
+    "draw_neighbors",
     "layer_diversity",
     "milliseconds_per_image",
-    "neighbours",
+    "neighbors",
     "peak_megabytes",
 ]

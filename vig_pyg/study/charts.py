@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from vig_pyg.study.cells import Result
-from vig_pyg.study.pictures import COLOURS
+from vig_pyg.study.pictures import COLORS
 from vig_pyg.study.studies import Line
 from vig_pyg.study.tables import GMACS, PUBLISHED, SPEED
+from vig_pyg.study.trials import Result
 
-MARKERS = "osD^vP*X"  # one more than colours: pairs of both, cycled, differ for long
+MARKERS = "osD^vP*X"  # one more than colors: pairs of both, cycled, differ for long
 
 
 def chart_rows(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Figure:
@@ -27,12 +27,12 @@ def chart_rows(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Fi
     panels = figure.subplots(1, 1 + known, sharey=True, squeeze=False)[0]
     for place, found in enumerate(results):
         values = [100 * result.accuracy for result in found]
-        panels[0].plot(values, [place] * len(values), "o", color=COLOURS[1], alpha=0.55, markeredgewidth=0)
+        panels[0].plot(values, [place] * len(values), "o", color=COLORS[1], alpha=0.55, markeredgewidth=0)
         mean = sum(values) / len(values)
-        panels[0].plot([mean, mean], [place - 0.28, place + 0.28], color=COLOURS[0], linewidth=2.5)
+        panels[0].plot([mean, mean], [place - 0.28, place + 0.28], color=COLORS[0], linewidth=2.5)
     panels[0].set_xlabel("held-out accuracy, % (dots: seeds, bars: means)")
     if known:
-        panels[1].plot([float("nan") if v is None else v for v in paper], range(len(paper)), "D", color=COLOURS[2])
+        panels[1].plot([float("nan") if v is None else v for v in paper], range(len(paper)), "D", color=COLORS[2])
         panels[1].set_xlabel("the paper's ImageNet top-1, %")
     panels[0].set_yticks(range(len(labels)), labels)
     panels[0].invert_yaxis()
@@ -46,11 +46,11 @@ def chart_diversity(lines: Sequence[Line], results: Sequence[Sequence[Result]]) 
     """Return the diversity of every layer: means over seeds, bands from lowest to highest (paper, Figure 3)."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    for line, found, colour, marker in zip(lines, results, cycle(COLOURS), cycle(MARKERS), strict=False):
+    for line, found, color, marker in zip(lines, results, cycle(COLORS), cycle(MARKERS), strict=False):
         values = pd.DataFrame([result.diversity for result in found])
         layers = range(1, values.shape[1] + 1)
-        axes.plot(layers, values.mean(), marker=marker, color=colour, label=line.row.label)
-        axes.fill_between(layers, values.min(), values.max(), color=colour, alpha=0.15, linewidth=0)
+        axes.plot(layers, values.mean(), marker=marker, color=color, label=line.row.label)
+        axes.fill_between(layers, values.min(), values.max(), color=color, alpha=0.15, linewidth=0)
     axes.set(xlabel="layer", ylabel="feature diversity (Eq. 9)", xticks=list(layers))
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
@@ -64,13 +64,13 @@ def chart_models(frame: pd.DataFrame) -> Figure:
     left, right = figure.subplots(1, 2, sharey=True)
     families: Mapping[str, pd.DataFrame] = dict(list(frame.groupby("family", sort=False)))
     for axes, cost, label in ((left, GMACS, "multiply-accumulates, billions"), (right, SPEED, "ms per image, here")):
-        for (family, rows), colour, marker in zip(families.items(), cycle(COLOURS), cycle(MARKERS), strict=False):
+        for (family, rows), color, marker in zip(families.items(), cycle(COLORS), cycle(MARKERS), strict=False):
             ours = "ViG" in family
             axes.plot(
                 rows[cost],
                 rows[PUBLISHED],
                 marker=marker,
-                color=colour,
+                color=color,
                 label=family,
                 linewidth=2.5 if ours else 1,
                 markersize=8 if ours else 5,

@@ -14,20 +14,20 @@ import timm
 import torch
 from matplotlib.figure import Figure
 
+from vig_pyg.files import write_whole
 from vig_pyg.graph import PatchGraph
 from vig_pyg.machine import describe_machine
 from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.study.cost import count_macs, count_parameters, milliseconds_per_image
-from vig_pyg.study.pictures import draw_curves, draw_neighbours
+from vig_pyg.study.pictures import draw_curves, draw_neighbors
 from vig_pyg.study.report import write_demo_report
 from vig_pyg.study.run import MOST_SEEDS
 from vig_pyg.train import Epoch, Split, accelerator_for, fit, load_data, load_digits, read_recipe
-from vig_pyg.train.run import write_whole
 
 OPERATORS = ("max_relative", "edge", "gin", "sage")
 PHOTOGRAPH = "china.jpg"
 PATCH = 20
-CENTRES = ((4, 5), (10, 9))  # a patch of sky and one of the temple, as (row, column)
+CENTERS = ((4, 5), (10, 9))  # a patch of sky and one of the temple, as (row, column)
 
 
 class Run(NamedTuple):
@@ -139,9 +139,9 @@ def draw_pictures(out: Path, runs: Sequence[Run], trained: VisionGNN, data: Spli
     figure = Figure(figsize=(11, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2)
     columns = int(graph.grid[0, 1])
-    draw_neighbours(left, image, graph, [], f"{graph.num_nodes} patches of {PATCH}×{PATCH} pixels")
-    centres = [row * columns + column for row, column in CENTRES]
-    draw_neighbours(right, image, graph, centres, "two patches and their 18 nearest in feature space")
+    draw_neighbors(left, image, graph, [], f"{graph.num_nodes} patches of {PATCH}×{PATCH} pixels")
+    centers = [row * columns + column for row, column in CENTERS]
+    draw_neighbors(right, image, graph, centers, "two patches and their 18 nearest in feature space")
     _save(figure, out / "photograph.png")
 
     digit = data.test_images[:1].to(next(trained.parameters()).device)
@@ -149,7 +149,7 @@ def draw_pictures(out: Path, runs: Sequence[Run], trained: VisionGNN, data: Spli
         _, graphs = trained.eval().forward_graphs(digit)
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     for block, (axes, batch) in enumerate(zip(figure.subplots(1, len(graphs)), graphs, strict=True), start=1):
-        draw_neighbours(axes, digit[0] / 2 + 0.5, batch.cpu()[0], [27, 36], f"block {block}")
+        draw_neighbors(axes, digit[0] / 2 + 0.5, batch.cpu()[0], [27, 36], f"block {block}")
     _save(figure, out / "digit.png")
 
 

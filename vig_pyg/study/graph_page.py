@@ -15,7 +15,7 @@ from vig_pyg.study.views import View, grid_of
 
 
 def graph_page(views: Sequence[View], blocks: Sequence[int] = (), place: tuple[float, float] = (0.5, 0.5)) -> str:
-    """Return an HTML page on which pointing at a patch lights its neighbours.
+    """Return an HTML page on which pointing at a patch lights its neighbors.
 
     Views of one image stand side by side; where there are several images, one is chosen.
 
@@ -47,13 +47,13 @@ def graph_page(views: Sequence[View], blocks: Sequence[int] = (), place: tuple[f
 
 
 def _numbers(graph: Data) -> dict[str, Any]:
-    """Return the grids of a graph, and for every node its neighbours and their distances, the nearest first."""
-    centres = graph.pos_source if "pos_source" in graph else graph.pos
+    """Return the grids of a graph, and for every node its neighbors and their distances, the nearest first."""
+    centers = graph.pos_source if "pos_source" in graph else graph.pos
     degrees = graph.edge_index[1].bincount(minlength=graph.num_nodes).tolist()
     return {
         "grid": grid_of(graph),
-        "sources": (len(centres[:, 1].unique()), len(centres[:, 0].unique())),
-        "neighbours": [part.tolist() for part in graph.edge_index[0].split(degrees)],
+        "sources": (len(centers[:, 1].unique()), len(centers[:, 0].unique())),
+        "neighbors": [part.tolist() for part in graph.edge_index[0].split(degrees)],
         "distances": [[round(d, 3) for d in part.tolist()] for part in graph.edge_attr[:, 0].split(degrees)],
     }
 

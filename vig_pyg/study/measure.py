@@ -12,10 +12,10 @@ from typing import NamedTuple
 from filelock import FileLock
 from torch import Tensor, nn
 
+from vig_pyg.files import write_whole
 from vig_pyg.machine import describe_machine
 from vig_pyg.manifest import DamagedError, sealed, unseal
 from vig_pyg.study.cost import count_macs, count_parameters, milliseconds_per_image, peak_megabytes, without_computing
-from vig_pyg.train.run import write_whole
 
 log = logging.getLogger(__name__)
 

@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Told apart by colour-blind readers as well (Wong, Nature Methods, 2011).
-COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Told apart by color-blind readers as well (Wong, Nature Methods, 2011).
+COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
-def draw_neighbours(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int], title: str = "") -> None:
-    """Draw nodes and their neighbours over an image, as the paper's Figure 4 does.
+def draw_neighbors(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int], title: str = "") -> None:
+    """Draw nodes and their neighbors over an image, as the paper's Figure 4 does.
 
-    A centre is marked by a pentagram, its neighbours by squares of the same colour. Those of the first are as large as
+    A center is marked by a pentagram, its neighbors by squares of the same color. Those of the first are as large as
     what they stand for, a patch or the window of patches that a pooled node is the mean of; those of the next smaller.
 
     Args:
         axes: Where to draw.
         image: ``[3, H, W]`` or ``[1, H, W]`` with values from 0 to 1.
-        graph: ``pos`` in pixels and ``edge_index``; neighbours of a pooled graph lie at ``pos_source``. What
-            :func:`~vig_pyg.study.neighbours` and :class:`~vig_pyg.PatchGraph` return.
-        nodes: The centres.
+        graph: ``pos`` in pixels and ``edge_index``; neighbors of a pooled graph lie at ``pos_source``. What
+            :func:`~vig_pyg.study.neighbors` and :class:`~vig_pyg.PatchGraph` return.
+        nodes: The centers.
         title: Written above.
 
     Raises:
@@ -41,7 +41,7 @@ def draw_neighbours(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int]
 
     check_kind("a graph", Data, graph=graph)
     if graph.pos is None or graph.edge_index is None:
-        raise ValueError("graph must have pos and edge_index, as those of neighbours and PatchGraph have")
+        raise ValueError("graph must have pos and edge_index, as those of neighbors and PatchGraph have")
     check_kind("a list of numbers of nodes", Sequence, nodes=nodes)
     for node in nodes:
         check_whole(0, **{"the number of a node": node})
@@ -50,13 +50,13 @@ def draw_neighbours(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int]
     draw_image(axes, image, title)
     sources = graph.pos_source if "pos_source" in graph else graph.pos
     width, height = (2 * sources[0]).tolist()  # the first lies in the middle of the first square
-    for order, (node, colour) in enumerate(zip(nodes, COLOURS * len(nodes), strict=False)):
-        neighbours = graph.edge_index[0][graph.edge_index[1] == node]
-        w, h = width * 0.75**order, height * 0.75**order  # where two centres share a neighbour, both show
-        for x, y in sources[neighbours].tolist():
-            axes.add_patch(Rectangle((x - w / 2, y - h / 2), w, h, facecolor=colour, edgecolor="white", alpha=0.6))
+    for order, (node, color) in enumerate(zip(nodes, COLORS * len(nodes), strict=False)):
+        neighbors = graph.edge_index[0][graph.edge_index[1] == node]
+        w, h = width * 0.75**order, height * 0.75**order  # where two centers share a neighbor, both show
+        for x, y in sources[neighbors].tolist():
+            axes.add_patch(Rectangle((x - w / 2, y - h / 2), w, h, facecolor=color, edgecolor="white", alpha=0.6))
         x, y = graph.pos[node].tolist()
-        axes.plot(x, y, marker="*", markersize=16, color=colour, markeredgecolor="white", markeredgewidth=1)
+        axes.plot(x, y, marker="*", markersize=16, color=color, markeredgecolor="white", markeredgewidth=1)
 
 
 def draw_image(axes: Axes, image: Tensor, title: str = "") -> None:
@@ -78,7 +78,7 @@ def draw_views(views: Sequence[View], blocks: Sequence[int], places: Sequence[tu
     Args:
         views: What models make of images.
         blocks: Numbers of blocks, counted from 1.
-        places: Of the centres, as shares ``(down, right)`` of an image's height and width.
+        places: Of the centers, as shares ``(down, right)`` of an image's height and width.
 
     Raises:
         ValueError: a model has no such block.
@@ -93,7 +93,7 @@ def draw_views(views: Sequence[View], blocks: Sequence[int], places: Sequence[tu
             graph = view.graphs[check_block(block, len(view.graphs)) - 1]
             rows, columns = grid_of(graph)
             nodes = [node_at(graph, place) for place in places]
-            draw_neighbours(axes, view.image, graph, nodes, f"block {block}\n{rows}×{columns} nodes")
+            draw_neighbors(axes, view.image, graph, nodes, f"block {block}\n{rows}×{columns} nodes")
     return figure
 
 
@@ -105,11 +105,11 @@ def draw_curves(axes: Axes, curves: Mapping[str, Sequence[Sequence[float]]], lab
         curves: For every name its runs, each a value per epoch.
         label: What the values are.
     """
-    for (name, runs), colour in zip(curves.items(), COLOURS * len(curves), strict=False):
+    for (name, runs), color in zip(curves.items(), COLORS * len(curves), strict=False):
         values = torch.tensor(runs)
         epochs = range(1, values.size(1) + 1)
-        axes.plot(epochs, values.mean(0), label=name, color=colour)
-        axes.fill_between(epochs, values.amin(0), values.amax(0), color=colour, alpha=0.15, linewidth=0)
+        axes.plot(epochs, values.mean(0), label=name, color=color)
+        axes.fill_between(epochs, values.amin(0), values.amax(0), color=color, alpha=0.15, linewidth=0)
     axes.set_xlabel("epoch")
     axes.set_ylabel(label)
     axes.grid(alpha=0.3)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader
 
-from vig_pyg.train.run import write_whole
+from vig_pyg.files import write_whole
 
 if TYPE_CHECKING:
     from vig_pyg.study.demo import Row

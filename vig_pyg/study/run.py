@@ -12,16 +12,17 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from vig_pyg.study.cells import Cell, Result, read_result, run_cells
+from vig_pyg.files import write_whole
+from vig_pyg.study.baselines import CONTENDERS
 from vig_pyg.study.charts import chart_diversity, chart_models, chart_rows
 from vig_pyg.study.claims import claims
-from vig_pyg.study.contenders import CONTENDERS
 from vig_pyg.study.measure import Cost, measure_costs
 from vig_pyg.study.report import embed, write_page
 from vig_pyg.study.studies import ABLATIONS, NAMES, OPERATORS, Line, Study, operators, plan, sample_images
 from vig_pyg.study.tables import MACS, as_text, is_text, models_frame, study_frame, write_tables
+from vig_pyg.study.trials import Cell, Result, read_result, run_cells
 from vig_pyg.train import Data, Recipe
-from vig_pyg.train.run import describe, write_whole
+from vig_pyg.train.run import describe
 
 BATCH, LARGE_BATCH = 64, 4  # images at once when costs are measured: small ones, and those of 224×224
 EXPECTED_RATIO = 5

@@ -15,16 +15,16 @@ from vig_pyg.blocks import Block
 from vig_pyg.graph.registry import takes
 from vig_pyg.models.schedule import linear_steps
 from vig_pyg.models.vig import ViG
-from vig_pyg.study.cells import DIVERSITY_IMAGES, Cell
 from vig_pyg.study.cost import count_macs, without_computing
+from vig_pyg.study.trials import DIVERSITY_IMAGES, Cell
 from vig_pyg.study.width import matching_width
+from vig_pyg.tasks.loaders import held_out_batches, loaders
 from vig_pyg.train import Data, Recipe
-from vig_pyg.train.data import held_out_batches, loaders
 from vig_pyg.train.fit import images_at_once
 
 OPERATORS = ("max_relative", "edge", "gin", "sage")
 DEFAULTS: dict[str, Any] = {"heads": 4, "graph": "dynamic", "grapher_fc": True, "ffn": True}
-RISING = "9 to 18"  # neighbours, from the first block to the last
+RISING = "9 to 18"  # neighbors, from the first block to the last
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,10 @@ MODULES = Study(
     note="The width of every row is the multiple of the number of heads at which it costs nearest to the full block.",
 )
 
-NEIGHBOURS = Study(
-    "neighbours",
-    "Number of neighbours (paper, Table 8)",
-    "To how many nearest neighbours should a patch listen?",
+NEIGHBORS = Study(
+    "neighbors",
+    "Number of neighbors (paper, Table 8)",
+    "To how many nearest neighbors should a patch listen?",
     [
         *(
             Row(f"K = {k}", {"k": k}, top1)
@@ -125,14 +125,14 @@ GRAPHS = Study(
     "Does it help to rebuild the graph from the features in every block, and does the graph matter at all?",
     [
         Row("rebuilt in every block", {"graph": "dynamic"}),
-        Row("rebuilt, every second neighbour", {"dilation": 2}),
-        Row("rebuilt, neighbours drawn", {"dilation": 2, "stochastic": True}),
+        Row("rebuilt, every second neighbor", {"dilation": 2}),
+        Row("rebuilt, neighbors drawn", {"dilation": 2, "stochastic": True}),
         Row("built once", {"graph": "static"}),
         Row("grid of the image", {"graph": "grid"}),
         Row("random", {"graph": "random"}),
     ],
     "rebuilt in every block",
-    note="The paper has no such table. “Every second neighbour” takes K of the 2·K nearest, “drawn” in training with "
+    note="The paper has no such table. “Every second neighbor” takes K of the 2·K nearest, “drawn” in training with "
     "probability 0.2 a random half of them. The grid links a patch to the 9 nearest in the image, itself among them; "
     "the random graph to itself and 8 others that have nothing to do with the image, the same in all blocks.",
 )
@@ -151,7 +151,7 @@ DIVERSITY = Study(
     "block to block as residual branches add up.",
 )
 
-ABLATIONS = {study.name: study for study in (MODULES, NEIGHBOURS, HEADS, GRAPHS, DIVERSITY)}
+ABLATIONS = {study.name: study for study in (MODULES, NEIGHBORS, HEADS, GRAPHS, DIVERSITY)}
 NAMES = ("operators", *ABLATIONS, "models")
 
 
@@ -191,9 +191,9 @@ def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Dat
             options = {**default, **row.options}
             tried: dict[int, int] = {}
             width = None
-            recipe = _with_neighbours(replace(base, conv=options.pop("conv", conv), model_options=options), data)
+            recipe = _with_neighbors(replace(base, conv=options.pop("conv", conv), model_options=options), data)
             if study.match_macs:
-                full = _with_neighbours(replace(recipe, model_options=default), data)
+                full = _with_neighbors(replace(recipe, model_options=default), data)
                 width, tried = _search_width(recipe, full, data, images)
                 if row.label != study.baseline:
                     recipe = replace(recipe, model_options={**recipe.model_options, "channels": width})
@@ -213,8 +213,8 @@ def _check(cell: Cell, data: Data, images: Tensor) -> None:
     loaders(data, model, cell.recipe, images_at_once(cell.recipe, 1))
 
 
-def _with_neighbours(recipe: Recipe, data: Data) -> Recipe:
-    """Return a recipe that says the number of neighbours, in every block where they differ: the model's own if none."""
+def _with_neighbors(recipe: Recipe, data: Data) -> Recipe:
+    """Return a recipe that says the number of neighbors, in every block where they differ: the model's own if none."""
     options = dict(recipe.model_options)
     wanted = options.pop("k", None)
     if isinstance(wanted, int | list) or not takes(options.get("graph", "knn"), "k"):

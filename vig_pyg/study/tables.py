@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from vig_pyg.study.cells import Result
-from vig_pyg.study.contenders import Contender
+from vig_pyg.files import write_whole
+from vig_pyg.study.baselines import Contender
 from vig_pyg.study.measure import Cost
 from vig_pyg.study.studies import Line
-from vig_pyg.train.run import write_whole
+from vig_pyg.study.trials import Result
 
 ACCURACY, SPREAD, TOP1 = "accuracy (%)", "± (%)", "paper: ImageNet top-1 (%)"
 DIVERSITY, DIVERSITY_SPREAD = "diversity, last layer", "± diversity"

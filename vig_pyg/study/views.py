@@ -26,13 +26,13 @@ class View(NamedTuple):
     image: Tensor
     """``[C, H, W]`` as the model sees it, from 0 to 1."""
     graphs: list[Data]
-    """One per block, see :func:`neighbour_graphs`."""
+    """One per block, see :func:`neighbor_graphs`."""
 
 
-def neighbours(model: VisionGNN, image: Tensor, block: int) -> Data:
+def neighbors(model: VisionGNN, image: Tensor, block: int) -> Data:
     r"""Return the graph that a block builds of an image (paper, Figure 4).
 
-    The neighbours of node ``i`` are ``edge_index[0, edge_index[1] == i]``, the nearest first. Node ``i`` lies in
+    The neighbors of node ``i`` are ``edge_index[0, edge_index[1] == i]``, the nearest first. Node ``i`` lies in
     row ``i // columns`` and column ``i % columns`` of the ``grid``.
 
     Args:
@@ -41,23 +41,23 @@ def neighbours(model: VisionGNN, image: Tensor, block: int) -> Data:
         block: Which one, counted from 1 as the paper does.
 
     Returns:
-        ``Data`` with ``x [N, D]`` (behind the block), ``pos [N, 2]`` (centres ``(x, y)`` in pixels), ``edge_index
-        [2, E]`` from neighbour to node, ``edge_attr [E, 1]`` and ``grid [[rows, columns]]``; where neighbours are
+        ``Data`` with ``x [N, D]`` (behind the block), ``pos [N, 2]`` (centers ``(x, y)`` in pixels), ``edge_index
+        [2, E]`` from neighbor to node, ``edge_attr [E, 1]`` and ``grid [[rows, columns]]``; where neighbors are
         pooled nodes, ``edge_index[0]`` counts those, and they lie at ``pos_source [M, 2]``. ``edge_attr`` is the
-        distance that neighbours are chosen by, :math:`\lVert h_j / \lVert h_j \rVert - h_i / \lVert h_i \rVert
+        distance that neighbors are chosen by, :math:`\lVert h_j / \lVert h_j \rVert - h_i / \lVert h_i \rVert
         \rVert` with ``h`` the features that the operator takes: from 0 to 2. (Pyramid ViG adds the relative position
         before it ranks them.)
 
     Raises:
         ValueError: the model has no such block, or the image does not fit it.
     """
-    graphs = neighbour_graphs(model, image)
+    graphs = neighbor_graphs(model, image)
     return graphs[check_block(block, len(graphs)) - 1]
 
 
 @torch.no_grad()
-def neighbour_graphs(model: VisionGNN, image: Tensor) -> list[Data]:
-    """Return the graphs of all blocks, as :func:`neighbours` does of one."""
+def neighbor_graphs(model: VisionGNN, image: Tensor) -> list[Data]:
+    """Return the graphs of all blocks, as :func:`neighbors` does of one."""
     check_kind("a ViG or a Pyramid ViG", VisionGNN, model=model)
     check_kind("a tensor", Tensor, image=image)
     blocks = [layer for layer in model.blocks if isinstance(layer, Block)]
@@ -83,7 +83,7 @@ def neighbour_graphs(model: VisionGNN, image: Tensor) -> list[Data]:
 
 
 def view(model: VisionGNN, image: Tensor, name: str, source: str) -> View:
-    """Return the graphs of a prepared image ``[C, H, W]`` beside the image itself, its normalisation undone.
+    """Return the graphs of a prepared image ``[C, H, W]`` beside the image itself, its normalization undone.
 
     Args:
         model: A ViG or a Pyramid ViG.
@@ -94,7 +94,7 @@ def view(model: VisionGNN, image: Tensor, name: str, source: str) -> View:
     config = resolve_model_data_config(model)
     mean, deviation = (torch.tensor(config[key]).view(-1, 1, 1) for key in ("mean", "std"))
     device = next(model.parameters()).device
-    graphs = [graph.cpu() for graph in neighbour_graphs(model, image.to(device))]
+    graphs = [graph.cpu() for graph in neighbor_graphs(model, image.to(device))]
     return View(name, source, (image.cpu() * deviation + mean).clamp(0, 1), graphs)
 
 

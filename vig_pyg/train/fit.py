@@ -1,4 +1,4 @@
-"""The training loop. timm mixes, optimises and averages, accelerate spreads over devices; this joins them."""
+"""The training loop. timm mixes, optimizes and averages, accelerate spreads over devices; this joins them."""
 
 from __future__ import annotations
 
@@ -28,11 +28,13 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from vig_pyg.checks import check_flags, check_kind, known_device
-from vig_pyg.train.classification import Classification
-from vig_pyg.train.data import Data, load_recipe_data
-from vig_pyg.train.recipe import Recipe
+from vig_pyg.data.labeled import Data
+from vig_pyg.data.samplers import EpochSampler
+from vig_pyg.files import write_whole
+from vig_pyg.tasks.classification import Classification, load_recipe_data
+from vig_pyg.tasks.recipe import Recipe
+from vig_pyg.tasks.task import Epoch, Task
 from vig_pyg.train.run import (
-    Epoch,
     Interrupted,
     Progress,
     TrainingError,
@@ -41,12 +43,9 @@ from vig_pyg.train.run import (
     read_state,
     save_state,
     write_metrics,
-    write_whole,
 )
-from vig_pyg.train.sampler import EpochSampler
 from vig_pyg.train.state import StateContent
-from vig_pyg.train.sync import synchronise_batch_norm
-from vig_pyg.train.task import Task
+from vig_pyg.train.sync import synchronize_batch_norm
 
 log = logging.getLogger(__name__)
 LOOK_EVERY = 10  # updates between two looks at the losses
@@ -164,7 +163,7 @@ def images_at_once(recipe: Recipe, processes: int) -> int:
 
 
 class _Training:
-    """One training: its model, optimiser and schedule, how far it is, and how it goes on."""
+    """One training: its model, optimizer and schedule, how far it is, and how it goes on."""
 
     def __init__(
         self,
@@ -190,7 +189,7 @@ class _Training:
         self.steps = recipe.batch // (at_once * accelerator.num_processes)  # of one update
         accelerator.gradient_accumulation_steps = self.steps
         if recipe.sync_batch_norm and accelerator.num_processes > 1:
-            model = synchronise_batch_norm(model, accelerator.device)
+            model = synchronize_batch_norm(model, accelerator.device)
         if recipe.gradient_checkpointing:
             model.set_grad_checkpointing()  # type: ignore[operator]  # every model of timm has it
         self.plain = model
@@ -280,7 +279,7 @@ class _Training:
                 )
 
     def _update(self, batches: list[Any]) -> None:
-        """Take one step of the optimiser on a whole batch."""
+        """Take one step of the optimizer on a whole batch."""
         recipe, accelerator, number = self.recipe, self.accelerator, self._number()
         self.schedule.step_update(number)
         _seed(recipe.seed, number, accelerator.process_index)

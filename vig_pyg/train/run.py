@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import os
 import shutil
-import socket
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
+from vig_pyg.files import _to_disk, write_csv, write_whole
 from vig_pyg.machine import describe_machine
 from vig_pyg.manifest import SUMS, DamagedError, check, sums_of
-from vig_pyg.train.recipe import Recipe, read_recipe
+from vig_pyg.tasks.recipe import Recipe, read_recipe
+from vig_pyg.tasks.task import Epoch
 
 log = logging.getLogger(__name__)
 RECIPE, SETTING, METRICS, STATE = "recipe.yaml", "run.json", "metrics.csv", "state-"
@@ -33,30 +32,6 @@ class Interrupted(KeyboardInterrupt):
 
 class TrainingError(ValueError):
     """What ended a training that had begun, and what is kept of it."""
-
-
-class Epoch(NamedTuple):
-    """What an epoch gave: the mean loss, what was measured on held-out images, and the share of time spent waiting."""
-
-    loss: float
-    measured: dict[str, float]
-    learning_rate: float
-    seconds: float
-    waiting: float
-
-    @property
-    def score(self) -> float:
-        """What the best model is chosen by: the first that was measured."""
-        return next(iter(self.measured.values()))
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the held-out images that were classified correctly."""
-        return self.measured["accuracy"]
-
-    def row(self) -> dict[str, float]:
-        """Return all figures by name."""
-        return {"loss": self.loss, **self.measured, **dict(zip(self._fields[2:], self[2:], strict=True))}
 
 
 @dataclass
@@ -79,56 +54,6 @@ class Progress:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take all fields over."""
         vars(self).update(state, history=[Epoch(*epoch) for epoch in state["history"]], broken=set(state["broken"]))
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a file beside ``path`` and put it in its place once it is on the disk.
-
-    Processes and machines may write one file at once: the last to finish wins.
-
-    Raises:
-        OSError: it cannot be written; names the file.
-    """
-    partial = _partial(path)
-    try:
-        write(partial)
-        _to_disk(partial)
-        os.replace(partial, path)
-    except (OSError, RuntimeError, SafetensorError) as error:  # where a disk is full, writers say any of them
-        if isinstance(error, OSError) and error.filename is not None:
-            raise
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise OSError(f"{path} cannot be written ({reason})") from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def check_place(path: Path) -> None:
-    """Make the folder for a file and see, before the work whose result it is to hold, that the file can be written.
-
-    Raises:
-        OSError: it cannot; names the place.
-    """
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder: name a file in it")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _partial(path)
-    partial.touch()
-    partial.unlink()
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}.partial")
-
-
-def write_csv(path: Path, rows: Iterable[Iterable[Any]]) -> None:
-    """Write rows, the names of the columns first."""
-
-    def write(partial: Path) -> None:
-        with partial.open("w", newline="") as file:
-            csv.writer(file).writerows(rows)
-
-    write_whole(path, write)
 
 
 def open_run(out: Path, recipe: Recipe, resume: bool) -> None:
@@ -253,11 +178,3 @@ def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
         axes.set(title=title, xlabel="epoch")
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110, format="png")
-
-
-def _to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

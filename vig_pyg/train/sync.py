@@ -15,7 +15,7 @@ class SyncBatchNorm(nn.BatchNorm1d):
     """:class:`torch.nn.SyncBatchNorm` for nodes ``[N, C]`` on any device; torch's own works on GPUs only."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the nodes, normalised by mean and variance over those of all processes."""
+        """Return the nodes, normalized by mean and variance over those of all processes."""
         if not self.training:
             return super().forward(x)
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
@@ -33,11 +33,11 @@ class SyncBatchNorm(nn.BatchNorm1d):
         return out.to(x.dtype)
 
 
-def synchronise_batch_norm(model: nn.Module, device: torch.device) -> nn.Module:
+def synchronize_batch_norm(model: nn.Module, device: torch.device) -> nn.Module:
     """Return a model whose batch norms take their statistics over all processes: timm's and torch's on CUDA, else ours.
 
     Raises:
-        ValueError: away from CUDA, the model normalises feature maps, not nodes.
+        ValueError: away from CUDA, the model normalizes feature maps, not nodes.
     """
     if device.type == "cuda":
         return convert_sync_batchnorm(model)

@@ -20,7 +20,7 @@ from tests.reliability.wrong.values import NO_COUNT, NO_FLAG, NO_PATH, Call, nod
 from tests.train.training import small_digits
 from vig_pyg.detection import mask_rcnn, retinanet
 from vig_pyg.segmentation import semantic_fpn
-from vig_pyg.study import diversity, draw_neighbours, layer_diversity, neighbours
+from vig_pyg.study import diversity, draw_neighbors, layer_diversity, neighbors
 from vig_pyg.train import (
     Recipe,
     accelerator_for,
@@ -229,10 +229,10 @@ def _detecting() -> list[Call]:
 
 def _studying() -> list[Call]:
     x, vig, image = nodes(), small_vig(), torch.rand(3, 16, 16)
-    graph = neighbours(vig, image, 1)
+    graph = neighbors(vig, image, 1)
     spoiled = (x * math.nan, x[0], x[None], x[:0], x.to("meta"), x.to(torch.complex64), None, "x", [["a"]])
     images = [*NO_IMAGES[:-1]]
-    draw = partial(draw_neighbours, Figure().subplots())
+    draw = partial(draw_neighbors, Figure().subplots())
     no_image = (None, "cat", image[0], image[None], image[:2], image.to("meta"), image.tolist(), image.numpy())
     return [
         Call("diversity", diversity, {"x": x}, {"x": spoiled, "tolerance": (-1, 0, math.nan, "1e-3", None, True)}),
@@ -247,8 +247,8 @@ def _studying() -> list[Call]:
             },
         ),
         Call(
-            "neighbours",
-            neighbours,
+            "neighbors",
+            neighbors,
             {"model": vig, "image": image, "block": 1},
             {
                 "model": (*NO_MODEL[:-1], nn.Linear(2, 2)),
@@ -257,7 +257,7 @@ def _studying() -> list[Call]:
             },
         ),
         Call(
-            "draw_neighbours",
+            "draw_neighbors",
             draw,
             {"image": image, "graph": graph, "nodes": [1, 5]},
             {

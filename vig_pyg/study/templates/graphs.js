@@ -19,10 +19,10 @@ function cellAt([rows, columns], [down, right]) {
   return [Math.floor(down * rows), Math.floor(right * columns)];
 }
 
-/** How often every source is somebody's neighbour. */
+/** How often every source is somebody's neighbor. */
 function degreesOf(graph) {
   const degrees = new Array(graph.sources[0] * graph.sources[1]).fill(0);
-  for (const near of graph.neighbours) for (const source of near) degrees[source] += 1;
+  for (const near of graph.neighbors) for (const source of near) degrees[source] += 1;
   return degrees;
 }
 
@@ -36,7 +36,7 @@ function look(panel) {
   const degrees = degreesOf(graph);
   return {
     graph, row, column, degrees, own,
-    near: graph.neighbours[node].map((source, rank) => ({
+    near: graph.neighbors[node].map((source, rank) => ({
       source, row: Math.floor(source / graph.sources[1]), column: source % graph.sources[1],
       distance: graph.distances[node][rank],
     })),
@@ -53,8 +53,8 @@ function make(name, attributes, parent) {
   return element;
 }
 
-/** From the colour of the nearest neighbour, itself left out, to that of the farthest. */
-function colourOf(distance, near) {
+/** From the color of the nearest neighbor, itself left out, to that of the farthest. */
+function colorOf(distance, near) {
   const distances = near.map((n) => n.distance).filter((d) => d > 0);
   const [low, high] = [Math.min(...distances), Math.max(...distances)];
   const share = high > low ? Math.max(0, Math.round((100 * (distance - low)) / (high - low))) : 0;
@@ -77,9 +77,9 @@ function drawStage(panel, found) {
   const holes = found.near.map((n) => `M${n.column * w} ${n.row * h}h${w}v${h}h${-w}z`).join("");
   if (!find("degrees").checked) make("path", { class: "dim", "fill-rule": "evenodd", d: `M0 0H${width}V${height}H0z${holes}` }, svg);
   for (const n of found.near) {
-    const colour = colourOf(n.distance, found.near);
+    const color = colorOf(n.distance, found.near);
     const box = { x: n.column * w, y: n.row * h, width: w, height: h, rx: 0.08 * w };
-    make("rect", { class: "neighbour", "data-source": n.source, ...box, style: `fill: ${colour}; stroke: ${colour}` }, svg);
+    make("rect", { class: "neighbor", "data-source": n.source, ...box, style: `fill: ${color}; stroke: ${color}` }, svg);
   }
   const [x, y] = [((found.column + 0.5) * width) / columns, ((found.row + 0.5) * height) / rows];
   const radius = Math.max((0.5 * width) / columns, 0.028 * width);
@@ -125,7 +125,7 @@ function drawNumbers(panel, found) {
   panel.querySelector("ol").replaceChildren(...near.map((n) => {
     const item = document.createElement("li");
     item.style.setProperty("--share", `${(100 * n.distance) / farthest}%`);
-    item.style.setProperty("--colour", colourOf(n.distance, near));
+    item.style.setProperty("--color", colorOf(n.distance, near));
     for (const [tag, text] of [["span", nameOf(n, found)], ["span", n.distance.toFixed(2)], ["i", ""]]) {
       item.append(Object.assign(document.createElement(tag), { textContent: text }));
     }
@@ -138,7 +138,7 @@ function say(panel, found) {
   const first = found.near.slice(0, 4).map((n) => `${nameOf(n, found)} at ${n.distance.toFixed(2)}`).join("; ");
   find("live").textContent =
     `${panel.querySelector("h2").textContent}, block ${found.graph.number}: row ${found.row}, column ${found.column}; ` +
-    `${found.near.length} neighbours, the first: ${first}; chosen by ${found.degrees[found.own]} patches.`;
+    `${found.near.length} neighbors, the first: ${first}; chosen by ${found.degrees[found.own]} patches.`;
 }
 
 function show() {

@@ -1,0 +1,237 @@
+import json
+import random
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits as sklearn_digits
+
+from tests.data.written_folders import write_images
+from vig_pyg.data.decoded import NOTHING, Images
+from vig_pyg.data.digits import shift
+from vig_pyg.data.labeled import Memory
+from vig_pyg.data.samplers import Draw
+from vig_pyg.data.transforms import inference_transform
+from vig_pyg.tasks.loaders import held_out_batches, loaders
+from vig_pyg.train import Split, accelerator_for, build_model, fit, load_data, load_digits, read_recipe
+
+
+@pytest.fixture(scope="module")
+def digits() -> Split:
+    return load_digits()
+
+
+def test_the_split_holds_every_digit_once(digits):
+    original = torch.from_numpy(sklearn_digits().images).flatten(1)
+    images = torch.cat([digits.train_images, digits.test_images])
+    labels = torch.cat([digits.train_labels, digits.test_labels])
+    assert images.shape == (1797, 1, 32, 32)
+    assert labels.bincount().tolist() == torch.from_numpy(sklearn_digits().target).bincount().tolist()
+    assert abs(images.add(1).mean().item() / 2 - original.mean().item() / 16) < 0.01
+
+
+def test_a_fifth_of_every_class_is_held_out(digits):
+    share = digits.test_labels.bincount() / torch.cat([digits.train_labels, digits.test_labels]).bincount()
+    assert (share - 0.2).abs().max() < 0.005
+
+
+def test_the_split_is_always_the_same(digits):
+    torch.manual_seed(123)
+    assert torch.equal(load_digits().test_images, digits.test_images)
+
+
+def test_shift_moves_images_by_whole_pixels():
+    image = torch.zeros(8, 1, 9, 9)
+    image[:, 0, 4, 4] = 1
+    moved = shift(image, 2)
+    places = moved.flatten(1).argmax(1)
+    assert torch.equal(moved.sum((1, 2, 3)), torch.ones(8))
+    assert ((places // 9 - 4).abs() <= 2).all() and ((places % 9 - 4).abs() <= 2).all()
+
+
+def test_images_in_memory_move_as_their_seed_says(digits):
+    data = Memory(digits.train_images, digits.train_labels, pixels=2)
+    draws = [Draw(3, 7), Draw(5, 8)]
+    first, again = data.__getitems__(draws), data.__getitems__(draws)
+    assert torch.equal(first.images, again.images) and first.labels.tolist() == digits.train_labels[[3, 5]].tolist()
+    still = data.__getitems__([Draw(3, None), Draw(-1, None)])
+    assert torch.equal(still.images[0], digits.train_images[3]) and still.labels[1] == NOTHING
+
+
+def test_a_folder_is_split_by_class(folder):
+    data = load_data(str(folder))
+    assert data.classes == ["flower", "temple"]
+    assert (len(data.train), len(data.test)) == (16, 4)
+    assert sorted(label for _, label in data.test.samples) == [0, 0, 1, 1]
+    assert not set(data.train.samples) & set(data.test.samples)
+    assert load_data(str(folder)).test.samples == data.test.samples
+
+
+@pytest.mark.parametrize("name", ["val", "validation", "test"])
+def test_a_folder_may_hold_its_own_test_images(name, tmp_path):
+    write_images(tmp_path / "train", 3)
+    write_images(tmp_path / name, 2)
+    data = load_data(str(tmp_path))
+    assert (len(data.train), len(data.test)) == (6, 4)
+
+
+def test_augmentation_follows_from_the_seed_alone(folder):
+    model, recipe = timm.create_model("vig_micro"), read_recipe("deit", ["batch=8", "workers=0", "random_erasing=0.9"])
+    train, _ = loaders(load_data(str(folder)), model, recipe, 8)
+    draws = [Draw(2, 11), Draw(2, 12)]
+    first = train.dataset.__getitems__(draws).images
+    random.seed(5), np.random.seed(5), torch.manual_seed(5)
+    assert torch.equal(train.dataset.__getitems__(draws[::-1]).images.flip(0), first)
+    assert not torch.equal(first[0], first[1])
+
+
+def test_loading_processes_change_nothing(folder):
+    model, data = timm.create_model("vig_micro"), load_data(str(folder))
+    shown = []
+    for workers in (0, 2):
+        recipe = read_recipe("deit", ["batch=8", f"workers={workers}"])
+        train, test = loaders(data, model, recipe, 4)
+        shown.append(torch.cat([batch.images for batch in [*train, *test]]))
+    assert torch.equal(*shown)
+
+
+def test_a_broken_image_is_replaced_in_training_and_not_counted_in_tests(folder):
+    data = load_data(str(folder))
+    path = data.train.samples[0][0]
+    whole = Path(path).read_bytes()
+    Path(path).write_bytes(whole[: len(whole) // 2])
+    images = Images(data.train, inference_transform(timm.create_model("vig_micro")))
+    batch = images.__getitems__([Draw(0, 1), Draw(1, 1)])
+    assert batch.broken == [path] and torch.equal(batch.images[0], batch.images[1])
+    batch = images.__getitems__([Draw(0, None), Draw(1, None)])
+    assert batch.broken == [path] and batch.labels[0] == NOTHING != batch.labels[1]
+
+
+def test_images_are_prepared_as_timm_prepares_them(folder):
+    model = timm.create_model("vig_tiny")
+    image = Image.open(load_data(str(folder)).test.samples[0][0])
+    config = timm.data.resolve_data_config({}, model=model)
+    expected = timm.data.create_transform(**config)(image)
+    (batch,) = held_out_batches(load_data(str(folder)), model, 4)
+    assert torch.equal(batch.images[0], expected) and expected.shape == (3, 224, 224)
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """Write MNIST's file format: a magic number, the sizes, the bytes."""
+    header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    path.write_bytes(header + array.astype(np.uint8).tobytes())
+
+
+def test_torchvisions_data_sets_are_read(tmp_path):
+    digits = sklearn_digits()
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part, chosen in (("train", slice(0, 40)), ("t10k", slice(40, 60))):
+        write_idx(
+            raw / f"{part}-images-idx3-ubyte", np.kron(digits.images[chosen] * 15, np.ones((1, 4, 4)))[:, 2:30, 2:30]
+        )
+        write_idx(raw / f"{part}-labels-idx1-ubyte", digits.target[chosen])
+    data = load_data("torch/mnist", root=str(tmp_path))
+    assert (len(data.train), len(data.test), len(data.classes)) == (40, 20, 10)
+    model = timm.create_model("vig_micro", in_chans=1, num_classes=10)
+    batches = list(held_out_batches(data, model, 8))
+    assert batches[0].images.shape == (8, 1, 32, 32)
+    assert torch.cat([batch.labels for batch in batches]).tolist() == digits.target[40:60].tolist()
+
+
+def test_hugging_face_data_sets_are_read(tmp_path, monkeypatch):
+    pytest.importorskip("datasets")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    write_images(tmp_path / "images" / "train", 6)
+    write_images(tmp_path / "images" / "validation", 2)
+    data = load_data(f"hfds/{tmp_path / 'images'}", root=str(tmp_path / "cache"))
+    assert data.classes == ["flower", "temple"]
+    (batch,) = held_out_batches(data, timm.create_model("vig_micro"), 8)
+    assert sorted(batch.labels.tolist()) == [0, 0, 1, 1]
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    """Return a folder of tar shards with 24 images to train on and 10 to test on, red ones 0 and blue ones 1."""
+    wds = pytest.importorskip("webdataset")
+    splits = {}
+    for split, lengths in (("train", (10, 14)), ("validation", (4, 6))):
+        names = [f"{split}-{number}.tar" for number in range(len(lengths))]
+        for name, length in zip(names, lengths, strict=True):
+            with wds.TarWriter(str(tmp_path / name)) as shard:
+                for number in range(length):
+                    label = number % 2
+                    image = Image.new("RGB", (32, 32), ("red", "blue")[label])
+                    shard.write({"__key__": f"{number:03d}", "png": image, "cls": label})
+        splits[split] = {"name": split, "num_samples": sum(lengths), "filenames": names, "shard_lengths": lengths}
+    (tmp_path / "_info.json").write_text(json.dumps({"splits": splits}))
+    return tmp_path
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_shards_train_and_are_evaluated_once(workers, shards):
+    words = ["epochs=2", "warmup_epochs=0", "batch=8", "device_batch=4", f"workers={workers}", "mixup=0", "cutmix=0"]
+    recipe = read_recipe("deit", ["model=vig_micro", f"data=wds/{shards}", "classes=2", *words])
+    history = fit(build_model(recipe, 2), recipe.data, recipe, accelerator=accelerator_for(recipe, "cpu"))
+    assert len(history) == 2
+    data = load_data(recipe.data, classes=2)
+    batches = list(held_out_batches(data, timm.create_model("vig_micro"), 4))
+    labels, images = (torch.cat([batch[i] for batch in batches]) for i in (1, 0))
+    assert len(labels) == 10 and (images[:, 2] > images[:, 0]).flatten(1).all(1).equal(labels == 1)
+    with pytest.raises(ValueError, match=r"does not say how many classes it has: add classes=NUMBER"):
+        load_data(recipe.data)
+
+
+def test_a_data_set_that_timm_cannot_load_is_one_sentence(tmp_path):
+    with pytest.raises(ValueError, match="timm cannot load 'torch/nowhere' from"):
+        load_data("torch/nowhere", root=str(tmp_path))
+
+
+def test_missing_empty_and_single_class_folders_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no folder 'nowhere'; data may be digits, an image folder"):
+        load_data("nowhere")
+    with pytest.raises(FileNotFoundError, match="holds no images in folders, one per class"):
+        load_data(str(tmp_path))
+    (tmp_path / "cats").mkdir()
+    with pytest.raises(FileNotFoundError, match="holds no images in folders, one per class"):
+        load_data(str(tmp_path))
+    Image.new("RGB", (8, 8)).save(tmp_path / "cats" / "one.png")
+    with pytest.raises(ValueError, match=r"has one class only \(cats\): classification needs at least two folders"):
+        load_data(str(tmp_path))
+
+
+def test_test_images_of_other_classes_are_refused(tmp_path):
+    write_images(tmp_path / "train", 2)
+    write_images(tmp_path / "val", 2)
+    (tmp_path / "val" / "flower").rename(tmp_path / "val" / "rose")
+    with pytest.raises(ValueError, match="have other classes, 'flower' first"):
+        load_data(str(tmp_path))
+
+
+def test_a_batch_larger_than_the_data_is_refused(folder):
+    recipe = read_recipe("deit", ["batch=17"])
+    with pytest.raises(ValueError, match="batch=17 is more than the 16 training images"):
+        loaders(load_data(str(folder)), timm.create_model("vig_micro"), recipe, 17)
+
+
+def test_images_are_not_moved_out_of_sight(digits):
+    Memory(digits.train_images, digits.train_labels, pixels=31)
+    with pytest.raises(ValueError, match="shift must be less than the 32 pixels of an image's side, got 1000"):
+        loaders(load_data("digits"), timm.create_model("vig_micro"), read_recipe("digits", ["shift=1000"]), 8)
+
+
+def test_images_of_files_are_not_moved(folder):
+    with pytest.raises(ValueError, match=r"shift=2 is for the built-in digits, not for .*images: add shift=0"):
+        loaders(load_data(str(folder)), timm.create_model("vig_micro"), read_recipe("digits", ["batch=8"]), 8)
+
+
+@pytest.mark.parametrize("size", [0, -1, 100_000])
+def test_digits_have_a_size(size):
+    with pytest.raises(ValueError, match=f"size must be between 1 and 8192 pixels, got {size}"):
+        load_data("digits", size)
+    with pytest.raises(TypeError, match=r"size must be a whole number, got 3.5"):
+        load_digits(3.5)

@@ -1,0 +1,70 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import os
+import socket
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a file beside ``path`` and put it in its place once it is on the disk.
+
+    Processes and machines may write one file at once: the last to finish wins.
+
+    Raises:
+        OSError: it cannot be written; names the file.
+    """
+    partial = _partial(path)
+    try:
+        write(partial)
+        _to_disk(partial)
+        os.replace(partial, path)
+    except (OSError, RuntimeError, SafetensorError) as error:  # where a disk is full, writers say any of them
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise OSError(f"{path} cannot be written ({reason})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_place(path: Path) -> None:
+    """Make the folder for a file and see, before the work whose result it is to hold, that the file can be written.
+
+    Raises:
+        OSError: it cannot; names the place.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name a file in it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _partial(path)
+    partial.touch()
+    partial.unlink()
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}.partial")
+
+
+def write_csv(path: Path, rows: Iterable[Iterable[Any]]) -> None:
+    """Write rows, the names of the columns first."""
+
+    def write(partial: Path) -> None:
+        with partial.open("w", newline="") as file:
+            csv.writer(file).writerows(rows)
+
+    write_whole(path, write)
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""Kernels for graphics cards, in Triton's language."""

@@ -1,0 +1,134 @@
+"""Neighborhood reductions on CUDA: one pass over the edges, nothing per edge in memory.
+
+A program reduces one target's list for a block of channels. For the backward pass only the winning slot is kept, one
+byte per output. ``TRITON_INTERPRET=1``, set before the import, runs the same kernels on the CPU.
+"""
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+
+@triton.jit
+def _extremum_kernel(
+    x, center, ptr, index, out, slots, channels,
+    LARGEST: tl.constexpr, RELATIVE: tl.constexpr, WITH_SLOT: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    target = tl.program_id(0).to(tl.int64)
+    column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = column < channels
+    start = tl.load(ptr + target)
+    degree = (tl.load(ptr + target + 1) - start).to(tl.int32)
+    best = tl.full((BLOCK,), float("-inf") if LARGEST else float("inf"), tl.float32)
+    winner = tl.full((BLOCK,), 255, tl.int32)
+    for slot in range(degree):
+        source = tl.load(index + start + slot)
+        value = tl.load(x + source * channels + column, mask=inside, other=0.0).to(tl.float32)
+        better = value > best if LARGEST else value < best
+        better = better | (value != value) | (winner == 255)  # a NaN wins, and the first of the list always does
+        better = better & (best == best)  # nothing beats a NaN
+        best = tl.where(better, value, best)
+        winner = tl.where(better, slot, winner)
+    if RELATIVE:
+        best -= tl.load(center + target * channels + column, mask=inside, other=0.0).to(tl.float32)
+    best = tl.where(degree > 0, best, 0.0)
+    tl.store(out + target * channels + column, best.to(out.dtype.element_ty), mask=inside)
+    if WITH_SLOT:
+        tl.store(slots + target * channels + column, winner.to(tl.uint8), mask=inside)
+
+
+@triton.jit
+def _extremum_backward_kernel(grad, slots, ptr, index, grad_x, channels, BLOCK: tl.constexpr):
+    target = tl.program_id(0).to(tl.int64)
+    column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    place = target * channels + column
+    slot = tl.load(slots + place, mask=column < channels, other=255).to(tl.int64)
+    won = slot != 255
+    source = tl.load(index + tl.load(ptr + target) + slot, mask=won, other=0)
+    value = tl.load(grad + place, mask=won, other=0.0).to(tl.float32)
+    tl.atomic_add(grad_x + source * channels + column, value, mask=won)
+
+
+@triton.jit
+def _sum_kernel(x, ptr, index, out, channels, BLOCK: tl.constexpr):
+    target = tl.program_id(0).to(tl.int64)
+    column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = column < channels
+    start = tl.load(ptr + target)
+    total = tl.zeros((BLOCK,), tl.float32)
+    for slot in range((tl.load(ptr + target + 1) - start).to(tl.int32)):
+        source = tl.load(index + start + slot)
+        total += tl.load(x + source * channels + column, mask=inside, other=0.0).to(tl.float32)
+    tl.store(out + target * channels + column, total.to(out.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def _sum_backward_kernel(grad, ptr, index, grad_x, channels, BLOCK: tl.constexpr):
+    target = tl.program_id(0).to(tl.int64)
+    column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = column < channels
+    start = tl.load(ptr + target)
+    value = tl.load(grad + target * channels + column, mask=inside, other=0.0).to(tl.float32)
+    for slot in range((tl.load(ptr + target + 1) - start).to(tl.int32)):
+        source = tl.load(index + start + slot)
+        tl.atomic_add(grad_x + source * channels + column, value, mask=inside)
+
+
+def _grid(num_targets: int, channels: int) -> tuple[tuple[int, int], int]:
+    block = min(triton.next_power_of_2(max(channels, 1)), 256)
+    return (num_targets, triton.cdiv(channels, block)), block
+
+
+def extremum(
+    x: Tensor, center: Tensor | None, ptr: Tensor, index: Tensor, largest: bool, with_slot: bool
+) -> tuple[Tensor, Tensor]:
+    """Return the extremum of every target's list, less ``center`` where given, and the winning slots (uint8).
+
+    Lists must be shorter than 255; computes in float32.
+
+    Shapes:
+        - x ``[M, C]``, center ``[N, C]``, ptr ``[N + 1]``, index ``[E]``; output ``[N, C]`` twice
+    """
+    num_targets, channels = ptr.numel() - 1, x.size(1)
+    x = x.contiguous()
+    out = x.new_empty(num_targets, channels)
+    slots = x.new_empty((num_targets, channels) if with_slot else (0,), dtype=torch.uint8)
+    if out.numel():
+        grid, block = _grid(num_targets, channels)
+        center_or_x = x if center is None else center.contiguous()
+        _extremum_kernel[grid](
+            x, center_or_x, ptr, index, out, slots, channels,
+            LARGEST=largest, RELATIVE=center is not None, WITH_SLOT=with_slot, BLOCK=block,
+        )  # fmt: skip
+    return out, slots
+
+
+def extremum_backward(grad: Tensor, slots: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
+    """Return the gradient of the sources, ``[num_sources, C]``: each output's goes to its winner."""
+    num_targets, channels = grad.shape
+    grad_x = grad.new_zeros(num_sources, channels, dtype=torch.float32)
+    if grad.numel() and index.numel():
+        grid, block = _grid(num_targets, channels)
+        _extremum_backward_kernel[grid](grad.contiguous(), slots, ptr, index, grad_x, channels, BLOCK=block)
+    return grad_x.to(grad.dtype)
+
+
+def neighbor_sum(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
+    """Return the sum of every target's list, ``[N, C]``; computes in float32."""
+    num_targets, channels = ptr.numel() - 1, x.size(1)
+    out = x.new_empty(num_targets, channels)
+    if out.numel():
+        grid, block = _grid(num_targets, channels)
+        _sum_kernel[grid](x.contiguous(), ptr, index, out, channels, BLOCK=block)
+    return out
+
+
+def neighbor_sum_backward(grad: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
+    """Return the gradient of the sources, ``[num_sources, C]``: each gets those of all lists it stands in."""
+    num_targets, channels = grad.shape
+    grad_x = grad.new_zeros(num_sources, channels, dtype=torch.float32)
+    if grad.numel():
+        grid, block = _grid(num_targets, channels)
+        _sum_backward_kernel[grid](grad.contiguous(), ptr, index, grad_x, channels, BLOCK=block)
+    return grad_x.to(grad.dtype)

@@ -1,0 +1,177 @@
+"""Semantic FPN: the segmentation head of Panoptic FPN over a feature pyramid on any backbone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, overload
+
+import torch
+import torch.nn.functional as F
+from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from timm.data.model_config import resolve_input_data_config
+from torch import Tensor, nn
+
+from vig_pyg.checks import check_whole
+from vig_pyg.models.feature_pyramid import FeaturePyramid, backbone_of, check_images
+
+FINEST = 4  # stride of the finest level
+GROUP = 4  # channels that group norm takes together: 32 groups of 128
+
+
+def semantic_fpn(
+    backbone: str | nn.Module,
+    num_classes: int,
+    *,
+    channels: int = 256,
+    frozen_stages: int = 0,
+    frozen_norm: bool = False,
+    init: str | None = None,
+    backbone_options: dict[str, Any] | None = None,
+) -> SemanticFPN:
+    """Return Semantic FPN (Kirillov et al., *Panoptic Feature Pyramid Networks*, Section 3.1) on a backbone.
+
+    Its levels are the feature maps of stride 4 and more; the head is half as wide as the pyramid.
+
+    Args:
+        backbone: A name that timm knows, or a module that
+            :class:`~vig_pyg.models.feature_pyramid.FeaturePyramid` takes.
+        num_classes: How many classes there are, a background among them.
+        channels: Width of the pyramid.
+        frozen_stages: Stages of the backbone that are not trained.
+        frozen_norm: Keep the backbone's batch norms as they are.
+        init: A file of classification weights for the backbone.
+        backbone_options: More keywords of the backbone, such as ``conv`` or ``drop_path_rate``.
+
+    Raises:
+        ValueError: the backbone is no pyramid, or an option does not fit.
+    """
+    check_whole(num_classes=num_classes)
+    body = backbone_of(backbone, init, backbone_options)
+    pyramid = FeaturePyramid(body, FINEST, channels, None, frozen_stages, frozen_norm)
+    config = resolve_input_data_config(body) if hasattr(body, "pretrained_cfg") else {}
+    mean, std = config.get("mean", IMAGENET_DEFAULT_MEAN), config.get("std", IMAGENET_DEFAULT_STD)
+    return SemanticFPN(pyramid, num_classes, mean, std)
+
+
+class SemanticFPN(nn.Module):
+    """Feature pyramid, the semantic branch of Panoptic FPN, and logits for every pixel.
+
+    Called with images between 0 and 1: a tensor ``[B, 3, H, W]`` gives logits ``[B, num_classes, H, W]``, a list of
+    ``[3, H, W]`` of any sizes gives a list of ``[num_classes, H, W]``. Each image is normalized, padded at the right
+    and at the bottom to a multiple of the coarsest stride, and its logits are cropped again. Images of one padded size
+    run together, others apart: the nodes of an image never see what another image in the list needs.
+
+    Args:
+        backbone: The feature pyramid.
+        num_classes: How many classes there are.
+        mean: Of the images that the backbone's weights were made for, per channel.
+        std: Their deviation.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: FeaturePyramid, num_classes: int, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.backbone, self.num_classes, self.stride = backbone, num_classes, backbone.strides[-1]
+        self.head = SemanticHead(backbone.out_channels, backbone.out_channels // 2, num_classes, backbone.strides)
+        self._pixels = {"mean": tuple(mean), "std": tuple(std)}
+        for name, values in self._pixels.items():
+            self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
+
+    def init_non_persistent_buffers(self) -> None:
+        """Fill in mean and deviation again, which no file holds (after ``to_empty``, say); timm calls it so."""
+        for name, values in self._pixels.items():
+            buffer: Tensor = getattr(self, name)
+            if not buffer.is_meta:
+                buffer.copy_(torch.tensor(values, device="cpu").view(-1, 1, 1))
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self.init_non_persistent_buffers()
+
+    @overload
+    def forward(self, images: Tensor) -> Tensor: ...
+    @overload
+    def forward(self, images: list[Tensor]) -> list[Tensor]: ...
+    def forward(self, images: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
+        """Return the logits of images.
+
+        Raises:
+            TypeError: they are no floating point numbers of the weights' type.
+            ValueError: their shape or device is wrong.
+        """
+        check_images(images, self.head.classifier.weight)
+        if isinstance(images, Tensor):
+            height, width = images.shape[-2:]
+            return self._logits(self._padded(images))[..., :height, :width]
+        alike: dict[torch.Size, dict[int, Tensor]] = defaultdict(dict)
+        for number, image in enumerate(images):
+            padded = self._padded(image)
+            alike[padded.shape][number] = padded
+        logits: dict[int, Tensor] = {}
+        for members in alike.values():
+            logits.update(zip(members, self._logits(torch.stack(list(members.values()))), strict=True))
+        return [logits[n][:, : image.size(1), : image.size(2)] for n, image in enumerate(images)]
+
+    def _padded(self, images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        return F.pad((images - self.mean) / self.std, (0, -width % self.stride, 0, -height % self.stride))
+
+    def _logits(self, images: Tensor) -> Tensor:
+        return self.head(list(self.backbone(images).values()))
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Recompute the backbone's blocks in the backward pass instead of keeping what is inside them."""
+        self.backbone.model.set_grad_checkpointing(enable)  # type: ignore[operator]
+
+    def no_weight_decay(self) -> set[str]:
+        """Return the names of parameters that take no weight decay: those of the backbone's model."""
+        return {f"backbone.{name}" for name in self.backbone.no_weight_decay()}
+
+
+class SemanticHead(nn.Module):
+    r"""Brings all levels of a pyramid to the size of the finest, adds them up and tells classes apart.
+
+    .. math::
+        \mathrm{logits} = \mathrm{up}\Bigl(W \sum_l \bigl(\mathrm{up}_2 \circ \mathrm{ReLU} \circ \mathrm{GN} \circ
+        \mathrm{conv}_{3×3}\bigr)^{n_l}(P_l)\Bigr)
+
+    where level :math:`l` is :math:`2^{n_l}` times as coarse as the finest, which has one convolution and is not
+    enlarged; all enlarging is bilinear, the last of it to the size of the image.
+
+    Args:
+        channels: Width of every level.
+        hidden: Width behind the first convolution.
+        num_classes: How many classes there are.
+        strides: Of the levels, in pixels, the finest first.
+
+    Raises:
+        ValueError: ``hidden`` is no multiple of four.
+    """
+
+    def __init__(self, channels: int, hidden: int, num_classes: int, strides: Sequence[int]) -> None:
+        super().__init__()
+        if hidden < GROUP or hidden % GROUP:
+            raise ValueError(f"half the channels of the pyramid must be a multiple of {GROUP}, got {hidden}")
+        self.stride = strides[0]
+        self.levels = nn.ModuleList()
+        for stride in strides:
+            doublings = (stride // strides[0]).bit_length() - 1
+            layers: list[nn.Module] = []
+            for step in range(max(1, doublings)):
+                layers += [
+                    nn.Conv2d(hidden if step else channels, hidden, 3, padding=1, bias=False),
+                    nn.GroupNorm(hidden // GROUP, hidden),
+                    nn.ReLU(),
+                ]
+                if doublings:
+                    layers.append(nn.Upsample(scale_factor=2, mode="bilinear"))
+            self.levels.append(nn.Sequential(*layers))
+        self.classifier = nn.Conv2d(hidden, num_classes, 1)
+
+    def forward(self, levels: list[Tensor]) -> Tensor:
+        """Return logits ``[B, num_classes, H, W]`` of levels ``[B, channels, h, w]``, the finest first."""
+        enlarged = [branch(x) for branch, x in zip(self.levels, levels, strict=True)]
+        return F.interpolate(self.classifier(sum(enlarged)), scale_factor=self.stride, mode="bilinear")

@@ -1,0 +1,194 @@
+"""Cells: the trainings that studies are made of. Each is done once, by whoever comes first, and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from torch import nn
+
+from vig_pyg.conv import get_conv
+from vig_pyg.files import write_whole
+from vig_pyg.machine import source_hash
+from vig_pyg.manifest import DamagedError, sealed, unseal
+from vig_pyg.study.diversity import layer_diversity
+from vig_pyg.tasks.classification import load_recipe_data
+from vig_pyg.tasks.loaders import held_out_batches
+from vig_pyg.train import Data, Epoch, Recipe, accelerator_for, build_model, fit
+from vig_pyg.train.run import MAY_CHANGE, describe
+
+log = logging.getLogger(__name__)
+DIVERSITY_IMAGES = 4
+IDLE_SECONDS = 20  # a worker whose parent was killed finishes its cell and ends
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training, and whether the diversity of every layer is measured behind it. Equal cells give equal results."""
+
+    recipe: Recipe
+    diversity: bool = False
+
+    @cached_property
+    def key(self) -> str:
+        """A hash of all that decides the result, the code too; images are known by the name of their data set only."""
+        decides: dict[str, Any] = {name: v for name, v in asdict(self.recipe).items() if name not in MAY_CHANGE}
+        decides |= {"diversity": self.diversity, "operator": _source(self.recipe.conv)}
+        decides["code"] = source_hash()
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+
+    def build(self, data: Data) -> nn.Module:
+        """Return the untrained model."""
+        return build_model(self.recipe, len(data.classes), data.channels)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a cell gave: every epoch, and the diversity ``[layers]``, a mean over images, where it was asked for."""
+
+    epochs: list[Epoch]
+    diversity: list[float] | None
+
+    @property
+    def accuracy(self) -> float:
+        """The share of held-out images that the last epoch's model classified correctly."""
+        return self.epochs[-1].accuracy
+
+
+def read_result(folder: Path, cell: Cell) -> Result | None:
+    """Return what a finished cell gave, or None; a damaged file is named and gives None as well."""
+    file = _file(folder, cell)
+    if not file.is_file():
+        return None
+    try:
+        content = unseal(file)
+    except DamagedError as error:
+        log.warning("%s; this cell is trained again", error)
+        return None
+    return Result([Epoch(*epoch.values()) for epoch in content["epochs"]], content["diversity"])
+
+
+def run_cells(
+    folder: Path,
+    cells: Sequence[Cell],
+    device: str = "cpu",
+    jobs: int = 1,
+    on_cell: Callable[[Cell], None] = lambda _: None,
+) -> None:
+    """Train the cells that are not finished; return when all are, by this process or by others.
+
+    Processes and machines that share the folder share the work: whoever holds a cell's lock trains it. The operating
+    system frees the lock of a process that ends, however it ends.
+
+    Args:
+        folder: One file per finished cell; its file system must know locks.
+        cells: What to train.
+        device: Where to train.
+        jobs: Processes to start for it.
+        on_cell: Called behind every cell.
+    """
+    from joblib import Parallel, delayed
+
+    (folder / "locks").mkdir(parents=True, exist_ok=True)
+    missing = {cell.key: cell for cell in cells}
+    seen: set[str] = set()
+    for key, cell in list(missing.items()):
+        if read_result(folder, cell) is not None:
+            del missing[key]
+            on_cell(cell)
+    turns = ((wait, key) for wait in (False, True) for key in missing)
+    tasks = (delayed(_run_cell)(folder, missing[key], device, wait) for wait, key in turns if key not in seen)
+    jobs = max(1, min(jobs, len(missing)))
+    options = {"idle_worker_timeout": IDLE_SECONDS} if jobs > 1 else {}
+    parallel = Parallel(jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=jobs, **options)
+    for finished in parallel(tasks):
+        if finished is not None and finished not in seen:
+            seen.add(finished)
+            on_cell(missing[finished])
+
+
+def _run_cell(folder: Path, cell: Cell, device: str, wait: bool) -> str | None:
+    """Train a cell unless it is finished, and return its key; one that another process trains is left or waited for."""
+    try:
+        with FileLock(folder / "locks" / cell.key, blocking=wait):
+            if read_result(folder, cell) is None:
+                _train(folder, cell, device)
+    except Timeout:
+        return None
+    return cell.key
+
+
+def _train(folder: Path, cell: Cell, device: str) -> None:
+    recipe = cell.recipe
+    data = load_recipe_data(recipe)
+    with _alone(device):
+        torch.manual_seed(recipe.seed)
+        model = cell.build(data)
+        accelerator = accelerator_for(recipe, device)
+        epochs = fit(model, data, recipe, accelerator=accelerator)
+        diversity = None
+        if cell.diversity:
+            images = next(iter(held_out_batches(data, model, DIVERSITY_IMAGES, image_size=recipe.image_size))).images
+            diversity = layer_diversity(model, images.to(accelerator.device)).mean(1).tolist()
+    content = {
+        "recipe": asdict(recipe),
+        "epochs": [epoch._asdict() for epoch in epochs],
+        "diversity": diversity,
+        **describe(recipe),
+    }
+    write_whole(_file(folder, cell), lambda path: path.write_text(sealed(content)))
+
+
+@contextmanager
+def _alone(device: str) -> Iterator[None]:
+    """Compute on one thread on the CPU: cells side by side use cores better, and results do not depend on how many."""
+    threads = torch.get_num_threads()
+    if device == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def leave_group() -> tuple[int, int]:
+    """Leave the group of processes that ``accelerate launch`` made; return the place in it and its size.
+
+    Every process then trains cells of its own, on the device of its place.
+    """
+    place, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    local = int(os.environ.get("LOCAL_RANK", 0))
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        os.environ.pop(name, None)
+    if torch.cuda.is_available():
+        torch.cuda.set_device(local)
+    return place, size
+
+
+def _source(conv: str | None) -> str | None:
+    """Return the source of the module of a user's operator, so that another version of it makes another cell."""
+    module = get_conv(conv).__module__ if conv else "vig_pyg"
+    if module.startswith("vig_pyg"):
+        return None
+    try:
+        return inspect.getsource(sys.modules[module])
+    except (OSError, TypeError):  # a notebook is no file
+        return None
+
+
+def _file(folder: Path, cell: Cell) -> Path:
+    recipe = cell.recipe
+    conv = (recipe.conv or "own").replace(":", ".")
+    return folder / f"{recipe.model}-{conv}-{recipe.seed}-{cell.key}.json"

@@ -1,0 +1,121 @@
+"""Measuring a detector on held-out images by COCO's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torchmetrics.detection import MeanAveragePrecision
+
+from vig_pyg.models.detectors import Detector
+
+# COCO's twelve and what torchmetrics calls them.
+FIGURES = {
+    "ap": "map",
+    "ap50": "map_50",
+    "ap75": "map_75",
+    "ap_small": "map_small",
+    "ap_medium": "map_medium",
+    "ap_large": "map_large",
+    "ar1": "mar_1",
+    "ar10": "mar_10",
+    "ar100": "mar_100",
+    "ar_small": "mar_small",
+    "ar_medium": "mar_medium",
+    "ar_large": "mar_large",
+}
+
+
+class Batch(NamedTuple):
+    """Images ``[3, H, W]`` from 0 to 1, of any sizes, what is in each, and the names of images that did not decode."""
+
+    images: list[Tensor]
+    targets: list[dict[str, Any]]
+    broken: list[str]
+
+
+class Found(NamedTuple):
+    """COCO's figures by name, shares of one, −1 where no object is of that size; AP by class; what did not decode."""
+
+    figures: dict[str, float]
+    per_class: list[float]
+    images: int
+    broken: list[str]
+
+
+@torch.no_grad()
+def evaluate(
+    model: Detector,
+    batches: Iterable[Batch],
+    num_classes: int,
+    device: torch.device | str = "cpu",
+    on_batch: Callable[[int], None] = lambda _: None,
+) -> Found:
+    """Look for objects in every image once, in evaluation mode, and compare as COCO's own tools do.
+
+    With several processes every one looks at its images, and all return the figures of all.
+
+    Args:
+        model: A detector.
+        batches: Images with all their objects.
+        num_classes: How many classes there are.
+        device: Where the model is.
+        on_batch: Called with the number of images behind every batch.
+
+    Raises:
+        ValueError: no image could be read.
+    """
+    model.eval()
+    kinds = {"bbox": "box", "segm": "mask"} if model.finds_masks else {"bbox": "box"}
+    metric = MeanAveragePrecision(iou_type=tuple(kinds), class_metrics=True, sync_on_compute=False)  # type: ignore[arg-type]
+    broken: list[str] = []
+    for batch in batches:
+        broken += batch.broken
+        found = model([image.to(device) for image in batch.images]) if batch.images else []
+        metric.update([on_cpu(objects) for objects in found], [_plain(target) for target in batch.targets])
+        on_batch(len(batch.images) + len(batch.broken))
+    _gather(metric)
+    images = len(metric.groundtruth_labels)
+    if images == 0:
+        raise ValueError("there is no image to evaluate on that could be read")
+    measured = metric.compute()
+    prefix = {kind: f"{kind}_" if len(kinds) > 1 else "" for kind in kinds}
+    figures = {
+        f"{ours}_{name}": measured[f"{prefix[kind]}{theirs}"].item()
+        for kind, ours in kinds.items()
+        for name, theirs in FIGURES.items()
+    }
+    by_class = dict(
+        zip(
+            measured["classes"].reshape(-1).tolist(),
+            measured[f"{prefix['bbox']}map_per_class"].reshape(-1).tolist(),
+            strict=True,
+        )
+    )
+    return Found(figures, [by_class.get(label, -1.0) for label in range(num_classes)], images, broken)
+
+
+def on_cpu(objects: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return detections on the CPU in float32; a pixel belongs to a mask from one half on."""
+    kept = {name: value.float().cpu() if value.is_floating_point() else value.cpu() for name, value in objects.items()}
+    return kept | ({"masks": kept["masks"].squeeze(1) >= 0.5} if "masks" in kept else {})
+
+
+def _plain(target: dict[str, Any]) -> dict[str, Tensor]:
+    """Return a target for the metric."""
+    tensors = {name: value for name, value in target.items() if isinstance(value, Tensor)}
+    plain = {name: torch.as_tensor(value).as_subclass(Tensor) for name, value in tensors.items()}
+    return plain | ({"masks": plain["masks"].bool()} if "masks" in plain else {})
+
+
+def _gather(metric: MeanAveragePrecision) -> None:
+    """Let every process hold what all have found. torchmetrics does it only for equally many images in each."""
+    if not torch.distributed.is_initialized():
+        return
+    mine = metric.metric_state
+    parts: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(parts, mine)
+    for name in mine:
+        setattr(metric, name, [item for part in parts for item in part[name]])

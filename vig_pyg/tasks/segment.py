@@ -1,0 +1,94 @@
+"""Class maps of image files, and pictures of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torchvision.utils import draw_segmentation_masks
+
+from vig_pyg.data.images import check_resized, read_batches
+from vig_pyg.data.masks import BACKGROUND, ResizeImage, read_image
+from vig_pyg.tasks.iou import guess_classes
+
+
+class ClassMap(NamedTuple):
+    """The image ``[3, H, W]`` of a file and the class of every pixel ``[H, W]``, bytes; or why it could not be read."""
+
+    path: Path
+    image: Tensor | None
+    classes: Tensor | None
+    error: str | None = None
+
+
+@torch.no_grad()
+def segment(
+    model: nn.Module,
+    files: Iterable[Path],
+    *,
+    image_size: int | None = None,
+    batch: int = 1,
+    device: torch.device | str = "cpu",
+) -> Iterator[ClassMap]:
+    """Yield the class map of every file, in their order, holding one batch in memory.
+
+    Args:
+        model: From a list of images ``[3, H, W]`` to a list of logits ``[num_classes, H, W]``.
+        files: Image files.
+        image_size: The shorter side that the model sees; None for the images' own. Maps have the images' own size.
+        batch: Images at once.
+        device: Where the model is.
+
+    Raises:
+        ValueError: ``batch`` is below 1.
+    """
+    model.eval()
+    resize = ResizeImage(image_size)
+    for chunk in read_batches(files, batch, partial(_read, image_size)):
+        readable = [image for _, image in chunk if not isinstance(image, str)]
+        sizes = [image.shape[1:] for image in readable]
+        guesses = iter(guess_classes(model, [resize(image) for image in readable], sizes, device))
+        for path, image in chunk:
+            if isinstance(image, str):
+                yield ClassMap(path, None, None, image)
+            else:
+                yield ClassMap(path, image, next(guesses).to("cpu", torch.uint8))
+
+
+def _read(image_size: int | None, path: Path) -> Tensor:
+    image = read_image(path)
+    if image_size is not None:
+        check_resized(image.shape[:-3:-1], image_size)  # before others of its batch are resized
+    return image
+
+
+def palette(classes: int) -> list[tuple[int, int, int]]:
+    """Return Pascal VOC's colors: bit 3i of the class is bit 7 − i of red, 3i + 1 of green and 3i + 2 of blue."""
+
+    def value(number: int, channel: int) -> int:
+        return sum((number >> (3 * place + channel) & 1) << (7 - place) for place in range(3))
+
+    return [(value(number, 0), value(number, 1), value(number, 2)) for number in range(classes)]
+
+
+def draw_map(classes: Tensor) -> Image.Image:
+    """Return a class map as an image whose pixels are class numbers, shown in the colors of :func:`palette`."""
+    drawn = Image.fromarray(np.asarray(classes))
+    drawn.putpalette([value for color in palette(256) for value in color])
+    return drawn
+
+
+def draw_overlay(image: Tensor, classes: Tensor, names: Sequence[str], alpha: float = 0.6) -> Image.Image:
+    """Return an image ``[3, H, W]`` with its class map laid over it; a class called ``background`` stays clear."""
+    shown = [number for number in classes.unique().tolist() if names[number] != BACKGROUND]
+    colors = palette(len(names))
+    if shown:
+        masks = torch.stack([classes == number for number in shown])
+        image = draw_segmentation_masks(image, masks, alpha, [colors[number] for number in shown])
+    return Image.fromarray(image.permute(1, 2, 0).numpy())
