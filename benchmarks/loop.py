@@ -12,11 +12,11 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from benchmarks.measure import in_turn, save, summarize
-from vig_pyg.data.labeled import Memory
-from vig_pyg.train import Data, Recipe, accelerator_for, build_model, fit, load_data, read_recipe
+from vig_pyg.data.labeled import ImageTensorDataset
+from vig_pyg.train import ClassificationData, Recipe, accelerator_for, build_model, fit, load_data, read_recipe
 
 
-def bare_steps(recipe: Recipe, data: Data, updates: int) -> None:
+def bare_steps(recipe: Recipe, data: ClassificationData, updates: int) -> None:
     """Train the recipe's model with nothing but forward, backward and AdamW, on tensors that lie ready."""
     model = build_model(recipe, len(data.classes), data.channels).train()
     optimizer = torch.optim.AdamW(model.parameters(), recipe.learning_rate)
@@ -32,7 +32,7 @@ def overhead(rounds: int) -> dict[str, object]:
     """Measure an epoch of ours on the digits against as many bare steps; both build their model."""
     recipe = read_recipe("digits", ["epochs=1", "warmup_epochs=0"])
     digits = load_data("digits")
-    data = digits._replace(test=Memory(digits.test.images[:1], digits.test.labels[:1]))
+    data = digits._replace(test=ImageTensorDataset(digits.test.images[:1], digits.test.labels[:1]))
     updates = len(data.train) // recipe.batch
 
     def loop() -> None:

@@ -12,7 +12,11 @@ from typing import Any, Generic, TypeVar
 Factory = Callable[..., Any]
 Entry = TypeVar("Entry", bound=Factory)
 
-KEYWORDS = {"conv": "operator", "graph": "graph"}  # the options that take such words, and what they name
+KEYWORDS = {
+    "conv": "operator",
+    "graph": "graph",
+    "task": "task",
+}  # the options that take such words, and what they name
 
 
 class Registry(Generic[Entry]):
@@ -101,7 +105,7 @@ def refuse_imports(options: Mapping[str, Any], source: object, trusted: Containe
     """Refuse a ``"module:Name"`` that a file holds: whoever wrote the file would choose what is executed.
 
     Args:
-        options: What the file holds; ``conv`` and ``graph`` may stand at any depth.
+        options: What the file holds; ``conv``, ``graph`` and ``task`` may be at any depth.
         source: The file.
         trusted: Names that the user gave as well.
 

@@ -4,14 +4,21 @@ from vig_pyg.data.masks import SegmentationData, load_segmentation_data
 from vig_pyg.models.semantic_fpn import SemanticFPN, semantic_fpn
 from vig_pyg.tasks.iou import Evaluation, evaluate
 from vig_pyg.tasks.segment import ClassMap, draw_map, draw_overlay, palette, segment
-from vig_pyg.tasks.segmentation import Segmentation
-from vig_pyg.tasks.segmenter_weights import Segmenter, build_segmenter, load_segmenter, save_segmenter
+from vig_pyg.tasks.segmentation import (
+    Segmentation,
+    SegmentationRecipe,
+    Segmenter,
+    build_segmenter,
+    load_segmenter,
+    save_segmenter,
+)
 
 __all__ = [
     "ClassMap",
     "Evaluation",
     "Segmentation",
     "SegmentationData",
+    "SegmentationRecipe",
     "Segmenter",
     "SemanticFPN",
     "build_segmenter",

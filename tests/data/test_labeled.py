@@ -11,12 +11,13 @@ from PIL import Image
 from sklearn.datasets import load_digits as sklearn_digits
 
 from tests.data.written_folders import write_images
-from vig_pyg.data.decoded import NOTHING, Images
+from tests.tasks.loading import held_out_batches
+from vig_pyg.data.decoded import IGNORE_INDEX, Images
 from vig_pyg.data.digits import shift
-from vig_pyg.data.labeled import Memory
+from vig_pyg.data.labeled import ImageTensorDataset
 from vig_pyg.data.samplers import Draw
 from vig_pyg.data.transforms import inference_transform
-from vig_pyg.tasks.loaders import held_out_batches, loaders
+from vig_pyg.tasks import Classification
 from vig_pyg.train import Split, accelerator_for, build_model, fit, load_data, load_digits, read_recipe
 
 
@@ -54,12 +55,12 @@ def test_shift_moves_images_by_whole_pixels():
 
 
 def test_images_in_memory_move_as_their_seed_says(digits):
-    data = Memory(digits.train_images, digits.train_labels, pixels=2)
+    data = ImageTensorDataset(digits.train_images, digits.train_labels, pixels=2)
     draws = [Draw(3, 7), Draw(5, 8)]
     first, again = data.__getitems__(draws), data.__getitems__(draws)
     assert torch.equal(first.images, again.images) and first.labels.tolist() == digits.train_labels[[3, 5]].tolist()
     still = data.__getitems__([Draw(3, None), Draw(-1, None)])
-    assert torch.equal(still.images[0], digits.train_images[3]) and still.labels[1] == NOTHING
+    assert torch.equal(still.images[0], digits.train_images[3]) and still.labels[1] == IGNORE_INDEX
 
 
 def test_a_folder_is_split_by_class(folder):
@@ -81,7 +82,7 @@ def test_a_folder_may_hold_its_own_test_images(name, tmp_path):
 
 def test_augmentation_follows_from_the_seed_alone(folder):
     model, recipe = timm.create_model("vig_micro"), read_recipe("deit", ["batch=8", "workers=0", "random_erasing=0.9"])
-    train, _ = loaders(load_data(str(folder)), model, recipe, 8)
+    train = Classification(load_data(str(folder)), recipe).train_loader(model, 8)
     draws = [Draw(2, 11), Draw(2, 12)]
     first = train.dataset.__getitems__(draws).images
     random.seed(5), np.random.seed(5), torch.manual_seed(5)
@@ -94,7 +95,8 @@ def test_loading_processes_change_nothing(folder):
     shown = []
     for workers in (0, 2):
         recipe = read_recipe("deit", ["batch=8", f"workers={workers}"])
-        train, test = loaders(data, model, recipe, 4)
+        task = Classification(data, recipe)
+        train, test = task.train_loader(model, 4), task.test_loader(model, 4)
         shown.append(torch.cat([batch.images for batch in [*train, *test]]))
     assert torch.equal(*shown)
 
@@ -108,7 +110,7 @@ def test_a_broken_image_is_replaced_in_training_and_not_counted_in_tests(folder)
     batch = images.__getitems__([Draw(0, 1), Draw(1, 1)])
     assert batch.broken == [path] and torch.equal(batch.images[0], batch.images[1])
     batch = images.__getitems__([Draw(0, None), Draw(1, None)])
-    assert batch.broken == [path] and batch.labels[0] == NOTHING != batch.labels[1]
+    assert batch.broken == [path] and batch.labels[0] == IGNORE_INDEX != batch.labels[1]
 
 
 def test_images_are_prepared_as_timm_prepares_them(folder):
@@ -116,7 +118,7 @@ def test_images_are_prepared_as_timm_prepares_them(folder):
     image = Image.open(load_data(str(folder)).test.samples[0][0])
     config = timm.data.resolve_data_config({}, model=model)
     expected = timm.data.create_transform(**config)(image)
-    (batch,) = held_out_batches(load_data(str(folder)), model, 4)
+    (batch,) = held_out_batches(Classification, load_data(str(folder)), 4, model)
     assert torch.equal(batch.images[0], expected) and expected.shape == (3, 224, 224)
 
 
@@ -138,7 +140,7 @@ def test_torchvisions_data_sets_are_read(tmp_path):
     data = load_data("torch/mnist", root=str(tmp_path))
     assert (len(data.train), len(data.test), len(data.classes)) == (40, 20, 10)
     model = timm.create_model("vig_micro", in_chans=1, num_classes=10)
-    batches = list(held_out_batches(data, model, 8))
+    batches = list(held_out_batches(Classification, data, 8, model))
     assert batches[0].images.shape == (8, 1, 32, 32)
     assert torch.cat([batch.labels for batch in batches]).tolist() == digits.target[40:60].tolist()
 
@@ -150,7 +152,7 @@ def test_hugging_face_data_sets_are_read(tmp_path, monkeypatch):
     write_images(tmp_path / "images" / "validation", 2)
     data = load_data(f"hfds/{tmp_path / 'images'}", root=str(tmp_path / "cache"))
     assert data.classes == ["flower", "temple"]
-    (batch,) = held_out_batches(data, timm.create_model("vig_micro"), 8)
+    (batch,) = held_out_batches(Classification, data, 8, timm.create_model("vig_micro"))
     assert sorted(batch.labels.tolist()) == [0, 0, 1, 1]
 
 
@@ -179,7 +181,7 @@ def test_shards_train_and_are_evaluated_once(workers, shards):
     history = fit(build_model(recipe, 2), recipe.data, recipe, accelerator=accelerator_for(recipe, "cpu"))
     assert len(history) == 2
     data = load_data(recipe.data, classes=2)
-    batches = list(held_out_batches(data, timm.create_model("vig_micro"), 4))
+    batches = list(held_out_batches(Classification, data, 4, timm.create_model("vig_micro")))
     labels, images = (torch.cat([batch[i] for batch in batches]) for i in (1, 0))
     assert len(labels) == 10 and (images[:, 2] > images[:, 0]).flatten(1).all(1).equal(labels == 1)
     with pytest.raises(ValueError, match=r"does not say how many classes it has: add classes=NUMBER"):
@@ -215,18 +217,22 @@ def test_test_images_of_other_classes_are_refused(tmp_path):
 def test_a_batch_larger_than_the_data_is_refused(folder):
     recipe = read_recipe("deit", ["batch=17"])
     with pytest.raises(ValueError, match="batch=17 is more than the 16 training images"):
-        loaders(load_data(str(folder)), timm.create_model("vig_micro"), recipe, 17)
+        Classification(load_data(str(folder)), recipe).train_loader(timm.create_model("vig_micro"), 17)
 
 
 def test_images_are_not_moved_out_of_sight(digits):
-    Memory(digits.train_images, digits.train_labels, pixels=31)
+    ImageTensorDataset(digits.train_images, digits.train_labels, pixels=31)
     with pytest.raises(ValueError, match="shift must be less than the 32 pixels of an image's side, got 1000"):
-        loaders(load_data("digits"), timm.create_model("vig_micro"), read_recipe("digits", ["shift=1000"]), 8)
+        Classification(load_data("digits"), read_recipe("digits", ["shift=1000"])).train_loader(
+            timm.create_model("vig_micro"), 8
+        )
 
 
 def test_images_of_files_are_not_moved(folder):
     with pytest.raises(ValueError, match=r"shift=2 is for the built-in digits, not for .*images: add shift=0"):
-        loaders(load_data(str(folder)), timm.create_model("vig_micro"), read_recipe("digits", ["batch=8"]), 8)
+        Classification(load_data(str(folder)), read_recipe("digits", ["batch=8"])).train_loader(
+            timm.create_model("vig_micro"), 8
+        )
 
 
 @pytest.mark.parametrize("size", [0, -1, 100_000])

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from torchvision import tv_tensors
 
 from vig_pyg.data.masks import (
-    IGNORED,
+    IGNORE_INDEX,
     Masks,
     Pair,
     ResizeImage,
@@ -73,7 +73,7 @@ def test_a_flip_turns_both(tmp_path):
 def test_what_lies_beyond_an_image_counts_for_nothing(tmp_path):
     data = Masks([write(tmp_path, "long", *draw((200, 20)))], crop_transform(64, 0.25, 0.0), stack=True)
     batch = data.__getitems__([Draw(0, seed) for seed in range(20)])
-    beyond = batch.masks == IGNORED
+    beyond = batch.masks == IGNORE_INDEX
     assert beyond.any() and (batch.images.permute(0, 2, 3, 1)[beyond] == 0).all()
 
 
@@ -186,7 +186,7 @@ def test_what_is_wrong_with_a_pair_is_said_in_one_sentence(tmp_path):
     assert check_masks([pair]) == 3
     with pytest.raises(ValueError, match=r"one\.png has class number 3, but the 3 classes are 0 to 2"):
         check_masks([pair], classes=3)
-    mask.putpixel((0, 0), IGNORED)
+    mask.putpixel((0, 0), IGNORE_INDEX)
     assert check_masks([write(tmp_path, "some", image, mask)], classes=4) == 3
     with pytest.raises(ValueError, match=r"masks/small\.png and its image have different sizes, 45×60 and 90×60"):
         check_masks([write(tmp_path, "small", image, mask.resize((45, 60)))])

@@ -15,8 +15,8 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP
 from tests.models.published import published_state
 from vig_pyg.detection import mask_rcnn, retinanet
 from vig_pyg.study.cost import count_parameters
-from vig_pyg.tasks.detector_weights import build_detector
-from vig_pyg.tasks.recipe import read_recipe
+from vig_pyg.tasks.detection import build_detector
+from vig_pyg.tasks.recipes import read_recipe
 
 HEADS = [retinanet, mask_rcnn]
 SMALL = {"channels": 16, "min_size": 64, "max_size": 96, "backbone_options": {"stride": 4, "drop_path_rate": 0.0}}

@@ -9,14 +9,14 @@ small classifier of digits, ``$P`` one of photos, ``$D`` a detector, ``$S`` what
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from tests.reliability.command_files import COCO, JSON
 from tests.reliability.command_runs import RECIPES
-from vig_pyg.tasks.recipe import Recipe
-from vig_pyg.tasks.rules import rule_of
+from vig_pyg.tasks import get_task, list_tasks
+from vig_pyg.tasks.registry import tasks_with
 
 LINES = Path(__file__).with_name("command_lines")
 TINY = "epochs=1 warmup_epochs=0 conv=gin model_options.depth=1 model_options.channels=16 workers=0"
@@ -75,12 +75,13 @@ class Case(NamedTuple):
 
 def of_keys() -> Iterator[Case]:
     """Yield every key of a recipe with values of another type and out of its range, typed and in YAML by turns."""
-    types: dict[str, Any] = get_type_hints(Recipe)
     number = 0
-    for each in fields(Recipe):
+    for each in _keys():
+        task = tasks_with(each.name)[0]
+        types: dict[str, Any] = get_type_hints(get_task(task).recipe_class)
+        data = "coco" if task == "detect" else "digits"
         kind = (get_args(types[each.name]) or (types[each.name],))[0]
         kind = kind if type(None) in get_args(types[each.name]) else types[each.name]
-        task, data = {"classify": ("classify", "digits"), "detect": ("detect", "coco")}[rule_of(each).tasks[0]]
         for value in WRONG.get(get_origin(kind) or kind, ()):
             number += 1
             if number % 2:
@@ -89,6 +90,11 @@ def of_keys() -> Iterator[Case]:
             else:
                 recipe = f"task: {task}\ndata: {data}\n{each.name}: {value}\n"
                 yield Case("train --recipe given.yaml --out out --device cpu", ("clear",), each.name, recipe)
+
+
+def _keys() -> list[Field]:
+    """Return the keys of the recipes of all tasks, each once."""
+    return list({each.name: each for task in list_tasks() for each in fields(get_task(task).recipe_class)}.values())
 
 
 def lines(name: str) -> list[str]:

@@ -21,14 +21,14 @@ from typer.testing import CliRunner
 
 from tests.data.written_coco import coco_folder  # noqa: F401  (a fixture)
 from vig_pyg.commands import app
-from vig_pyg.commands.segment import _shares
 from vig_pyg.data.coco import load_coco
 from vig_pyg.manifest import sums_of
 from vig_pyg.registry import refuse_imports
 from vig_pyg.segmentation import ClassMap, load_segmenter
 from vig_pyg.study.graph_page import graph_page
 from vig_pyg.study.views import view
-from vig_pyg.tasks.detector_weights import load_detector
+from vig_pyg.tasks.detection import load_detector
+from vig_pyg.tasks.segment import _shares
 from vig_pyg.train import load_model, read_recipe
 
 TINY = {"depth": 1, "channels": 16}

@@ -52,7 +52,7 @@ def test_the_report_needs_no_other_file_and_no_network(finished) -> None:
         (["--seeds", "-1"], "epochs and seeds must be at least 1, got 6 and -1"),
         (["--conv", "max_relativ"], "did you mean 'max_relative'?"),
         (["--conv", "nowhere:MyConv"], "no module 'nowhere'"),
-        (["--device", "abacus"], "device 'abacus' cannot be used here"),
+        (["--device", "abacus"], "device must be cpu, cuda, cuda:0 or the like, got 'abacus'"),
     ],
 )
 def test_bad_options_give_one_sentence_and_status_2(arguments: list[str], sentence: str, tmp_path: Path) -> None:

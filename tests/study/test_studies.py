@@ -6,14 +6,14 @@ import pytest
 
 from vig_pyg.graph import GridGraph
 from vig_pyg.study.studies import ABLATIONS, OPERATORS, operators, plan, sample_images
-from vig_pyg.study.trials import load_recipe_data
+from vig_pyg.tasks import Classification
 from vig_pyg.train import build_model, read_recipe
 
 
 @pytest.fixture(scope="module")
 def digits():
     recipe = read_recipe("digits")
-    return recipe, load_recipe_data(recipe)
+    return recipe, Classification.load_data(recipe)
 
 
 def test_figures_are_those_of_tables_6_to_9() -> None:
@@ -47,7 +47,7 @@ def test_rising_neighbors_rise(digits) -> None:
     built = [block.grapher.graph.k for block in cells["K = 9 to 18"].build(data).blocks]
     assert built == [9, 12, 15, 18]
     full = replace(recipe, model="vig_tiny", image_size=96)
-    data = load_recipe_data(full)
+    data = Classification.load_data(full)
     plans = [plan(ABLATIONS[name], full, ["max_relative"], 1, data) for name in ("neighbors", "heads")]
     rising, own = plans[0][-1].cells[0], plans[1][2].cells[0]
     assert rising.key == own.key  # the paper's model has them

@@ -12,7 +12,7 @@ from vig_pyg.data.decoded import Images
 from vig_pyg.data.samplers import OnceSampler
 from vig_pyg.data.transforms import inference_transform
 from vig_pyg.tasks.loaders import as_it_is
-from vig_pyg.train import Batch, Evaluation, evaluate, load_data
+from vig_pyg.train import Evaluation, LabeledBatch, evaluate, load_data
 
 
 class Scores(nn.Module):
@@ -26,9 +26,9 @@ class Scores(nn.Module):
         return self.table[images.flatten(1)[:, 0].long()]
 
 
-def batches(labels: Tensor, size: int) -> list[Batch]:
+def batches(labels: Tensor, size: int) -> list[LabeledBatch]:
     numbers = torch.arange(len(labels)).float().view(-1, 1, 1, 1)
-    return [Batch(i, y, []) for i, y in zip(numbers.split(size), labels.split(size), strict=True)]
+    return [LabeledBatch(i, y, []) for i, y in zip(numbers.split(size), labels.split(size), strict=True)]
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])

@@ -13,11 +13,12 @@ import torch
 from pycocotools.cocoeval import COCOeval
 
 from tests.data.noisy_scenes import Noisy
+from tests.tasks.loading import held_out_batches
 from vig_pyg.data.coco import Coco, load_coco
 from vig_pyg.data.scenes import write_scenes
 from vig_pyg.tasks.average_precision import FIGURES, evaluate
 from vig_pyg.tasks.detect import Prediction, coco_results
-from vig_pyg.tasks.detection import held_out_batches
+from vig_pyg.tasks.detection import Detection
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def reference(data: Coco, kind: str) -> list[float]:
 
 
 def test_figures_are_those_of_cocos_tools(data):
-    found = evaluate(Noisy(data), held_out_batches(data, 3), 10)
+    found = evaluate(Noisy(data), held_out_batches(Detection, data, 3), 10)
     assert next(iter(found.figures)) == "box_ap" and found.images == 7 and found.broken == []
     for ours, theirs in (("box", "bbox"), ("mask", "segm")):
         figures = [found.figures[f"{ours}_{name}"] for name in FIGURES]
@@ -52,7 +53,7 @@ def test_figures_are_those_of_cocos_tools(data):
 
 def test_crowds_are_no_misses(coco_folder):
     data = load_coco(str(coco_folder()))
-    found = evaluate(Noisy(data), held_out_batches(data, 2), 2)
+    found = evaluate(Noisy(data), held_out_batches(Detection, data, 2), 2)
     assert [found.figures[f"box_{name}"] for name in FIGURES] == pytest.approx(reference(data, "bbox"), abs=1e-6)
     assert found.figures["box_ap_large"] == -1
 
@@ -74,7 +75,7 @@ def test_two_processes_count_every_image_once(data):
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["images"] == 7 and found["figures"] == pytest.approx(
-        evaluate(Noisy(data), held_out_batches(data, 3), 10).figures
+        evaluate(Noisy(data), held_out_batches(Detection, data, 3), 10).figures
     )
 
 

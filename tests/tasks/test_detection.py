@@ -5,11 +5,11 @@ from copy import copy
 import pytest
 import torch
 
+from tests.tasks.loading import held_out_batches
 from vig_pyg.data.coco import Coco, load_coco
 from vig_pyg.data.scenes import write_scenes
 from vig_pyg.tasks.average_precision import evaluate
-from vig_pyg.tasks.detection import Detection, held_out_batches
-from vig_pyg.tasks.detector_weights import build_detector, load_detector
+from vig_pyg.tasks.detection import Detection, build_detector, load_detector
 from vig_pyg.train import accelerator_for, fit, read_recipe
 from vig_pyg.train.run import states
 
@@ -37,7 +37,7 @@ def test_it_learns_a_few_scenes(scenes, tmp_path):
     model, categories = load_detector(tmp_path / "run" / "last")
     assert list(categories.items())[3] == (4, "3") and not model.training
     few.ids = scenes.train.ids[:4]
-    found = evaluate(model, held_out_batches(scenes._replace(test=few), 4), 10)
+    found = evaluate(model, held_out_batches(Detection, scenes._replace(test=few), 4), 10)
     assert (
         found.figures["box_ap50"] > 0.9
     )  # 1.0 from each of five seeds, on one and two threads, AVX-512, AVX2 and none
@@ -65,7 +65,7 @@ def test_it_goes_on_where_it_stopped_and_is_kept(head, scenes, tmp_path):
     kinds = ["box"] if head == "retinanet" else ["box", "mask"]
     assert len(whole[0].measured) == 12 * len(kinds) and next(iter(whole[0].measured)) == "box_ap"
     model, _ = load_detector(tmp_path / "cut" / "last")
-    figures = evaluate(model, held_out_batches(scenes, 2), 10).figures
+    figures = evaluate(model, held_out_batches(Detection, scenes, 2), 10).figures
     assert figures == pytest.approx(whole[-1].measured, nan_ok=True)
     card = (tmp_path / "cut" / "last" / "README.md").read_text()
     assert f"{head} with pvig_micro" in card and "box_ap" in card

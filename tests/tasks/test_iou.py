@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vig_pyg.data.masks import IGNORED, Batch
+from vig_pyg.data.masks import IGNORE_INDEX, SegmentationBatch
 from vig_pyg.tasks.iou import evaluate
 
 
@@ -25,9 +25,9 @@ def maps(count: int, classes: int) -> list[Tensor]:
     return [torch.randint(classes, (5 + number, 9)) for number in range(count)]
 
 
-def batches(guesses: list[Tensor], masks: list[Tensor], size: int) -> list[Batch]:
+def batches(guesses: list[Tensor], masks: list[Tensor], size: int) -> list[SegmentationBatch]:
     images = [guess.float().expand(3, -1, -1) for guess in guesses]
-    return [Batch(images[i : i + size], masks[i : i + size], []) for i in range(0, len(images), size)]
+    return [SegmentationBatch(images[i : i + size], masks[i : i + size], []) for i in range(0, len(images), size)]
 
 
 @pytest.mark.parametrize("size", [1, 3, 10])
@@ -35,10 +35,10 @@ def test_figures_are_those_of_the_definition(size):
     torch.manual_seed(0)
     guesses, masks = maps(10, 4), maps(10, 4)
     for mask in masks:
-        mask[torch.rand(mask.shape) < 0.2] = IGNORED
+        mask[torch.rand(mask.shape) < 0.2] = IGNORE_INDEX
     found = evaluate(Answers(6), batches(guesses, masks, size), 6)
     pairs = [(g, m) for guess, mask in zip(guesses, masks, strict=True) for g, m in zip(guess, mask, strict=True)]
-    pixels = [(int(g), int(m)) for guess, mask in pairs for g, m in zip(guess, mask, strict=True) if m != IGNORED]
+    pixels = [(int(g), int(m)) for guess, mask in pairs for g, m in zip(guess, mask, strict=True) if m != IGNORE_INDEX]
     wanted = []
     for label in range(4):
         intersection = sum(guess == label and truth == label for guess, truth in pixels)
@@ -59,13 +59,13 @@ def test_a_mask_of_another_size_gets_the_logits_resized():
 
 def test_images_that_do_not_decode_are_named_and_not_counted():
     guesses = maps(2, 3)
-    found = evaluate(Answers(3), [*batches(guesses, guesses, 1), Batch([], [], ["broken.jpg"])], 3)
+    found = evaluate(Answers(3), [*batches(guesses, guesses, 1), SegmentationBatch([], [], ["broken.jpg"])], 3)
     assert (found.miou, found.images, found.broken) == (1, 2, ["broken.jpg"])
 
 
 def test_no_image_at_all_is_refused():
     with pytest.raises(ValueError, match="no image to evaluate on"):
-        evaluate(Answers(2), [Batch([], [], [])], 2)
+        evaluate(Answers(2), [SegmentationBatch([], [], [])], 2)
 
 
 def _evaluate_a_part(rank: int, folder: Path) -> None:

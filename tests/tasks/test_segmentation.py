@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 import vig_pyg
 from tests.models.published import published_state
-from vig_pyg.data.masks import IGNORED, Batch
+from vig_pyg.data.masks import IGNORE_INDEX, SegmentationBatch
 from vig_pyg.segmentation import Segmentation, build_segmenter, load_segmentation_data, load_segmenter
 from vig_pyg.train import Recipe, accelerator_for, fit, read_recipe
 from vig_pyg.train.fit import Interrupted
@@ -83,15 +83,17 @@ def test_pixels_without_a_class_teach_nothing(scenes):
     recipe = recipe_for(scenes)
     task = Segmentation(load_segmentation_data(recipe.data), recipe)
     logits, masks = torch.randn(2, 11, 4, 4, requires_grad=True), torch.randint(11, (2, 4, 4))
-    masks[0, 0], masks[1, 2] = IGNORED, IGNORED
-    loss = task.loss(lambda _: logits, Batch(torch.zeros(2, 3, 4, 4), masks, []), torch.device("cpu"))
-    shares = logits.log_softmax(1).permute(0, 2, 3, 1)[masks != IGNORED]
-    wanted = -shares[torch.arange(24), masks[masks != IGNORED]].mean()
+    masks[0, 0], masks[1, 2] = IGNORE_INDEX, IGNORE_INDEX
+    loss = task.loss(lambda _: logits, SegmentationBatch(torch.zeros(2, 3, 4, 4), masks, []), torch.device("cpu"))
+    shares = logits.log_softmax(1).permute(0, 2, 3, 1)[masks != IGNORE_INDEX]
+    wanted = -shares[torch.arange(24), masks[masks != IGNORE_INDEX]].mean()
     torch.testing.assert_close(loss, wanted)
     loss.backward()
-    assert not logits.grad.permute(0, 2, 3, 1)[masks == IGNORED].any()
-    nothing = torch.full_like(masks, IGNORED)
-    assert task.loss(lambda _: logits, Batch(torch.zeros(2, 3, 4, 4), nothing, []), torch.device("cpu")) == 0
+    assert not logits.grad.permute(0, 2, 3, 1)[masks == IGNORE_INDEX].any()
+    nothing = torch.full_like(masks, IGNORE_INDEX)
+    assert (
+        task.loss(lambda _: logits, SegmentationBatch(torch.zeros(2, 3, 4, 4), nothing, []), torch.device("cpu")) == 0
+    )
 
 
 def test_wrong_recipes_are_refused_in_one_sentence(scenes, tmp_path):

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from vig_pyg.train import Recipe, build_model
+from vig_pyg.train import ClassificationRecipe, build_model
 
 
 def built(model, **said):
-    return build_model(Recipe(data="digits", model=model, **said), 10, channels=1).eval()
+    return build_model(ClassificationRecipe(data="digits", model=model, **said), 10, channels=1).eval()
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def trained(*words: str, out=None, model: nn.Module | None = None) -> tuple[nn.M
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "run"
-    model, history = trained("epochs=2", "conv=edge", "weight_averaging=null", out=out)
+    model, history = trained("epochs=2", "conv=edge", "ema_decay=null", out=out)
     return out, model, history
 
 
@@ -83,7 +83,7 @@ def test_another_number_of_classes_and_another_size_start_from_the_weights(run):
 
 
 def test_the_weights_of_the_average_are_kept(tmp_path):
-    model, _ = trained("weight_averaging=0.5", out=tmp_path / "run")
+    model, _ = trained("ema_decay=0.5", out=tmp_path / "run")
     kept = load_file(tmp_path / "run" / "last" / "model.safetensors")
     assert not torch.equal(kept["head.fc2.weight"], model.head.fc2.weight)
 
@@ -95,7 +95,7 @@ def test_accumulated_batches_equal_whole_ones():
         model = nn.Sequential(
             nn.Flatten(), nn.Linear(1024, 10)
         )  # without a batch norm, which sees what is there at once
-        models.append(trained("weight_averaging=null", f"device_batch={at_once}", "shift=0", model=model)[0])
+        models.append(trained("ema_decay=null", f"device_batch={at_once}", "shift=0", model=model)[0])
     torch.testing.assert_close(*(model[1].weight for model in models), rtol=1e-4, atol=1e-6)
 
 
@@ -236,4 +236,4 @@ def test_what_ends_a_training_on_the_way_says_what_is_kept():
     model = build_model(read_recipe("digits", BRIEF), 10, channels=1)
     model.head.register_forward_pre_hook(lambda *_: torch.zeros(2) @ torch.zeros(3))
     with pytest.raises(TrainingError, match=r"inconsistent tensor size.*; no state was written yet"):
-        trained("weight_averaging=null", model=model)
+        trained("ema_decay=null", model=model)

@@ -132,7 +132,7 @@ def test_two_processes_learn_as_one(uninterrupted, tmp_path):
 
 
 def start_sharded(script: str, out: Path, *words: str) -> subprocess.Popen:
-    words = ("conv=gin", "drop_path=0.0", "weight_averaging=null", "optimizer=sgd", "shift=0", OFTEN, *words)
+    words = ("conv=gin", "drop_path=0.0", "ema_decay=null", "optimizer=sgd", "shift=0", OFTEN, *words)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[2])}
     command = [sys.executable, *TWO, str(SCRIPT.with_name(script)), str(out), "learning_rate=0.02", *words]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)

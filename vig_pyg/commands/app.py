@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -17,7 +17,9 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
+from vig_pyg.checks import known_device
 from vig_pyg.data.images import LIMIT, limit_pixels
 from vig_pyg.train.run import Interrupted, TrainingError
 
@@ -40,7 +42,7 @@ def about() -> None:
 def from_this_folder(given: Any) -> Any:
     """Let ``module:Name`` mean a file in the working folder: the callback of parameters that allow to import one."""
     words = [given] if isinstance(given, str) else given if isinstance(given, list) else []
-    if given is True or any(re.search(r"(^|conv=)[\w.]+:\w+$", word) for word in words):
+    if given is True or any(re.search(r"(^|(conv|graph|task)=)[\w.]+:\w+$", word) for word in words):
         sys.path.insert(0, os.getcwd())
     return given
 
@@ -57,7 +59,7 @@ Images = Annotated[
 ]
 Trust = Annotated[
     bool,
-    typer.Option("--trust", help="Import an operator that a file names as module:Name.", callback=from_this_folder),
+    typer.Option("--trust", help="Import what a file names as module:Name.", callback=from_this_folder),
 ]
 
 
@@ -104,30 +106,14 @@ def _say(error: Exception) -> None:
     console.print(sentence)
 
 
-def refuse_unused(task: str, **options: dict[str, Any]) -> None:
-    """Refuse options of another task.
-
-    Args:
-        task: What is done.
-        options: By task, the options that are for it only, with what was given or None.
-
-    Raises:
-        ValueError: names an option that was given and is for another task.
-    """
-    for other, given in options.items():
-        for name, value in given.items():
-            if other != task and value is not None:
-                raise ValueError(f"--{name} {value} is for weights of the task {other}; these are of the task {task}")
-
-
 def check_device(device: str) -> None:
     """Refuse a device that is unknown, absent or not for computing, such as ``meta``.
 
     Raises:
         ValueError: names the device.
     """
+    place = known_device(device)
     try:
-        place = torch.device(device)
         if place.type == "meta":
             raise RuntimeError("it holds no values")
         if place.type == "cpu" and place.index:
@@ -147,3 +133,14 @@ def progress_bar(quiet: bool = False) -> Progress:
     """Return bars with counts, the time left and a note."""
     columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     return Progress(*columns, TextColumn("{task.fields[note]}", markup=False), console=console, disable=quiet)
+
+
+def print_rows(rows: Sequence[Sequence[str]]) -> None:
+    """Print a table, its titles first; without rows, nothing."""
+    if rows:
+        table = Table(rows[0][0])
+        for title in rows[0][1:]:
+            table.add_column(title, justify="left" if len(rows[0]) == 2 else "right")
+        for row in rows[1:]:
+            table.add_row(*row)
+        console.print(table)

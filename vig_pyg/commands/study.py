@@ -25,7 +25,7 @@ from vig_pyg.study.run import Finding, Studies, evaluate_all, plan_all, train_al
 from vig_pyg.study.studies import NAMES
 from vig_pyg.study.tables import ACCURACY, DIVERSITY, GMACS, MACS, PUBLISHED, SPEED, TOP1, as_text
 from vig_pyg.study.trials import Cell, leave_group
-from vig_pyg.tasks.classification import load_recipe_data
+from vig_pyg.tasks.classification import Classification
 from vig_pyg.train import Recipe, read_recipe
 
 BRIEF = ("epochs=5", "warmup_epochs=0.9")  # on digits: all studies in half an hour on two cores
@@ -74,7 +74,7 @@ def study(
         refuse_imports(asdict(chosen), f"the recipe {recipe}", conv or [])
         names = NAMES if name == "all" else [name]
         studies = Studies(names, chosen, list(dict.fromkeys(conv or [])), seeds, out, device)
-        images = load_recipe_data(chosen)
+        images = Classification.load_data(chosen)  # type: ignore[arg-type]
         plans = plan_all(studies, images)
         if jobs is None:
             jobs = cpu_count() if device == "cpu" and processes == 1 else 1

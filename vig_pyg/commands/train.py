@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 import typer
@@ -23,13 +22,11 @@ from vig_pyg.commands.app import (
     plain_errors,
     progress_bar,
 )
-from vig_pyg.commands.tasks import KINDS, check_fits, kind_of
 from vig_pyg.data.images import MAX_PIXELS
 from vig_pyg.manifest import check
-from vig_pyg.registry import refuse_imports
 from vig_pyg.study.cost import count_parameters
-from vig_pyg.tasks.recipe import HEADS, Recipe, list_recipes, read_recipe
-from vig_pyg.tasks.task import Epoch, Task
+from vig_pyg.tasks import Epoch, Recipe, Task, get_task, list_recipes, list_tasks, read_recipe
+from vig_pyg.tasks.registry import tasks_with
 from vig_pyg.train.fit import accelerator_for, fit, images_at_once
 from vig_pyg.train.run import RECIPE, Progress
 
@@ -40,12 +37,21 @@ def train(
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="Changes of the recipe.", callback=from_this_folder),
     ] = None,
-    task: Annotated[str | None, typer.Option(help=f"{' or '.join(KINDS)}. (default: what the recipe says)")] = None,
-    head: Annotated[str | None, typer.Option(help=f"Detector on the model: {' or '.join(HEADS)}.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help=f"{', '.join(list_tasks())} or module:Name. (default: what the recipe says)", callback=from_this_folder
+        ),
+    ] = None,
+    head: Annotated[str | None, typer.Option(help="Detector on the model: retinanet or mask_rcnn.")] = None,
     model: Annotated[str | None, typer.Option(help="A model that timm knows; vig-pyg models lists ours.")] = None,
     conv: Annotated[
         str | None,
         typer.Option(help="Operator: a name or module:Name; vig-pyg convs lists them.", callback=from_this_folder),
+    ] = None,
+    graph: Annotated[
+        str | None,
+        typer.Option(help="Graph: a name or module:Name; vig-pyg graphs lists them.", callback=from_this_folder),
     ] = None,
     data: Annotated[
         str | None,
@@ -65,67 +71,70 @@ def train(
     with --task detect, digits-scenes by `scenes` or `scenes_masks`, all else by the paper's `coco_1x`;
     with --task segment, digits-scenes by `scenes_segment`, all else by `segment`.
     """
-    task = "detect" if task is None and head is not None else task
-    options = {"task": task, "head": head, "model": model, "conv": conv, "data": data, "init": init}
-    overrides = [f"{key}={value}" for key, value in options.items() if value is not None] + (changes or [])
     with plain_errors():
+        if task is None and head is not None:
+            task = tasks_with("head")[0]
+        options = {"task": task, "head": head, "model": model, "conv": conv, "graph": graph, "data": data, "init": init}
+        given = {key: str(value) for key, value in options.items() if value is not None}
         check_device(default_device() if device is None else device)
-        for key, value in options.items():
-            if value is not None and any(change.startswith(f"{key}=") for change in changes or []):
+        for key in given:
+            if any(change.startswith(f"{key}=") for change in changes or []):
                 raise ValueError(f"--{key} and {key}= are both given: leave one out")
-        if resume and out is None:
-            raise ValueError("--resume needs --out: the folder of the run to go on with")
-        if resume and out:
-            check(out / RECIPE)
-            begun = (out / RECIPE).is_file()  # a run that was killed as it began has none
-            if recipe is None and (begun or not (out.is_dir() and overrides)):
-                recipe = str(out / RECIPE)
-        if recipe is None:
-            recipe = kind_of("classify" if task is None else task).recipe(options)
-        chosen = read_recipe(recipe, overrides)
-        if not trust:
-            refuse_imports(asdict(chosen), f"the recipe {recipe}", [change.partition("=")[2] for change in overrides])
-        out = out or Path("runs") / f"{full_name(chosen, '-')}-{Path(chosen.data).name}"
+        overrides = [f"{key}={value}" for key, value in given.items()] + (changes or [])
+        chosen = read_recipe(_recipe(recipe, given, overrides, out, resume), overrides, trust)
+        kind = get_task(chosen.task)
+        name = kind.title(chosen)
+        out = out or Path("runs") / f"{name.replace(' on ', '-')}-{Path(chosen.data).name}"
         accelerator = accelerator_for(chosen, device)
-        kind = kind_of(chosen.task)
         images = kind.load_data(chosen)
         torch.manual_seed(chosen.seed)
         built = kind.build_model(chosen, images)
-        check_fits(built, chosen, images)
+        learned = kind(images, chosen)
+        learned.check_fits(built)
         console.quiet = not accelerator.is_main_process
-        announce(chosen, images, built, accelerator, out, resume)
-        history = run(built, kind.task(images, chosen), chosen, out, resume, accelerator)
-        name = next(iter(history[-1].measured)).replace("_", " ")
+        announce(learned, name, built, accelerator, out, resume)
+        history = run(built, learned, chosen, out, resume, accelerator)
+        figure = next(iter(history[-1].measured)).replace("_", " ")
         best = max(epoch.score for epoch in history)
         console.print(
-            f"{name.capitalize()} {100 * history[-1].score:.2f} % (best epoch {100 * best:.2f} %). Written to {out}: "
+            f"{figure.capitalize()} {100 * history[-1].score:.2f} % (best epoch {100 * best:.2f} %). Written to {out}: "
             "recipe, metrics.csv, curves.png, and the weights in best and last."
         )
 
 
-def full_name(recipe: Recipe, between: str = " on ") -> str:
-    """Return the name of what is trained: the model, or what stands on it."""
-    heads = {"detect": recipe.head, "segment": "semantic_fpn"}
-    return f"{heads[recipe.task]}{between}{recipe.model}" if recipe.task in heads else recipe.model
+def _recipe(recipe: str | None, given: dict[str, str], overrides: list[str], out: Path | None, resume: bool) -> str:
+    """Return the recipe that is asked for: by name, that of the run to go on with, or the task's own."""
+    if resume and out is None:
+        raise ValueError("--resume needs --out: the folder of the run to go on with")
+    if resume and out:
+        check(out / RECIPE)
+        begun = (out / RECIPE).is_file()  # a run that was killed as it began has none
+        if recipe is None and (begun or not (out.is_dir() and overrides)):
+            recipe = str(out / RECIPE)
+    if recipe is not None:
+        return recipe
+    written = dict(override.partition("=")[::2] for override in overrides)
+    return get_task(written.get("task", Recipe.task)).default_recipe(written)
 
 
-def announce(recipe: Recipe, data: Any, model: nn.Module, accelerator: Accelerator, out: Path, resume: bool) -> None:
+def announce(task: Task, name: str, model: nn.Module, accelerator: Accelerator, out: Path, resume: bool) -> None:
     """Say what will be done."""
+    recipe, data = task.recipe, task.data
     at_once = images_at_once(recipe, accelerator.num_processes)
     steps = recipe.batch // (at_once * accelerator.num_processes)
-    conv = f" with {recipe.conv}" if recipe.conv else ""
     rate = f"{recipe.scaled_learning_rate:.3g}"
     if recipe.batch != recipe.learning_rate_batch:
         rate += f" (scaled from {recipe.learning_rate:.3g} at a batch of {recipe.learning_rate_batch})"
     shares = f"{accelerator.num_processes} process(es) × {at_once} images × {steps} step(s)"
     verb = "Goes on training" if resume else "Trains"
+    plugged = " and ".join(word for word in (recipe.conv, recipe.graph) if word)
     console.print(
-        f"{verb} {full_name(recipe)}{conv} ({count_parameters(model) / 1e6:.2f} M "
+        f"{verb} {name}{f' with {plugged}' if plugged else ''} ({count_parameters(model) / 1e6:.2f} M "
         f"parameters{', from ' + recipe.init if recipe.init else ''}) on {data.name}: {len(data.classes)} classes, "
         f"{len(data.train):,} images to train on, {len(data.test):,} held out.\n"
         f"{recipe.epochs} epochs, batch {recipe.batch} = {shares}, learning rate {rate}, seed {recipe.seed}, "
         f"on {accelerator.device}, {'float32' if recipe.precision == 'no' else recipe.precision}, into {out}.\n"
-        "Ctrl-C stops behind the next update and keeps the state; --resume goes on from it."
+        "Ctrl-C stops after the next update and keeps the state; --resume goes on from it."
     )
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+from torchvision.transforms import v2
 from torchvision.tv_tensors import BoundingBoxes, Image, Mask
 
 from vig_pyg.data.annotations import read_annotations
+from vig_pyg.data.decoded import Decoded
 from vig_pyg.data.folders import check_apart, identity, is_folder
 from vig_pyg.data.images import read_image, size_of
+from vig_pyg.data.samplers import Draw
 from vig_pyg.data.scenes import SCENES, write_scenes
 
 
@@ -113,6 +117,50 @@ class CocoImages(Dataset):
 def _area(entry: dict[str, Any]) -> float:
     """Return an object's area in pixels, by which COCO's figures tell small, medium and large apart."""
     return entry.get("area", entry["bbox"][2] * entry["bbox"][3])
+
+
+class DetectionBatch(NamedTuple):
+    """Images ``[3, H, W]`` from 0 to 1, of any sizes, what is in each, and the names of images that did not decode."""
+
+    images: list[Tensor]
+    targets: list[dict[str, Any]]
+    broken: list[str]
+
+
+class Objects(Decoded):
+    """Images with objects, augmented together.
+
+    Args:
+        source: Gives an image and its objects by number.
+        flip: Probability of a horizontal flip.
+    """
+
+    source: CocoImages
+
+    def __init__(self, source: CocoImages, flip: float = 0.0) -> None:
+        super().__init__(source)
+        self.transform = v2.Compose(
+            [v2.RandomHorizontalFlip(flip), v2.ToDtype(torch.float32, scale=True), v2.ToPureTensor()]
+        )
+
+    def prepare(self, sample: Any) -> tuple[Tensor, dict[str, Any]]:
+        """Return the image from 0 to 1, and its objects."""
+        return self.transform(*sample)
+
+    def __getitems__(self, draws: Sequence[Draw]) -> DetectionBatch:
+        """Return what was drawn, as one batch."""
+        batch = DetectionBatch([], [], [])
+        for index, seed in draws:
+            sample, names = self.draw(index, seed)
+            if sample is not None:
+                batch.images.append(sample[0])
+                batch.targets.append(sample[1])
+            batch.broken.extend(names)
+        return batch
+
+    def name(self, index: int) -> str:
+        """Return the file of an image."""
+        return str(self.source.path(self.source.ids[index]))
 
 
 def load_coco(name: str, root: str = "data", masks: bool = True) -> Coco:

@@ -19,7 +19,7 @@ from vig_pyg.data.images import check_pixels, in_mode, open_image, upright
 if TYPE_CHECKING:
     from vig_pyg.data.samplers import Draw
 
-NOTHING = -1  # the label of what counts for nothing: padding, and images that do not decode
+IGNORE_INDEX = -1  # the label of what counts for nothing: padding, and images that do not decode
 TRIES = 20  # broken images in a row before one gives up
 
 
@@ -31,7 +31,7 @@ class Undecodable(ValueError):
         super().__init__(message.strip().split("\n")[-1].removeprefix(name))  # torch puts the traceback before it
 
 
-class Batch(NamedTuple):
+class LabeledBatch(NamedTuple):
     """Images ``[B, C, H, W]``, labels ``[B]``, and the names of images that did not decode."""
 
     images: Tensor
@@ -109,16 +109,16 @@ class Images(Decoded):
         """Return the image as a tensor, and its label."""
         return _as_tensor(sample[0], self.transform, self.mode), int(sample[1])
 
-    def __getitems__(self, draws: Sequence[Draw]) -> Batch:
+    def __getitems__(self, draws: Sequence[Draw]) -> LabeledBatch:
         """Return what was drawn, as one batch."""
         images, labels, broken = [], [], []
         for index, seed in draws:
             sample, names = self.draw(index, seed)
-            image, label = (self.blank, NOTHING) if sample is None else sample
+            image, label = (self.blank, IGNORE_INDEX) if sample is None else sample
             images.append(image)
             labels.append(label)
             broken += names
-        return Batch(torch.stack(images), torch.tensor(labels), broken)
+        return LabeledBatch(torch.stack(images), torch.tensor(labels), broken)
 
 
 class Files(Dataset):
@@ -153,7 +153,7 @@ def streamed(image: Image.Image, transform: Callable[[Any], Tensor], mode: str) 
         return f"an image of a shard ({error})"
 
 
-def collate(samples: Sequence[tuple[Tensor | str, int]]) -> Batch:
+def collate(samples: Sequence[tuple[Tensor | str, int]]) -> LabeledBatch:
     """Return a batch of what :func:`streamed` gives, with labels.
 
     Raises:
@@ -164,4 +164,4 @@ def collate(samples: Sequence[tuple[Tensor | str, int]]) -> Batch:
     broken = [image for image, _ in samples if isinstance(image, str)]
     if not images:
         raise Undecodable(f"{len(broken)} images in a row cannot be used, the last is {broken[-1]}")
-    return Batch(torch.stack(images), torch.tensor(labels), broken)
+    return LabeledBatch(torch.stack(images), torch.tensor(labels), broken)

@@ -20,7 +20,7 @@ OTHERS = 100_000  # so many files that are no images, and ten times as many as i
 REPORT_SECONDS = 5.0
 
 
-class Found(NamedTuple):
+class ClassFolders(NamedTuple):
     """Image files with their classes, the names of the classes, and each real file's identity with its path."""
 
     samples: list[tuple[str, int]]
@@ -125,7 +125,7 @@ def _fits(names: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
     return not hidden and fnmatchcase(names[0], pattern[0]) and _fits(names[1:], pattern[1:])
 
 
-def images_by_class(root: str | Path) -> Found:
+def images_by_class(root: str | Path) -> ClassFolders:
     """Return the image files below a folder that has one folder per class, each real file once.
 
     Raises:
@@ -135,7 +135,7 @@ def images_by_class(root: str | Path) -> Found:
     classes = [entry.name for entry in _entries(root) if _is_folder(entry)]
     if not classes:
         raise FileNotFoundError(f"there is no folder in {root}")
-    search, found = Search(root), Found([], classes, {})
+    search, found = Search(root), ClassFolders([], classes, {})
     labels: dict[int, int] = {}
     for label, name in enumerate(classes):
         folder = os.path.join(root, name)

@@ -1,4 +1,4 @@
-"""Data sets: the built-in digits, folders of images, and whatever timm's names reach."""
+"""ClassificationData sets: the built-in digits, folders of images, and whatever timm's names reach."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from vig_pyg.checks import check_kind
-from vig_pyg.data.decoded import NOTHING, Batch, Files
+from vig_pyg.data.decoded import IGNORE_INDEX, Files, LabeledBatch
 from vig_pyg.data.digits import load_digits, shift
-from vig_pyg.data.folders import Found, check_apart, images_by_class, is_folder
+from vig_pyg.data.folders import ClassFolders, check_apart, images_by_class, is_folder
 from vig_pyg.data.named import named_data
 from vig_pyg.data.samplers import Draw
 
 TEST_FOLDERS = ("val", "validation", "test")
 
 
-class Data(NamedTuple):
+class ClassificationData(NamedTuple):
     """A data set for classification: images with labels to train on and held out, and the names of the classes."""
 
     name: str
@@ -31,7 +31,7 @@ class Data(NamedTuple):
     channels: int = 3
 
 
-class Memory(Dataset):
+class ImageTensorDataset(Dataset):
     """Images that lie in memory as tensors, moved by some pixels for training.
 
     Args:
@@ -51,17 +51,17 @@ class Memory(Dataset):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitems__(self, draws: Sequence[Draw]) -> Batch:
+    def __getitems__(self, draws: Sequence[Draw]) -> LabeledBatch:
         """Return what was drawn, as one batch."""
         index = torch.tensor([draw.number for draw in draws])
-        images, labels = self.images[index], self.labels[index].masked_fill(index < 0, NOTHING)
+        images, labels = self.images[index], self.labels[index].masked_fill(index < 0, IGNORE_INDEX)
         seed = draws[0].seed
         if self.pixels and seed is not None:
             images = shift(images, self.pixels, torch.Generator().manual_seed(seed))
-        return Batch(images, labels, [])
+        return LabeledBatch(images, labels, [])
 
 
-def load_data(name: str, image_size: int = 32, root: str = "data", classes: int | None = None) -> Data:
+def load_data(name: str, image_size: int = 32, root: str = "data", classes: int | None = None) -> ClassificationData:
     """Return a data set.
 
     Args:
@@ -80,17 +80,20 @@ def load_data(name: str, image_size: int = 32, root: str = "data", classes: int 
     check_kind("text", str, name=name)
     if name == "digits":
         split = load_digits(image_size)
-        train, test = Memory(split.train_images, split.train_labels), Memory(split.test_images, split.test_labels)
-        return Data(name, train, test, [str(digit) for digit in range(10)], channels=1)
+        train, test = (
+            ImageTensorDataset(split.train_images, split.train_labels),
+            ImageTensorDataset(split.test_images, split.test_labels),
+        )
+        return ClassificationData(name, train, test, [str(digit) for digit in range(10)], channels=1)
     if "/" in name and not is_folder(name) and name.split("/")[0] in ("torch", "hfds", "hfids", "tfds", "wds"):
-        return Data(name, *named_data(name, root, classes))
+        return ClassificationData(name, *named_data(name, root, classes))
     data = _from_folder(Path(name))
     if len(data.classes) < 2:
         raise ValueError(f"{name} has one class only ({data.classes[0]}): classification needs at least two folders")
     return data
 
 
-def _from_folder(path: Path) -> Data:
+def _from_folder(path: Path) -> ClassificationData:
     if not is_folder(path):
         raise FileNotFoundError(
             f"there is no folder {str(path)!r}; data may be digits, an image folder, torch/cifar10, …"
@@ -103,15 +106,15 @@ def _from_folder(path: Path) -> Data:
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path} holds no images in folders, one per class ({error})") from None
     if test is None:
-        return Data(str(path), *_without_a_fifth(train), train.classes)
+        return ClassificationData(str(path), *_without_a_fifth(train), train.classes)
     if test.classes != train.classes:
         differing = sorted(set(test.classes) ^ set(train.classes))[0]
         raise ValueError(f"{test_path} and {path / 'train'} have other classes, {differing!r} first")
     check_apart(train.files, test.files)
-    return Data(str(path), Files(train.samples), Files(test.samples), train.classes)
+    return ClassificationData(str(path), Files(train.samples), Files(test.samples), train.classes)
 
 
-def _without_a_fifth(found: Found) -> tuple[Files, Files]:
+def _without_a_fifth(found: ClassFolders) -> tuple[Files, Files]:
     labels = [label for _, label in found.samples]
     counts = np.bincount(labels)
     if len(counts) > 1 and counts.min() < 2:

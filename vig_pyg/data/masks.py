@@ -20,7 +20,7 @@ from vig_pyg.data.labeled import every_fifth
 from vig_pyg.data.samplers import Draw
 from vig_pyg.data.scenes import SCENES, write_scenes
 
-IGNORED = 255  # the class number of pixels that count for nothing
+IGNORE_INDEX = 255  # the class number of pixels that count for nothing
 BACKGROUND = "background"
 CLASS_NAMES = "classes.txt"
 VOC_CLASSES = (
@@ -45,7 +45,7 @@ class SegmentationData(NamedTuple):
     classes: list[str]
 
 
-class Batch(NamedTuple):
+class SegmentationBatch(NamedTuple):
     """Images ``[3, H, W]`` between 0 and 1, class numbers ``[H, W]``, and the names of images that did not decode.
 
     In training all have one size and are stacked; a held-out image may have another size than its mask.
@@ -74,7 +74,7 @@ class Masks(Decoded):
         image, mask = self.transform(*read_pair(sample))
         return image.as_subclass(Tensor), mask.as_subclass(Tensor).long()
 
-    def __getitems__(self, draws: Sequence[Draw]) -> Batch:
+    def __getitems__(self, draws: Sequence[Draw]) -> SegmentationBatch:
         """Return what was drawn, as one batch; nothing for number −1."""
         images, masks, broken = [], [], []
         for index, seed in draws:
@@ -83,7 +83,11 @@ class Masks(Decoded):
                 images.append(sample[0])
                 masks.append(sample[1])
             broken += names
-        return Batch(torch.stack(images), torch.stack(masks), broken) if self.stack else Batch(images, masks, broken)
+        return (
+            SegmentationBatch(torch.stack(images), torch.stack(masks), broken)
+            if self.stack
+            else SegmentationBatch(images, masks, broken)
+        )
 
     def name(self, index: int) -> str:
         """Return the file of an image."""
@@ -114,7 +118,7 @@ def crop_transform(size: int, crop_scale: float, flip: float) -> v2.Transform:
         [
             Bounded(size / side),
             v2.RandomResize(round(size * side), round(size / side) + 1, antialias=True),
-            v2.RandomCrop(size, pad_if_needed=True, fill={tv_tensors.Image: 0, tv_tensors.Mask: IGNORED}),
+            v2.RandomCrop(size, pad_if_needed=True, fill={tv_tensors.Image: 0, tv_tensors.Mask: IGNORE_INDEX}),
             v2.RandomHorizontalFlip(flip),
             v2.ToDtype({tv_tensors.Image: torch.float32, "others": None}, scale=True),
         ]
@@ -251,11 +255,11 @@ def check_masks(pairs: Sequence[Pair], classes: int | None = None) -> int:
         if (size := size_of(image)) not in (None, numbers.shape[::-1]):
             shown = " and ".join(f"{width}×{height}" for width, height in (numbers.shape[::-1], size))
             raise ValueError(f"{mask} and its image have different sizes, {shown} pixels")
-        top = int(numbers.max(initial=0, where=numbers != IGNORED))
+        top = int(numbers.max(initial=0, where=numbers != IGNORE_INDEX))
         if classes is not None and top >= classes:
             raise ValueError(
                 f"{mask} has class number {top}, but the {classes} classes are 0 to {classes - 1} "
-                f"({IGNORED} counts for nothing)"
+                f"({IGNORE_INDEX} counts for nothing)"
             )
         highest = max(highest, top)
     return highest

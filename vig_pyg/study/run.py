@@ -135,8 +135,11 @@ def measured_batch(cell: Cell, data: Data) -> int:
 def _untrained(line: Line) -> Cell:
     """Return the cell of a line's model alone, however it is trained."""
     recipe = line.cells[0].recipe
-    kept = {name: getattr(recipe, name) for name in ("model", "conv", "model_options", "data", "image_size")}
-    return Cell(Recipe(**kept))
+    kept = {
+        name: getattr(recipe, name)
+        for name in ("model", "conv", "graph", "graph_options", "model_options", "data", "image_size")
+    }
+    return Cell(type(recipe)(**kept))
 
 
 def _accuracy_claims(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> list[str]:

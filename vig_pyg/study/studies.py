@@ -18,7 +18,7 @@ from vig_pyg.models.vig import ViG
 from vig_pyg.study.cost import count_macs, without_computing
 from vig_pyg.study.trials import DIVERSITY_IMAGES, Cell
 from vig_pyg.study.width import matching_width
-from vig_pyg.tasks.loaders import held_out_batches, loaders
+from vig_pyg.tasks.classification import Classification, held_out_images
 from vig_pyg.train import Data, Recipe
 from vig_pyg.train.fit import images_at_once
 
@@ -210,7 +210,8 @@ def _check(cell: Cell, data: Data, images: Tensor) -> None:
     count_macs_of(cell, data, images)
     with torch.device("meta"):
         model = cell.build(data)
-    loaders(data, model, cell.recipe, images_at_once(cell.recipe, 1))
+    task: Any = Classification(data, cell.recipe)  # type: ignore[arg-type]
+    task.train_loader(model, images_at_once(cell.recipe, 1))
 
 
 def _with_neighbors(recipe: Recipe, data: Data) -> Recipe:
@@ -235,7 +236,7 @@ def sample_images(cell: Cell, data: Data, count: int) -> Tensor:
     """Return held-out images as a cell's model gets them."""
     with torch.device("meta"):
         model = cell.build(data)
-    return next(iter(held_out_batches(data, model, count, image_size=cell.recipe.image_size))).images
+    return held_out_images(data, cell.recipe, model, count)
 
 
 def _search_width(recipe: Recipe, full: Recipe, data: Data, images: Tensor) -> tuple[int, dict[int, int]]:

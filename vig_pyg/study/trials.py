@@ -24,8 +24,7 @@ from vig_pyg.files import write_whole
 from vig_pyg.machine import source_hash
 from vig_pyg.manifest import DamagedError, sealed, unseal
 from vig_pyg.study.diversity import layer_diversity
-from vig_pyg.tasks.classification import load_recipe_data
-from vig_pyg.tasks.loaders import held_out_batches
+from vig_pyg.tasks.classification import Classification, held_out_images
 from vig_pyg.train import Data, Epoch, Recipe, accelerator_for, build_model, fit
 from vig_pyg.train.run import MAY_CHANGE, describe
 
@@ -132,7 +131,7 @@ def _run_cell(folder: Path, cell: Cell, device: str, wait: bool) -> str | None:
 
 def _train(folder: Path, cell: Cell, device: str) -> None:
     recipe = cell.recipe
-    data = load_recipe_data(recipe)
+    data = Classification.load_data(recipe)  # type: ignore[arg-type]
     with _alone(device):
         torch.manual_seed(recipe.seed)
         model = cell.build(data)
@@ -140,7 +139,7 @@ def _train(folder: Path, cell: Cell, device: str) -> None:
         epochs = fit(model, data, recipe, accelerator=accelerator)
         diversity = None
         if cell.diversity:
-            images = next(iter(held_out_batches(data, model, DIVERSITY_IMAGES, image_size=recipe.image_size))).images
+            images = held_out_images(data, recipe, model, DIVERSITY_IMAGES)
             diversity = layer_diversity(model, images.to(accelerator.device)).mean(1).tolist()
     content = {
         "recipe": asdict(recipe),

@@ -1,1 +1,27 @@
-"""What can be learned, by name."""
+"""What can be learned, by name: classification, detection, segmentation, and tasks of your own."""
+
+from vig_pyg.tasks.classification import Classification, ClassificationRecipe
+from vig_pyg.tasks.detection import Detection, DetectionRecipe
+from vig_pyg.tasks.recipe import Recipe
+from vig_pyg.tasks.recipes import list_recipes, read_recipe
+from vig_pyg.tasks.registry import get_task, list_tasks, register_task
+from vig_pyg.tasks.segmentation import Segmentation, SegmentationRecipe
+from vig_pyg.tasks.task import Epoch, Task, Trained
+
+__all__ = [
+    "Classification",
+    "ClassificationRecipe",
+    "Detection",
+    "DetectionRecipe",
+    "Epoch",
+    "Recipe",
+    "Segmentation",
+    "SegmentationRecipe",
+    "Task",
+    "Trained",
+    "get_task",
+    "list_recipes",
+    "list_tasks",
+    "read_recipe",
+    "register_task",
+]

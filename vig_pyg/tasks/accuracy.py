@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -10,7 +11,8 @@ from accelerate.utils import send_to_device
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from vig_pyg.data.decoded import NOTHING, Batch
+from vig_pyg.data.decoded import IGNORE_INDEX, LabeledBatch
+from vig_pyg.files import write_csv, write_whole
 
 
 class Evaluation(NamedTuple):
@@ -20,6 +22,11 @@ class Evaluation(NamedTuple):
     top5: float
     confusion: Tensor
     broken: list[str]
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Accuracy, and the share of images whose class is among the best five guesses."""
+        return {"accuracy": self.top1, "top5": self.top5}
 
     @property
     def images(self) -> int:
@@ -35,7 +42,7 @@ class Evaluation(NamedTuple):
 @torch.no_grad()
 def evaluate(
     model: nn.Module,
-    batches: Iterable[Batch],
+    batches: Iterable[LabeledBatch],
     num_classes: int,
     device: torch.device | str = "cpu",
     on_batch: Callable[[int], None] = lambda _: None,
@@ -47,13 +54,13 @@ def evaluate(
         batches: Labels of −1 are not counted.
         num_classes: How many classes there are.
         device: Where the model is.
-        on_batch: Called with the number of images behind every batch.
+        on_batch: Called with the number of images after every batch.
 
     Raises:
         ValueError: a label is no class, or no image could be counted.
     """
     model.eval()
-    confusion = MulticlassConfusionMatrix(num_classes, ignore_index=NOTHING).to(device)
+    confusion = MulticlassConfusionMatrix(num_classes, ignore_index=IGNORE_INDEX).to(device)
     among_five, broken = torch.zeros((), dtype=torch.long, device=device), []
     for batch in batches:
         check_labels(batch, num_classes)
@@ -72,14 +79,44 @@ def evaluate(
     return Evaluation(counts.diag().sum().item() / total, among_five.item() / total, counts, broken)
 
 
-def check_labels(batch: Batch, num_classes: int) -> None:
+def check_labels(batch: LabeledBatch, num_classes: int) -> None:
     """Refuse labels that are no class.
 
     Raises:
         ValueError: names the label.
     """
-    wrong = batch.labels[(batch.labels >= num_classes) | (batch.labels < NOTHING)]
+    wrong = batch.labels[(batch.labels >= num_classes) | (batch.labels < IGNORE_INDEX)]
     if len(wrong):
         raise ValueError(
             f"an image has label {int(wrong[0])}, but the {num_classes} classes are 0 to {num_classes - 1}"
         )
+
+
+def write_accuracy(found: Evaluation, classes: list[str], out: Path) -> None:
+    """Write accuracy per class and the confusion matrix, as CSV and as a picture."""
+    per_class = zip(classes, found.confusion.sum(1).tolist(), found.per_class.tolist(), strict=True)
+    write_csv(out / "classes.csv", [("class", "images", "accuracy"), *per_class])
+    counts = ((name, *row) for name, row in zip(classes, found.confusion.tolist(), strict=True))
+    write_csv(out / "confusion.csv", [("true \\ guessed", *classes), *counts])
+    write_whole(out / "confusion.png", lambda p: _draw_confusion(p, found, classes))
+
+
+def _draw_confusion(path: Path, found: Evaluation, classes: list[str]) -> None:
+    """Draw the share of every true class that was taken for every class; small matrices with their counts."""
+    from matplotlib.figure import Figure
+
+    side = min(14.0, 3.2 + 0.34 * len(classes))
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    shares = (found.confusion / found.confusion.sum(1, keepdim=True).clamp(min=1)).numpy()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set(xlabel="guessed", ylabel="true", title=f"{100 * found.top1:.2f} % of {found.images:,} images")
+    if len(classes) <= 30:
+        ticks = range(len(classes))
+        axes.set_xticks(ticks, classes, rotation=90 if max(map(len, classes)) > 2 else 0)
+        axes.set_yticks(ticks, classes)
+        for row, column in found.confusion.nonzero().tolist():
+            color = "white" if shares[row, column] > 0.5 else "black"
+            count = int(found.confusion[row, column])
+            axes.text(column, row, str(count), ha="center", va="center", color=color, fontsize=8)
+    figure.savefig(path, dpi=110, format="png")

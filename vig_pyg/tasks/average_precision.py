@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torchmetrics.detection import MeanAveragePrecision
 
+from vig_pyg.data.coco import DetectionBatch
+from vig_pyg.files import write_csv, write_whole
 from vig_pyg.models.detectors import Detector
 
 # COCO's twelve and what torchmetrics calls them.
@@ -28,15 +32,7 @@ FIGURES = {
 }
 
 
-class Batch(NamedTuple):
-    """Images ``[3, H, W]`` from 0 to 1, of any sizes, what is in each, and the names of images that did not decode."""
-
-    images: list[Tensor]
-    targets: list[dict[str, Any]]
-    broken: list[str]
-
-
-class Found(NamedTuple):
+class AveragePrecision(NamedTuple):
     """COCO's figures by name, shares of one, −1 where no object is of that size; AP by class; what did not decode."""
 
     figures: dict[str, float]
@@ -48,11 +44,11 @@ class Found(NamedTuple):
 @torch.no_grad()
 def evaluate(
     model: Detector,
-    batches: Iterable[Batch],
+    batches: Iterable[DetectionBatch],
     num_classes: int,
     device: torch.device | str = "cpu",
     on_batch: Callable[[int], None] = lambda _: None,
-) -> Found:
+) -> AveragePrecision:
     """Look for objects in every image once, in evaluation mode, and compare as COCO's own tools do.
 
     With several processes every one looks at its images, and all return the figures of all.
@@ -62,7 +58,7 @@ def evaluate(
         batches: Images with all their objects.
         num_classes: How many classes there are.
         device: Where the model is.
-        on_batch: Called with the number of images behind every batch.
+        on_batch: Called after every batch with its number of images.
 
     Raises:
         ValueError: no image could be read.
@@ -94,7 +90,7 @@ def evaluate(
             strict=True,
         )
     )
-    return Found(figures, [by_class.get(label, -1.0) for label in range(num_classes)], images, broken)
+    return AveragePrecision(figures, [by_class.get(label, -1.0) for label in range(num_classes)], images, broken)
 
 
 def on_cpu(objects: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -119,3 +115,19 @@ def _gather(metric: MeanAveragePrecision) -> None:
     torch.distributed.all_gather_object(parts, mine)
     for name in mine:
         setattr(metric, name, [item for part in parts for item in part[name]])
+
+
+def as_rows(found: AveragePrecision) -> list[list[str]]:
+    """Return COCO's figures as rows for the screen, in percent."""
+    kinds = [kind for kind in ("box", "mask") if f"{kind}_ap" in found.figures]
+    rows = [["figure", *kinds]]
+    for name in FIGURES:
+        shares = [found.figures[f"{kind}_{name}"] for kind in kinds]
+        rows.append([name, *("–" if share < 0 else f"{100 * share:.1f}" for share in shares)])
+    return rows
+
+
+def write_figures(found: AveragePrecision, classes: list[str], out: Path) -> None:
+    """Write COCO's figures as JSON, and the AP of every class as CSV."""
+    write_csv(out / "classes.csv", [("class", "box_ap"), *zip(classes, found.per_class, strict=True)])
+    write_whole(out / "figures.json", lambda path: path.write_text(json.dumps(found.figures, indent=1) + "\n"))

@@ -1,8 +1,9 @@
-"""What stands on a backbone, detectors and models that segment: how a recipe builds it, and how weights are read."""
+"""Detectors and models that segment: what is built on a backbone, by a recipe or from weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,21 +13,33 @@ from vig_pyg.models.checkpoint import read_checkpoint
 from vig_pyg.models.names import check_model_name, is_ours
 from vig_pyg.registry import refuse_imports
 from vig_pyg.tasks.recipe import Recipe
-from vig_pyg.tasks.weights import CONFIG, drop_path_rate, weights_config, weights_file
+from vig_pyg.tasks.rules import key
+from vig_pyg.tasks.weights import CONFIG, drop_path_rate, model_keywords, weights_config, weights_file
 
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def head_options(recipe: Recipe) -> dict[str, Any]:
-    """Return the keywords of what stands on a backbone that count when it is used, those of the backbone among them."""
-    conv = {} if recipe.conv is None else {"conv": recipe.conv}
-    return {"backbone_options": {**conv, **recipe.model_options}, **recipe.head_options}
+@dataclass
+class BackboneRecipe(Recipe):
+    """How to train what is built on a backbone."""
+
+    head_options: dict[str, Any] = key({})
+    """Keywords of the head, such as ``head_options.channels=64``, the width of its pyramid."""
+    frozen_stages: int = key(0, 0, 100)
+    """Stages of the backbone that are not trained."""
+    frozen_norm: bool = False
+    """Keep the batch norms of the backbone as they are."""
+
+
+def head_options(recipe: BackboneRecipe) -> dict[str, Any]:
+    """Return the keywords of what is built on a backbone, those of the backbone among them."""
+    return {"backbone_options": model_keywords(recipe), **recipe.head_options}
 
 
 def build_on_backbone(
-    build: Callable[..., Model], recipe: Recipe, classes: int, options: dict[str, Any] | None = None
+    build: Callable[..., Model], recipe: BackboneRecipe, classes: int, options: dict[str, Any] | None = None
 ) -> Model:
-    """Return what stands on the model of a recipe, the backbone with the weights to start from.
+    """Return what is built on the model of a recipe, the backbone with the weights to start from.
 
     Args:
         build: From the backbone's name, the number of classes and keywords to the model.
@@ -57,24 +70,29 @@ def build_on_backbone(
         raise ValueError(f"{build.__name__} does not take these options: {reason}") from None
 
 
-def read_config(weights: str | Path, task: str, what: str, trust: bool = False) -> dict[str, Any]:
+def read_config(
+    weights: str | Path, task: str, what: str, trust: bool = False, model: str | None = None
+) -> dict[str, Any]:
     """Return the configuration beside weights.
 
     Args:
         weights: A folder that a run wrote, or the file of weights in it.
         task: What they must have been trained for.
         what: The same in words.
-        trust: Whether an operator may be named as ``"module:Name"``, to be imported.
+        trust: Whether an operator or a graph may be named as ``"module:Name"``, to be imported.
+        model: What the user says that the backbone is, if anything.
 
     Raises:
         FileNotFoundError: there are no such weights.
-        ValueError: they were trained for something else, or their operator would have to be imported.
+        ValueError: they were trained for something else or on another backbone, or a module would have to be imported.
     """
     file = weights_file(weights)
     config = weights_config(file)
     if config.get("task") != task:
         raise ValueError(f"{file} holds no {what}: there must be a {CONFIG} beside it that says which")
     check_model_name(config["backbone"])
+    if model not in (None, config["backbone"]):
+        raise ValueError(f"{file} holds weights of a {what} on {config['backbone']}, not on {model}: leave out --model")
     if not trust:
         refuse_imports(config, file.with_name(CONFIG))
     return config

@@ -1,26 +1,79 @@
-"""Classification as a task of the training loop."""
+"""Classification: the class of an image."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from accelerate.utils import send_to_device
-from timm.data import Mixup
+from timm.data import Mixup, create_transform
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
-from vig_pyg.data.labeled import Batch, Data, load_data
-from vig_pyg.tasks.accuracy import check_labels, evaluate
-from vig_pyg.tasks.loaders import loaders
+from vig_pyg.data.decoded import Images, LabeledBatch, collate, streamed
+from vig_pyg.data.images import LARGEST_IMAGE
+from vig_pyg.data.labeled import ClassificationData, ImageTensorDataset, load_data
+from vig_pyg.data.transforms import data_config, image_mode, inference_transform
+from vig_pyg.tasks import classify
+from vig_pyg.tasks.accuracy import Evaluation, check_labels, evaluate, write_accuracy
+from vig_pyg.tasks.loaders import check_batch, loading, test_loader, train_loader
 from vig_pyg.tasks.recipe import Recipe
-from vig_pyg.tasks.task import Epoch, Task
-from vig_pyg.tasks.weights import save_weights
+from vig_pyg.tasks.registry import register_task
+from vig_pyg.tasks.rules import key, require
+from vig_pyg.tasks.task import Epoch, Task, Trained
+from vig_pyg.tasks.weights import build_model, load_trained, save_weights
+
+RAND_AUGMENT = re.compile(
+    r"(rand|augmix)(-m(10|\d)(\.\d+)?|-(mstd|inc|n|p|w|d|b|t)\d+(\.\d+)?)*|original|originalr|v0|v0r|3a"
+)
+NOT_OF_DIGITS = ("flip", "crop_scale", "rand_augment", "color_jitter", "random_erasing")  # they are only shifted
 
 
+@dataclass
+class ClassificationRecipe(Recipe):
+    """How to train a classifier."""
+
+    classes: int | None = key(None, 2, 10**6)
+    """How many classes there are, where the data does not say it, as shards do not."""
+    image_size: int | None = key(None, 1, LARGEST_IMAGE)
+    """Side of the images in pixels; None is the model's own."""
+    label_smoothing: float = key(0.1, 0, 1)
+    rand_augment: str | None = None
+    """In timm's notation."""
+    color_jitter: float = key(0.0, 0, 10)
+    """Only without RandAugment."""
+    crop_scale: float = key(0.08, 0, 1, above=True)
+    """The smallest part of an image that a crop shows."""
+    shift: int = key(0, 0, LARGEST_IMAGE)
+    """Pixels by which built-in images are moved at most; they know no other augmentation."""
+    mixup: float = key(0.0, 0, 1000)
+    cutmix: float = key(0.0, 0, 1000)
+    random_erasing: float = key(0.0, 0, 1)
+
+    def __post_init__(self) -> None:
+        """Refuse what does not fit each other."""
+        super().__post_init__()
+        known = self.rand_augment is None or RAND_AUGMENT.fullmatch(self.rand_augment) is not None
+        require(known, "rand_augment", self.rand_augment, "in timm's notation, such as rand-m9-mstd0.5-inc1")
+        side = self.image_size or 32
+        require(self.shift < side, "shift", self.shift, f"less than the {side} pixels of an image's side")
+
+    def check_used(self, changes: Container[str]) -> None:
+        """Refuse augmentations that the data does not get."""
+        for name in NOT_OF_DIGITS:
+            if self.data == "digits" and name in changes and getattr(self, name):
+                raise ValueError(f"{name} changes nothing: digits are only moved, by shift")
+        if self.data != "digits" and "shift" in changes and self.shift:
+            raise ValueError(f"shift={self.shift} changes nothing: it is for the built-in digits")
+
+
+@register_task("classify")
 class Classification(Task):
     """Learns the classes of images by cross-entropy, with the recipe's smoothing and mixing.
 
@@ -29,48 +82,164 @@ class Classification(Task):
         recipe: How to train.
     """
 
-    def __init__(self, data: Data, recipe: Recipe) -> None:
-        self.data, self.recipe, self.classes = data, recipe, len(data.classes)
+    recipe_class = ClassificationRecipe
+    verb = "Classifies"
+
+    def __init__(self, data: ClassificationData, recipe: ClassificationRecipe) -> None:
+        super().__init__(data, recipe)
         mixes = recipe.mixup > 0 or recipe.cutmix > 0
-        smoothing = recipe.label_smoothing
+        smoothing, classes = recipe.label_smoothing, len(data.classes)
         self.mixup = (
-            Mixup(recipe.mixup, recipe.cutmix, label_smoothing=smoothing, num_classes=self.classes) if mixes else None
+            Mixup(recipe.mixup, recipe.cutmix, label_smoothing=smoothing, num_classes=classes) if mixes else None
         )
         self.smoothing = 0.0 if mixes else smoothing  # mixing smooths by itself
 
-    @property
-    def images(self) -> int:
-        """Images to train on."""
-        return len(self.data.train)
+    @classmethod
+    def default_recipe(cls, given: Mapping[str, Any]) -> str:
+        """Return ``digits`` for digits, ``finetune`` for weights to start from, else the paper's ``deit``."""
+        init = given.get("init")
+        data = given.get("data") or ("images" if init else "digits")
+        return "digits" if data == "digits" else "finetune" if init else "deit"
 
-    def loaders(
-        self, model: nn.Module, device_batch: int, rank: int = 0, processes: int = 1
-    ) -> tuple[DataLoader, DataLoader]:
-        """Return what loads a process's batches for training and for testing."""
-        return loaders(self.data, model, self.recipe, device_batch, rank, processes)
+    @classmethod
+    def load_data(cls, recipe: ClassificationRecipe) -> ClassificationData:
+        """Return what :func:`~vig_pyg.train.load_data` returns."""
+        return load_data(recipe.data, recipe.image_size or 32, recipe.data_root, recipe.classes)
 
-    def loss(self, model: Callable[..., Any], batch: Batch, device: torch.device) -> Tensor:
+    @classmethod
+    def build_model(cls, recipe: ClassificationRecipe, data: ClassificationData) -> nn.Module:
+        """Return what :func:`~vig_pyg.train.build_model` returns."""
+        return build_model(recipe, len(data.classes), data.channels)
+
+    def example(self, model: nn.Module) -> Tensor:
+        """Return two black images."""
+        train = self.data.train
+        digits = isinstance(train, ImageTensorDataset)
+        size = train.images.shape[1:] if digits else data_config(model, self.recipe.image_size)["input_size"]
+        return torch.zeros(2, *size)
+
+    def train_loader(self, model: nn.Module, device_batch: int, rank: int = 0, processes: int = 1) -> DataLoader:
+        """Return what loads a process's batches, with crop, interpolation and normalization of the model's weights.
+
+        Raises:
+            ValueError: there are fewer images than the batch takes, or ``shift`` does not fit them.
+        """
+        train, recipe, name = self.data.train, self.recipe, self.data.name
+        if isinstance(train, ImageTensorDataset):
+            train = ImageTensorDataset(train.images, train.labels, recipe.shift)
+        elif recipe.shift:
+            raise ValueError(f"shift={recipe.shift} is for the built-in digits, not for {name}: add shift=0")
+        else:
+            train = _prepared(train, training_transform(model, recipe), image_mode(model))
+        if not isinstance(train, IterableDataset):
+            return train_loader(train, name, recipe, device_batch, rank, processes)
+        check_batch(recipe, len(train), name)  # type: ignore[arg-type]
+        train.set_loader_cfg(recipe.workers)  # type: ignore[attr-defined]  # timm's
+        return DataLoader(train, device_batch, drop_last=True, collate_fn=collate, **loading(recipe.workers))
+
+    def test_loader(self, model: nn.Module, batch: int, rank: int = 0, processes: int = 1) -> DataLoader:
+        """Return what loads every held-out image once, prepared as the model's weights want it."""
+        test = self.data.test
+        if not isinstance(test, ImageTensorDataset):
+            test = _prepared(test, inference_transform(model, self.recipe.image_size), image_mode(model))
+        if not isinstance(test, IterableDataset):
+            return test_loader(test, self.recipe.workers, batch, rank, processes)
+        # All shards in the first process and nothing in the others: so every image counts once.
+        test.reader.dist_rank, test.reader.dist_num_replicas = 0, 1  # type: ignore[attr-defined]  # timm's
+        return DataLoader(test if rank == 0 else [], batch, collate_fn=collate)  # type: ignore[arg-type]
+
+    def loss(self, model: Callable[..., Any], batch: LabeledBatch, device: torch.device) -> Tensor:
         """Return the cross-entropy of a batch.
 
         Raises:
             ValueError: a label is no class.
         """
-        check_labels(batch, self.classes)
+        check_labels(batch, len(self.data.classes))
         images, labels = send_to_device((batch.images, batch.labels), device, non_blocking=True)
         if self.mixup is not None:
             images, labels = self.mixup(images, labels)
         return F.cross_entropy(model(images), labels, label_smoothing=self.smoothing)
 
-    def evaluate(self, model: nn.Module, batches: Iterable[Batch], device: torch.device) -> dict[str, float]:
-        """Return the shares of held-out images whose class is the best guess, and among the best five."""
-        found = evaluate(model, batches, self.classes, device)
-        return {"accuracy": found.top1, "top5": found.top5}
+    def evaluate(
+        self,
+        model: nn.Module,
+        batches: Iterable[LabeledBatch],
+        device: torch.device | str,
+        on_batch: Callable[[int], None] = lambda _: None,
+    ) -> Evaluation:
+        """Count the held-out images whose class is the best guess, and among the best five."""
+        return evaluate(model, batches, len(self.data.classes), device, on_batch)
 
     def save(self, model: nn.Module, weights: dict[str, Tensor], folder: Path, history: Sequence[Epoch]) -> None:
         """Write a model in timm's layout."""
         save_weights(model, weights, folder, self.recipe, self.data, history)
 
+    @classmethod
+    def load(
+        cls, weights: str | Path, *, model: str | None = None, image_size: int | None = None, trust: bool = False
+    ) -> Trained:
+        """Return what :func:`~vig_pyg.train.load_model` returns."""
+        return load_trained(weights, model, trust)
 
-def load_recipe_data(recipe: Recipe) -> Data:
-    """Return the data set that a recipe names."""
-    return load_data(recipe.data, recipe.image_size or 32, recipe.data_root, recipe.classes)
+    @classmethod
+    def evaluation_recipe(cls, trained: Trained, changes: Mapping[str, Any]) -> Recipe:
+        """Return a recipe for data of so many classes; without ``data``, digits."""
+        return ClassificationRecipe(**{"data": "digits", **changes, "classes": len(trained.classes)})
+
+    def report(self, found: Evaluation, out: Path) -> tuple[list[list[str]], str]:
+        """Write accuracy per class and the confusion matrix, as CSV and as a picture."""
+        write_accuracy(found, self.data.classes, out)
+        return [], (
+            f"top-1 {100 * found.top1:.2f} %, top-5 {100 * found.top5:.2f} % of {found.images:,} images"
+            f"{f', {len(found.broken)} not counted' if found.broken else ''}. "
+            f"Written to {out}: classes.csv, confusion.csv, confusion.png."
+        )
+
+    @classmethod
+    def place(cls, out: Path | None) -> Path | None:
+        """Return a file for all predictions, or None."""
+        return classify.check_place_of_predictions(out)
+
+    @classmethod
+    def predict(
+        cls,
+        trained: Trained,
+        files: Iterable[Path],
+        out: Path | None,
+        seen: Callable[[Path, str], None],
+        *,
+        batch: int,
+        device: str,
+        top: int = 5,
+    ) -> str:
+        """Write the ``top`` best guesses for every file, as CSV or JSON lines."""
+        model, classes, _ = trained
+        top = min(top, len(classes))
+        transform = inference_transform(model)
+        found = classify.predict(model, classes, files, transform, top=top, batch=batch, device=device)
+        return classify.write_predictions(classify.shown(found, seen), out, top)
+
+
+def held_out_images(data: ClassificationData, recipe: Recipe, model: nn.Module, count: int) -> Tensor:
+    """Return the first held-out images as a model takes them, ``[count, C, H, W]``."""
+    task = Classification(data, replace(recipe, workers=0))  # type: ignore[arg-type]
+    return next(iter(task.test_loader(model, count))).images
+
+
+def training_transform(model: nn.Module, recipe: ClassificationRecipe) -> Callable[[Any], Tensor]:
+    """Return how an image is augmented for a model, which crops before it resizes."""
+    return create_transform(
+        **{**data_config(model, recipe.image_size), "is_training": True},
+        scale=(recipe.crop_scale, 1.0),
+        hflip=recipe.flip,
+        auto_augment=recipe.rand_augment,
+        color_jitter=recipe.color_jitter,
+        re_prob=recipe.random_erasing,
+    )
+
+
+def _prepared(part: Any, transform: Callable[[Any], Tensor], mode: str) -> Any:
+    if isinstance(part, IterableDataset):
+        part.transform = partial(streamed, transform=transform, mode=mode)  # type: ignore[attr-defined]
+        return part
+    return Images(part, transform, mode)

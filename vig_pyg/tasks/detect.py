@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,11 +17,13 @@ from matplotlib import colormaps
 from matplotlib.font_manager import findfont
 from pycocotools import mask as rle
 from torch import Tensor
+from torchvision.io import write_png
 from torchvision.transforms.v2.functional import pil_to_tensor
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
 from vig_pyg.data.coco import to_boxes
 from vig_pyg.data.images import max_pixels, read_batches, read_image
+from vig_pyg.files import write_whole
 from vig_pyg.models.detectors import Detector
 from vig_pyg.tasks.average_precision import on_cpu
 
@@ -128,3 +132,54 @@ def draw(prediction: Prediction, classes: list[str], score: float = 0.5) -> Tens
         label_background_colors=colors,
         fill_labels=True,
     )
+
+
+def write_predictions(
+    found: Iterable[Prediction],
+    files: Sequence[Path],
+    categories: Mapping[int, str],
+    out: Path,
+    score: float,
+    seen: Callable[[Path, str], None],
+) -> str:
+    """Write what is found in COCO's result format, and a picture of each image; return what was written, in words.
+
+    Args:
+        found: What :func:`predict` yields for the files.
+        files: Numbered by their names where all of these are numbers, as COCO's are, else by their place.
+        categories: Names of the classes by COCO's numbers.
+        out: A folder.
+        score: Only objects of at least this score are drawn.
+        seen: Called for every file with what it shows, in words.
+
+    Raises:
+        ValueError: ``score`` is no share.
+    """
+    if not 0 <= score <= 1:
+        raise ValueError(f"--score must be between 0 and 1, got {score}")
+    by_name = all(path.stem.isdecimal() for path in files) and len({int(path.stem) for path in files}) == len(files)
+    out.mkdir(parents=True, exist_ok=True)
+    names, numbers = list(categories.values()), list(categories)
+    results: list[dict[str, Any]] = []
+    pictures = 0
+    for place, prediction in enumerate(found, start=1):
+        path = prediction.path
+        seen(path, _in_words(prediction, names, score))
+        if prediction.error is not None:
+            continue
+        image_id = int(path.stem) if by_name else place
+        results += [{**result, "file_name": path.name} for result in coco_results(prediction, image_id, numbers)]
+        picture = draw(prediction, names, score)
+        write_whole(out / f"{path.stem}.png", lambda file, picture=picture: write_png(picture, str(file)))  # type: ignore[misc]
+        pictures += 1
+    write_whole(out / "detections.json", lambda file: file.write_text(json.dumps(results) + "\n"))
+    return f"{len(results):,} objects. Written to {out}: detections.json, and {pictures:,} pictures."
+
+
+def _in_words(prediction: Prediction, names: Sequence[str], score: float) -> str:
+    """Return how many objects of each class have at least a score."""
+    if prediction.error is not None:
+        return f"does not decode: {prediction.error}"
+    kept = prediction.objects["labels"][prediction.objects["scores"] >= score]
+    counts = Counter(names[label] for label in kept.tolist())
+    return ", ".join(f"{count} × {name}" for name, count in counts.most_common()) or "nothing"

@@ -1,8 +1,10 @@
-"""Detection as a task of the training loop."""
+"""Detection: the boxes, classes and masks of the objects in an image."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,54 +12,43 @@ import torch
 from accelerate.utils import send_to_device
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from torchvision.transforms import v2
 
-from vig_pyg.data.coco import Coco, CocoImages
-from vig_pyg.data.decoded import Decoded
-from vig_pyg.data.samplers import Draw, OnceSampler
-from vig_pyg.tasks.average_precision import Batch, evaluate
-from vig_pyg.tasks.detector_weights import save_detector
-from vig_pyg.tasks.loaders import as_it_is, sampled_loaders
-from vig_pyg.tasks.recipe import Recipe
-from vig_pyg.tasks.task import Epoch, Task
-
-
-class Objects(Decoded):
-    """Images with objects, augmented together.
-
-    Args:
-        source: Gives an image and its objects by number.
-        flip: Probability of a horizontal flip.
-    """
-
-    source: CocoImages
-
-    def __init__(self, source: CocoImages, flip: float = 0.0) -> None:
-        super().__init__(source)
-        self.transform = v2.Compose(
-            [v2.RandomHorizontalFlip(flip), v2.ToDtype(torch.float32, scale=True), v2.ToPureTensor()]
-        )
-
-    def prepare(self, sample: Any) -> tuple[Tensor, dict[str, Any]]:
-        """Return the image from 0 to 1, and its objects."""
-        return self.transform(*sample)
-
-    def __getitems__(self, draws: Sequence[Draw]) -> Batch:
-        """Return what was drawn, as one batch."""
-        batch = Batch([], [], [])
-        for index, seed in draws:
-            sample, names = self.draw(index, seed)
-            if sample is not None:
-                batch.images.append(sample[0])
-                batch.targets.append(sample[1])
-            batch.broken.extend(names)
-        return batch
-
-    def name(self, index: int) -> str:
-        """Return the file of an image."""
-        return str(self.source.path(self.source.ids[index]))
+from vig_pyg.data.coco import Coco, DetectionBatch, Objects, load_coco
+from vig_pyg.data.folders import distinct_images
+from vig_pyg.data.images import LARGEST_IMAGE
+from vig_pyg.data.scenes import SCENES
+from vig_pyg.models.detectors import HEADS, Detector
+from vig_pyg.tasks import detect
+from vig_pyg.tasks.average_precision import AveragePrecision, as_rows, evaluate, write_figures
+from vig_pyg.tasks.backbone import BackboneRecipe, build_on_backbone, head_options, read_config, with_weights
+from vig_pyg.tasks.loaders import test_loader, train_loader
+from vig_pyg.tasks.registry import register_task
+from vig_pyg.tasks.rules import key, require
+from vig_pyg.tasks.task import Epoch, Task, Trained
+from vig_pyg.tasks.weights import plugged, write_weights
 
 
+@dataclass
+class DetectionRecipe(BackboneRecipe):
+    """How to train a detector."""
+
+    task: str = "detect"
+    data: str = SCENES
+    """``digits-scenes`` or a folder in COCO's layout."""
+    head: str = key("retinanet", words=tuple(HEADS))
+    """The detector, on the model as its backbone: ``retinanet`` or ``mask_rcnn``."""
+    min_size: int = key(800, 1, LARGEST_IMAGE)
+    """Pixels of an image's shorter side."""
+    max_size: int = key(1333, 1, 2 * LARGEST_IMAGE)
+    """Pixels of its longer side, at most."""
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that do not fit each other."""
+        super().__post_init__()
+        require(self.max_size >= self.min_size, "max_size", self.max_size, f"at least min_size={self.min_size}")
+
+
+@register_task("detect")
 class Detection(Task):
     """Learns to find objects, by the sum of the detector's own losses.
 
@@ -66,36 +57,192 @@ class Detection(Task):
         recipe: How to train.
     """
 
-    def __init__(self, data: Coco, recipe: Recipe) -> None:
-        self.data, self.recipe = data, recipe
+    recipe_class = DetectionRecipe
+    verb = "Looks for objects in"
 
-    @property
-    def images(self) -> int:
-        """Images to train on."""
-        return len(self.data.train)
+    @classmethod
+    def default_recipe(cls, given: Mapping[str, Any]) -> str:
+        """Return ``scenes`` or ``scenes_masks`` for the built-in scenes, else the paper's ``coco_1x``."""
+        if given.get("data") not in (None, SCENES):
+            return "coco_1x"
+        return "scenes_masks" if given.get("head") == "mask_rcnn" else "scenes"
 
-    def loaders(
-        self, model: nn.Module, device_batch: int, rank: int = 0, processes: int = 1
-    ) -> tuple[DataLoader, DataLoader]:
-        """Return what loads a process's batches for training and for testing."""
-        train, test = Objects(self.data.train, self.recipe.flip), Objects(self.data.test)
-        return sampled_loaders(train, test, self.data.name, self.recipe, device_batch, rank, processes)
+    @classmethod
+    def title(cls, recipe: DetectionRecipe) -> str:
+        """Return the detector and its backbone."""
+        return f"{recipe.head} on {recipe.model}"
 
-    def loss(self, model: Callable[..., Any], batch: Batch, device: torch.device) -> Tensor:
+    @classmethod
+    def load_data(cls, recipe: DetectionRecipe) -> Coco:
+        """Return what :func:`~vig_pyg.detection.load_coco` returns."""
+        return load_coco(recipe.data, recipe.data_root, masks=recipe.head == "mask_rcnn")
+
+    @classmethod
+    def build_model(cls, recipe: DetectionRecipe, data: Coco) -> Detector:
+        """Return what :func:`build_detector` returns."""
+        return build_detector(recipe, len(data.classes))
+
+    def example(self, model: nn.Module) -> list[Tensor]:
+        """Return a black image."""
+        return [torch.zeros(3, self.recipe.min_size, self.recipe.min_size)]
+
+    def train_loader(self, model: nn.Module, device_batch: int, rank: int = 0, processes: int = 1) -> DataLoader:
+        """Return what loads a process's batches, flipped as the recipe says."""
+        train = Objects(self.data.train, self.recipe.flip)
+        return train_loader(train, self.data.name, self.recipe, device_batch, rank, processes)
+
+    def test_loader(self, model: nn.Module, batch: int, rank: int = 0, processes: int = 1) -> DataLoader:
+        """Return what loads every held-out image once."""
+        return test_loader(Objects(self.data.test), self.recipe.workers, batch, rank, processes)
+
+    def loss(self, model: Callable[..., Any], batch: DetectionBatch, device: torch.device) -> Tensor:
         """Return the sum of the losses of a batch."""
         images, targets = send_to_device((batch.images, batch.targets), device, non_blocking=True)
         return torch.stack(list(model(images, targets).values())).sum()
 
-    def evaluate(self, model: nn.Module, batches: Iterable[Batch], device: torch.device) -> dict[str, float]:
+    def evaluate(
+        self,
+        model: nn.Module,
+        batches: Iterable[DetectionBatch],
+        device: torch.device | str,
+        on_batch: Callable[[int], None] = lambda _: None,
+    ) -> AveragePrecision:
         """Return COCO's twelve figures for boxes and, with Mask R-CNN, for masks."""
-        return evaluate(model, batches, len(self.data.classes), device).figures  # type: ignore[arg-type]
+        return evaluate(model, batches, len(self.data.classes), device, on_batch)  # type: ignore[arg-type]
 
     def save(self, model: nn.Module, weights: dict[str, Tensor], folder: Path, history: Sequence[Epoch]) -> None:
         """Write a detector with its configuration and a card."""
         save_detector(weights, folder, self.recipe, self.data, history)
 
+    @classmethod
+    def load(
+        cls, weights: str | Path, *, model: str | None = None, image_size: int | None = None, trust: bool = False
+    ) -> Trained:
+        """Return a detector that a run wrote, see :func:`load_detector`."""
+        config = read_config(weights, "detect", "detector", trust, model)
+        categories, options = _categories(config), config["options"]
+        if image_size is not None:
+            longest = round(options["max_size"] * image_size / options["min_size"])
+            options |= {"min_size": image_size, "max_size": longest}
+        detector = HEADS[config["head"]](config["backbone"], len(categories), **options)
+        return Trained(with_weights(detector, weights), list(categories.values()), config)
 
-def held_out_batches(data: Coco, batch: int, workers: int = 0) -> DataLoader:
-    """Return what loads every held-out image once."""
-    test = Objects(data.test)
-    return DataLoader(test, batch, sampler=OnceSampler(len(test)), num_workers=workers, collate_fn=as_it_is)
+    @classmethod
+    def evaluation_recipe(cls, trained: Trained, changes: Mapping[str, Any]) -> DetectionRecipe:
+        """Return a recipe for data with masks where the detector finds them; its sizes are the detector's."""
+        kept = {name: value for name, value in changes.items() if name != "image_size"}
+        return DetectionRecipe(head=trained.config["head"], **kept)
+
+    def check_classes(self, trained: Trained) -> None:
+        """Refuse other classes than the detector's."""
+        if self.data.train.categories != _categories(trained.config):
+            raise ValueError(
+                f"the weights find {len(trained.classes)} classes, and those of {self.data.name} are others"
+            )
+
+    def report(self, found: AveragePrecision, out: Path) -> tuple[list[list[str]], str]:
+        """Write COCO's figures as JSON and the AP of every class as CSV."""
+        write_figures(found, self.data.classes, out)
+        return as_rows(found), f"{found.images:,} images. Written to {out}: figures.json, classes.csv."
+
+    @classmethod
+    def place(cls, out: Path | None) -> Path:
+        """Return a folder."""
+        return Path("runs/predict") if out is None else out
+
+    @classmethod
+    def files(cls, places: Iterable[str | Path]) -> list[Path]:
+        """Return image files, each of which can have a picture of its name."""
+        return distinct_images(places)
+
+    @classmethod
+    def predict(
+        cls,
+        trained: Trained,
+        files: Iterable[Path],
+        out: Path | None,
+        seen: Callable[[Path, str], None],
+        *,
+        batch: int,
+        device: str,
+        score: float = 0.5,
+    ) -> str:
+        """Write what is found in COCO's result format, and a picture of each image with objects of at least ``score``.
+
+        Images are numbered by their files' names where all of these are numbers, as COCO's are, else by their place.
+        """
+        assert out is not None
+        categories = _categories(trained.config)
+        found = detect.predict(trained.model, files, batch=batch, device=device)  # type: ignore[arg-type]
+        return detect.write_predictions(found, list(files), categories, out, score, seen)
+
+
+def build_detector(recipe: DetectionRecipe, classes: int) -> Detector:
+    """Return the detector of a recipe, as :func:`~vig_pyg.tasks.backbone.build_on_backbone` builds it."""
+    return build_on_backbone(HEADS[recipe.head], recipe, classes, _sizes(recipe))
+
+
+def save_detector(
+    weights: dict[str, Tensor], folder: Path, recipe: DetectionRecipe, data: Coco, history: Sequence[Epoch]
+) -> None:
+    """Write a detector for :func:`load_detector`: weights, configuration and a card."""
+    config = {
+        "task": "detect",
+        "head": recipe.head,
+        "backbone": recipe.model,
+        "options": {**_sizes(recipe), **head_options(recipe)},
+        "categories": [{"id": number, "name": name} for number, name in data.train.categories.items()],
+    }
+    text = json.dumps(config, indent=1) + "\n"
+    write_weights(folder, weights, lambda path: path.write_text(text), _card(recipe, data, history))
+
+
+def load_detector(
+    weights: str | Path, image_size: int | None = None, trust: bool = False
+) -> tuple[Detector, dict[int, str]]:
+    """Return a detector with its weights, in evaluation mode, and the names of its classes by COCO's numbers.
+
+    Args:
+        weights: A folder that :func:`save_detector` or a run wrote, or the file of weights in it.
+        image_size: Pixels of an image's shorter side after resizing, instead of what it was trained with; the longest
+            side allowed changes with it.
+        trust: Import what the configuration names as ``"module:Name"``.
+
+    Raises:
+        FileNotFoundError: there are no such weights.
+        ValueError: they are not those of a detector, are damaged, or a module would have to be imported.
+    """
+    trained = Detection.load(weights, image_size=image_size, trust=trust)
+    return trained.model, _categories(trained.config)  # type: ignore[return-value]
+
+
+def _sizes(recipe: DetectionRecipe) -> dict[str, int]:
+    return {"min_size": recipe.min_size, "max_size": recipe.max_size}
+
+
+def _categories(config: Mapping[str, Any]) -> dict[int, str]:
+    return {entry["id"]: entry["name"] for entry in config["categories"]}
+
+
+def _card(recipe: DetectionRecipe, data: Coco, history: Sequence[Epoch]) -> str:
+    """Return a model card in Markdown, with the header that model hubs read."""
+    figures = ", ".join(f"{name} {100 * value:.1f}" for name, value in history[-1].measured.items() if value >= 0)
+    return f"""---
+tags: [object-detection, vig_pyg, graph-neural-network]
+library_name: vig_pyg
+---
+# {recipe.head} with {recipe.model} on {data.name}
+
+{recipe.model}{plugged(recipe)}, a graph neural network on images, as the backbone of {recipe.head}, trained on
+{data.name} ({len(data.classes)} classes) for {len(history)} of {recipe.epochs} epochs from seed {recipe.seed}.
+COCO's figures on the {len(data.test)} held-out images, in percent: {figures}.
+
+```python
+from vig_pyg.detection import load_detector
+
+model, categories = load_detector("PATH/TO/THIS/FOLDER")
+found = model([image])  # [3, H, W] from 0 to 1
+```
+
+The recipe, the versions and the command are in the folder of the run; `vig-pyg train --recipe recipe.yaml` repeats it.
+"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -11,7 +12,8 @@ from accelerate.utils import send_to_device
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from vig_pyg.data.masks import IGNORED, Batch
+from vig_pyg.data.masks import IGNORE_INDEX, SegmentationBatch
+from vig_pyg.files import write_csv
 
 
 class Evaluation(NamedTuple):
@@ -20,6 +22,11 @@ class Evaluation(NamedTuple):
     confusion: Tensor
     images: int
     broken: list[str]
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The mean intersection over union, and the share of pixels whose class was guessed."""
+        return {"miou": self.miou, "pixel_accuracy": self.pixel_accuracy}
 
     @property
     def iou(self) -> Tensor:
@@ -44,7 +51,7 @@ class Evaluation(NamedTuple):
 @torch.no_grad()
 def evaluate(
     model: nn.Module,
-    batches: Iterable[Batch],
+    batches: Iterable[SegmentationBatch],
     num_classes: int,
     device: torch.device | str = "cpu",
     on_batch: Callable[[int], None] = lambda _: None,
@@ -56,13 +63,13 @@ def evaluate(
         batches: A mask of another size than its image gets the logits resized; 255 in it is not counted.
         num_classes: How many classes there are.
         device: Where the model is.
-        on_batch: Called with the number of images behind every batch.
+        on_batch: Called after every batch with its number of images.
 
     Raises:
         ValueError: no image could be read.
     """
     model.eval()
-    confusion = MulticlassConfusionMatrix(num_classes, ignore_index=IGNORED).to(device)
+    confusion = MulticlassConfusionMatrix(num_classes, ignore_index=IGNORE_INDEX).to(device)
     images, broken = torch.zeros((), dtype=torch.long, device=device), []
     for batch in batches:
         broken += batch.broken
@@ -91,3 +98,17 @@ def _resized(logits: Tensor, size: tuple[int, ...]) -> Tensor:
     if logits.shape[1:] == size:
         return logits
     return F.interpolate(logits[None], size=size, mode="bilinear", align_corners=False)[0]
+
+
+def as_rows(found: Evaluation, classes: Sequence[str]) -> list[list[str]]:
+    """Return intersection over union of every class as rows for the screen."""
+    shares = ("neither there nor guessed" if share != share else f"{100 * share:.2f}" for share in found.iou.tolist())
+    return [["class", "IoU, %"], *([name, share] for name, share in zip(classes, shares, strict=True))]
+
+
+def write_iou(found: Evaluation, classes: Sequence[str], out: Path) -> None:
+    """Write intersection over union per class, and how many pixels of a class were taken for which, as CSV."""
+    pixels, shares = found.confusion.sum(1).tolist(), found.iou.tolist()
+    write_csv(out / "classes.csv", [("class", "pixels", "iou"), *zip(classes, pixels, shares, strict=True)])
+    counts = ((name, *row) for name, row in zip(classes, found.confusion.tolist(), strict=True))
+    write_csv(out / "confusion.csv", [("true \\ guessed", *classes), *counts])

@@ -1,4 +1,4 @@
-"""What the keys of a recipe may be: their types and ranges, and which tasks they are for."""
+"""What the keys of a recipe may be: their types and ranges."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import Field, field
 from typing import Any, NamedTuple, get_args, get_origin
 
 from vig_pyg.data.images import LARGEST_IMAGE
-
-TASKS = ("classify", "detect", "segment")
 
 
 class Rule(NamedTuple):
@@ -19,8 +17,6 @@ class Rule(NamedTuple):
     above: bool = False
     """Whether ``low`` itself is too small."""
     words: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = TASKS
-    """Which tasks it is for."""
 
     def violation(self, value: Any) -> str | None:
         """Return what would be right, where the value is not."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from torchvision.utils import draw_segmentation_masks
 
 from vig_pyg.data.images import check_resized, read_batches
 from vig_pyg.data.masks import BACKGROUND, ResizeImage, read_image
+from vig_pyg.files import write_csv, write_whole
 from vig_pyg.tasks.iou import guess_classes
 
 
@@ -92,3 +93,41 @@ def draw_overlay(image: Tensor, classes: Tensor, names: Sequence[str], alpha: fl
         masks = torch.stack([classes == number for number in shown])
         image = draw_segmentation_masks(image, masks, alpha, [colors[number] for number in shown])
     return Image.fromarray(image.permute(1, 2, 0).numpy())
+
+
+def write_maps(found: Iterable[ClassMap], classes: Sequence[str], out: Path, seen: Callable[[Path, str], None]) -> str:
+    """Write the class map of every image, and the image with the map laid over it, as PNG; return so in words.
+
+    Args:
+        found: What :func:`segment` yields.
+        classes: Names of the classes.
+        out: A folder.
+        seen: Called for every file with what it shows, in words.
+    """
+    for folder in ("maps", "overlays"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    for drawn in found:
+        _write_pictures(drawn, classes, out)
+        seen(drawn.path, _shares(drawn, classes))
+    colors = [["number", "class", "color"]]
+    for number, (name, color) in enumerate(zip(classes, palette(len(classes)), strict=True)):
+        colors.append([str(number), name, "#{:02x}{:02x}{:02x}".format(*color)])
+    write_csv(out / "classes.csv", colors)
+    return f"Written to {out}: class numbers in maps, pictures in overlays, and classes.csv with names and colors."
+
+
+def _write_pictures(found: ClassMap, classes: Sequence[str], out: Path) -> None:
+    if found.image is None or found.classes is None:
+        return
+    pictures = {"maps": draw_map(found.classes), "overlays": draw_overlay(found.image, found.classes, classes)}
+    for folder, picture in pictures.items():
+        write_whole(out / folder / f"{found.path.stem}.png", partial(picture.save, format="png"))
+
+
+def _shares(found: ClassMap, classes: Sequence[str]) -> str:
+    """Return which classes an image shows, the largest first."""
+    if found.classes is None:
+        return f"does not decode: {found.error}"
+    numbers, counts = found.classes.unique(return_counts=True)
+    parts = sorted(zip(counts.tolist(), numbers.tolist(), strict=True), reverse=True)
+    return ", ".join(f"{classes[number]} {100 * count / found.classes.numel():.1f} %" for count, number in parts)

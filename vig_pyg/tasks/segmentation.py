@@ -1,10 +1,12 @@
-"""Semantic segmentation as a task of the training loop."""
+"""Semantic segmentation: the class of every pixel of an image."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,15 +14,46 @@ from accelerate.utils import send_to_device
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from vig_pyg.data.masks import IGNORED, Batch, Masks, ResizeImage, SegmentationData, crop_transform
-from vig_pyg.data.samplers import OnceSampler
-from vig_pyg.tasks.iou import evaluate
-from vig_pyg.tasks.loaders import as_it_is, sampled_loaders
-from vig_pyg.tasks.recipe import Recipe
-from vig_pyg.tasks.segmenter_weights import save_segmenter
-from vig_pyg.tasks.task import Epoch, Task
+from vig_pyg.data.folders import distinct_images
+from vig_pyg.data.images import LARGEST_IMAGE
+from vig_pyg.data.masks import (
+    IGNORE_INDEX,
+    Masks,
+    ResizeImage,
+    SegmentationBatch,
+    SegmentationData,
+    crop_transform,
+    load_segmentation_data,
+)
+from vig_pyg.data.scenes import SCENES
+from vig_pyg.models.semantic_fpn import semantic_fpn
+from vig_pyg.tasks import segment
+from vig_pyg.tasks.backbone import BackboneRecipe, build_on_backbone, head_options, read_config, with_weights
+from vig_pyg.tasks.iou import Evaluation, as_rows, evaluate, write_iou
+from vig_pyg.tasks.loaders import test_loader, train_loader
+from vig_pyg.tasks.registry import register_task
+from vig_pyg.tasks.rules import key
+from vig_pyg.tasks.task import Epoch, Task, Trained
+from vig_pyg.tasks.weights import plugged, write_weights
 
 
+@dataclass
+class SegmentationRecipe(BackboneRecipe):
+    """How to train a model that segments."""
+
+    task: str = "segment"
+    data: str = SCENES
+    """``digits-scenes``, a folder with ``images`` and ``masks``, or one in Pascal VOC's layout."""
+    classes: int | None = key(None, 2, 10**6)
+    """How many classes there are, where nothing names them."""
+    image_size: int | None = key(None, 1, LARGEST_IMAGE)
+    """Side of the training crops in pixels, and the shorter side of held-out images."""
+    crop_scale: float = key(0.08, 0, 1, above=True)
+    """The smallest part of an image that a crop shows."""
+    label_smoothing: float = key(0.1, 0, 1)
+
+
+@register_task("segment")
 class Segmentation(Task):
     """Learns the class of every pixel by cross-entropy.
 
@@ -29,55 +62,192 @@ class Segmentation(Task):
         recipe: How to train.
     """
 
-    def __init__(self, data: SegmentationData, recipe: Recipe) -> None:
-        self.data, self.recipe = data, recipe
+    recipe_class = SegmentationRecipe
+    verb = "Segments"
 
-    @property
-    def images(self) -> int:
-        """Images to train on."""
-        return len(self.data.train)
+    @classmethod
+    def default_recipe(cls, given: Mapping[str, Any]) -> str:
+        """Return ``scenes_segment`` for the built-in scenes, else ``segment``."""
+        return "scenes_segment" if given.get("data") in (None, SCENES) else "segment"
 
-    def loaders(
-        self, model: nn.Module, device_batch: int, rank: int = 0, processes: int = 1
-    ) -> tuple[DataLoader, DataLoader]:
-        """Return what loads a process's batches for training and for testing."""
-        return loaders(self.data, self.recipe, device_batch, rank, processes)
+    @classmethod
+    def title(cls, recipe: SegmentationRecipe) -> str:
+        """Return the head and its backbone."""
+        return f"semantic_fpn on {recipe.model}"
 
-    def loss(self, model: Callable[..., Any], batch: Batch, device: torch.device) -> Tensor:
+    @classmethod
+    def load_data(cls, recipe: SegmentationRecipe) -> SegmentationData:
+        """Return what :func:`~vig_pyg.segmentation.load_segmentation_data` returns."""
+        return load_segmentation_data(recipe.data, recipe.data_root, recipe.classes)
+
+    @classmethod
+    def build_model(cls, recipe: SegmentationRecipe, data: SegmentationData) -> nn.Module:
+        """Return what :func:`build_segmenter` returns."""
+        return build_segmenter(recipe, len(data.classes))
+
+    def example(self, model: nn.Module) -> list[Tensor]:
+        """Return a black image."""
+        side = self.recipe.image_size or 64
+        return [torch.zeros(3, side, side)]
+
+    def train_loader(self, model: nn.Module, device_batch: int, rank: int = 0, processes: int = 1) -> DataLoader:
+        """Return what loads a process's batches of random crops.
+
+        Raises:
+            ValueError: there are fewer images than the batch takes, or the recipe does not say how large crops are.
+        """
+        recipe = self.recipe
+        if recipe.image_size is None:
+            raise ValueError(
+                "segmentation needs image_size, the side of the training crops in pixels: add image_size=512"
+            )
+        crop = crop_transform(recipe.image_size, recipe.crop_scale, recipe.flip)
+        train = Masks(self.data.train, crop, stack=True)
+        return train_loader(train, self.data.name, recipe, device_batch, rank, processes)
+
+    def test_loader(self, model: nn.Module, batch: int, rank: int = 0, processes: int = 1) -> DataLoader:
+        """Return what loads every held-out image once, its shorter side resized to ``image_size`` (None: as it is)."""
+        test = Masks(self.data.test, ResizeImage(self.recipe.image_size), stack=False)
+        return test_loader(test, self.recipe.workers, batch, rank, processes)
+
+    def loss(self, model: Callable[..., Any], batch: SegmentationBatch, device: torch.device) -> Tensor:
         """Return the mean cross-entropy over the pixels of a batch that have a class."""
         images, masks = send_to_device((batch.images, batch.masks), device, non_blocking=True)
         smoothing = self.recipe.label_smoothing
         losses = F.cross_entropy(
-            model(images), masks, ignore_index=IGNORED, label_smoothing=smoothing, reduction="none"
+            model(images), masks, ignore_index=IGNORE_INDEX, label_smoothing=smoothing, reduction="none"
         )
-        return losses.sum() / (masks != IGNORED).sum().clamp(min=1)  # crops may show nothing that has a class
+        return losses.sum() / (masks != IGNORE_INDEX).sum().clamp(min=1)  # crops may show nothing that has a class
 
-    def evaluate(self, model: nn.Module, batches: Iterable[Batch], device: torch.device) -> dict[str, float]:
-        """Return the mean intersection over union, and the share of pixels whose class was guessed."""
-        found = evaluate(model, batches, len(self.data.classes), device)
-        return {"miou": found.miou, "pixel_accuracy": found.pixel_accuracy}
+    def evaluate(
+        self,
+        model: nn.Module,
+        batches: Iterable[SegmentationBatch],
+        device: torch.device | str,
+        on_batch: Callable[[int], None] = lambda _: None,
+    ) -> Evaluation:
+        """Count the pixels of every class that were taken for every class."""
+        return evaluate(model, batches, len(self.data.classes), device, on_batch)
 
     def save(self, model: nn.Module, weights: dict[str, Tensor], folder: Path, history: Sequence[Epoch]) -> None:
         """Write a model for :func:`~vig_pyg.segmentation.load_segmenter`."""
         save_segmenter(weights, folder, self.recipe, self.data, history)
 
+    @classmethod
+    def load(
+        cls, weights: str | Path, *, model: str | None = None, image_size: int | None = None, trust: bool = False
+    ) -> Trained:
+        """Return a model that a run wrote, see :func:`load_segmenter`."""
+        config = read_config(weights, "segment", "model that segments", trust, model)
+        names = config["label_names"]
+        built = semantic_fpn(config["backbone"], len(names), **config["options"])
+        return Trained(with_weights(built, weights), names, config)
 
-def loaders(
-    data: SegmentationData, recipe: Recipe, device_batch: int, rank: int = 0, processes: int = 1
-) -> tuple[DataLoader, DataLoader]:
-    """Return what loads a process's batches for training and for testing.
+    @classmethod
+    def evaluation_recipe(cls, trained: Trained, changes: Mapping[str, Any]) -> SegmentationRecipe:
+        """Return a recipe for data of so many classes, at the size of the training unless another is given."""
+        size = {"image_size": trained.config["image_size"]}
+        return SegmentationRecipe(classes=len(trained.classes), **{**size, **changes})
+
+    def report(self, found: Evaluation, out: Path) -> tuple[list[list[str]], str]:
+        """Write intersection over union per class, and how many pixels of a class were taken for which, as CSV."""
+        write_iou(found, self.data.classes, out)
+        return as_rows(found, self.data.classes), (
+            f"mean IoU {100 * found.miou:.2f} %, {100 * found.pixel_accuracy:.2f} % of the pixels right, of "
+            f"{found.images:,} images{f', {len(found.broken)} not counted' if found.broken else ''}. "
+            f"Written to {out}: classes.csv, confusion.csv."
+        )
+
+    @classmethod
+    def place(cls, out: Path | None) -> Path:
+        """Return a folder."""
+        return Path("runs/predict") if out is None else out
+
+    @classmethod
+    def files(cls, places: Iterable[str | Path]) -> list[Path]:
+        """Return image files, each of which can have a picture of its name."""
+        return distinct_images(places)
+
+    @classmethod
+    def predict(
+        cls,
+        trained: Trained,
+        files: Iterable[Path],
+        out: Path | None,
+        seen: Callable[[Path, str], None],
+        *,
+        batch: int,
+        device: str,
+    ) -> str:
+        """Write the class map of every image, and the image with the map laid over it, as PNG."""
+        assert out is not None
+        size = trained.config["image_size"]
+        found = segment.segment(trained.model, files, image_size=size, batch=batch, device=device)
+        return segment.write_maps(found, trained.classes, out, seen)
+
+
+class Segmenter(NamedTuple):
+    """A model with its weights, in evaluation mode, the names of its classes, and the shorter side of its images."""
+
+    model: nn.Module
+    classes: list[str]
+    image_size: int | None
+
+
+def build_segmenter(recipe: SegmentationRecipe, classes: int) -> nn.Module:
+    """Return Semantic FPN for a recipe, as :func:`~vig_pyg.tasks.backbone.build_on_backbone` builds it."""
+    return build_on_backbone(semantic_fpn, recipe, classes)
+
+
+def save_segmenter(
+    weights: dict[str, Tensor],
+    folder: Path,
+    recipe: SegmentationRecipe,
+    data: SegmentationData,
+    history: Sequence[Epoch],
+) -> None:
+    """Write a model for :func:`load_segmenter`: weights, configuration and a card."""
+    config = {"task": "segment", "backbone": recipe.model, "label_names": data.classes, "options": head_options(recipe)}
+    text = json.dumps(config | {"image_size": recipe.image_size}, indent=1) + "\n"
+    write_weights(folder, weights, lambda path: path.write_text(text), _card(recipe, data, history))
+
+
+def load_segmenter(weights: str | Path, trust: bool = False) -> Segmenter:
+    """Return a model that :func:`save_segmenter` or a run wrote.
+
+    Args:
+        weights: A folder, or the file of weights in it.
+        trust: Import what the configuration names as ``"module:Name"``.
 
     Raises:
-        ValueError: there are fewer images than the batch takes, or the recipe does not say how large crops are.
+        FileNotFoundError: there are no such weights.
+        ValueError: they are not of Semantic FPN, are damaged, do not fit their configuration, or a module would have
+            to be imported.
     """
-    if recipe.image_size is None:
-        raise ValueError("segmentation needs image_size, the side of the training crops in pixels: add image_size=512")
-    train = Masks(data.train, crop_transform(recipe.image_size, recipe.crop_scale, recipe.flip), stack=True)
-    test = Masks(data.test, ResizeImage(recipe.image_size), stack=False)
-    return sampled_loaders(train, test, data.name, recipe, device_batch, rank, processes)
+    model, classes, config = Segmentation.load(weights, trust=trust)
+    return Segmenter(model, classes, config["image_size"])
 
 
-def held_out_batches(data: SegmentationData, batch: int, workers: int = 0, image_size: int | None = None) -> DataLoader:
-    """Return what loads every held-out image once, its shorter side resized to ``image_size`` (None: as it is)."""
-    test = Masks(data.test, ResizeImage(image_size), stack=False)
-    return DataLoader(test, batch, sampler=OnceSampler(len(test)), num_workers=workers, collate_fn=as_it_is)
+def _card(recipe: SegmentationRecipe, data: SegmentationData, history: Sequence[Epoch]) -> str:
+    """Return a model card in Markdown, with the header that model hubs read."""
+    last = history[-1].measured
+    return f"""---
+tags: [image-segmentation, vig_pyg, graph-neural-network]
+library_name: vig_pyg
+---
+# Semantic FPN on {recipe.model}, for {data.name}
+
+Semantic FPN on {recipe.model}{plugged(recipe)}, a graph neural network on images, trained on {data.name}
+({len(data.classes)} classes) for {len(history)} of {recipe.epochs} epochs from seed {recipe.seed}.
+Mean intersection over union on the {len(data.test)} held-out images: {100 * last["miou"]:.2f} %, of the pixels
+{100 * last["pixel_accuracy"]:.2f} % right.
+
+```python
+from vig_pyg.segmentation import load_segmenter
+
+model, classes, image_size = load_segmenter("PATH/TO/THIS/FOLDER")
+logits = model([image])  # of each [3, H, W] between 0 and 1: [{len(data.classes)}, H, W]
+```
+
+The recipe, the versions and the command are in the folder of the run; `vig-pyg train --recipe recipe.yaml` repeats it.
+"""

@@ -16,18 +16,20 @@ from torch import Tensor, nn
 
 from vig_pyg.checks import check_flags, check_kind, check_whole
 from vig_pyg.conv.registry import get_conv
-from vig_pyg.data.labeled import Data
+from vig_pyg.data.labeled import ClassificationData
 from vig_pyg.data.transforms import data_config
 from vig_pyg.files import write_whole
+from vig_pyg.graph.registry import get_graph
 from vig_pyg.manifest import SUMS, check, sums_of
 from vig_pyg.models.checkpoint import checkpoint_filter_fn, load_checkpoint, read_checkpoint
 from vig_pyg.models.names import check_model_name
 from vig_pyg.registry import refuse_imports
 from vig_pyg.tasks.recipe import Recipe
-from vig_pyg.tasks.task import Epoch
+from vig_pyg.tasks.registry import get_task, list_tasks
+from vig_pyg.tasks.task import Epoch, Trained
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
-# Keywords of timm.create_model that say where weights lie, what data there are, or that make no classifier.
+# Keywords of timm.create_model that say where weights are, what data there are, or that make no classifier.
 NOT_OF_THE_ARCHITECTURE = {
     *("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"),
     *("num_classes", "in_chans", "features_only", "out_indices", "device", "dtype"),
@@ -59,24 +61,41 @@ def build_model(recipe: Recipe, classes: int, channels: int = 3) -> nn.Module:
     return model
 
 
-def _options(recipe: Recipe) -> dict[str, Any]:
-    """Return the model's options, which are said once and are of the architecture."""
+def model_keywords(recipe: Recipe) -> dict[str, Any]:
+    """Return what a recipe says of the architecture, as keywords of the model.
+
+    Raises:
+        ValueError: something is said twice, or is not of the architecture.
+    """
     options = dict(recipe.model_options)
     if wrong := NOT_OF_THE_ARCHITECTURE.intersection(options):
         raise ValueError(
             f"model_options.{min(wrong)} is no option of the architecture: init=WEIGHTS starts from weights, and the "
             "data say how many classes and channels there are"
         )
+    for name, value in {"conv": recipe.conv, "graph": recipe.graph, "graph_options": recipe.graph_options}.items():
+        if value:
+            _say_once(options, name, value)
+    return options
+
+
+def _say_once(options: dict[str, Any], name: str, value: Any) -> None:
+    if options.setdefault(name, value) != value:
+        raise ValueError(f"the recipe says {value!r} and model_options.{name} {options[name]!r}: leave one out")
+
+
+def _options(recipe: Recipe) -> dict[str, Any]:
+    """Return the options of a classifier, which are said once and are of the architecture."""
+    options, image_size = model_keywords(recipe), getattr(recipe, "image_size", None)
     if options.get("global_pool", "avg") == "":
         raise ValueError("model_options.global_pool must name a pooling, got '': a classifier needs one")
     known = get_pretrained_cfg(recipe.model)
     fixed = known is not None and known.fixed_input_size and "img_size" not in options
-    if fixed and recipe.data == "digits" and recipe.image_size is None:
+    if fixed and recipe.data == "digits" and image_size is None:
         raise ValueError(f"{recipe.model} takes images of one size and digits have any: add image_size=32")
-    said = {"conv": recipe.conv, "img_size": recipe.image_size, "drop_path_rate": recipe.drop_path}
-    for name, value in said.items():
-        if value is not None and options.setdefault(name, value) != value:
-            raise ValueError(f"the recipe says {value!r} and model_options.{name} {options[name]!r}: leave one out")
+    for name, value in {"img_size": image_size, "drop_path_rate": recipe.drop_path}.items():
+        if value is not None:
+            _say_once(options, name, value)
     options.setdefault("drop_path_rate", drop_path_rate(recipe))
     return options
 
@@ -137,18 +156,23 @@ def weights_config(file: Path) -> dict[str, Any]:
 
 
 def load_model(weights: str | Path, model: str | None = None, trust: bool = False) -> tuple[nn.Module, list[str]]:
-    """Return a model with its weights, in evaluation mode, and the names of its classes.
+    """Return a classifier with its weights, in evaluation mode, and the names of its classes.
 
     Args:
         weights: A folder that :func:`save_weights` or a run wrote, or a file.
         model: What a file without a ``config.json`` beside it holds the weights of: a name that timm knows.
-        trust: Import an operator that ``config.json`` names as ``"module:Name"``.
+        trust: Import what ``config.json`` names as ``"module:Name"``.
 
     Raises:
         FileNotFoundError: there are no such weights.
         ValueError: they are damaged, it is not known which model they are of, they are of another, or their operator
             would have to be imported.
     """
+    return load_trained(weights, model, trust)[:2]
+
+
+def load_trained(weights: str | Path, model: str | None, trust: bool) -> Trained:
+    """Return what :func:`load_model` does, with the configuration beside the weights."""
     check_flags(trust=trust)
     file = weights_file(weights)
     if config := weights_config(file):
@@ -161,8 +185,10 @@ def load_model(weights: str | Path, model: str | None = None, trust: bool = Fals
         check(file)
         if not trust:
             refuse_imports(config, file.parent / CONFIG)
-        elif conv := config.get("model_args", {}).get("conv"):
-            get_conv(conv)  # timm then takes it from the configuration
+        else:  # timm then takes them from the configuration
+            for key, get in {"conv": get_conv, "graph": get_graph}.items():
+                if word := config.get("model_args", {}).get(key):
+                    get(word)
         built = _from_folder(file.parent)
         names = config.get("label_names")
     elif model is None:
@@ -175,7 +201,7 @@ def load_model(weights: str | Path, model: str | None = None, trust: bool = Fals
     known = int(built.num_classes)  # type: ignore[arg-type]
     if names is not None and not (isinstance(names, list) and len(names) == known):
         raise ValueError(f"{file.with_name(CONFIG)} must name {known} classes, got label_names={names!r}")
-    return built.eval(), [str(name) for name in names or range(known)]
+    return Trained(built.eval(), [str(name) for name in names or range(known)], config)
 
 
 def _from_folder(folder: Path) -> nn.Module:
@@ -193,12 +219,12 @@ def save_weights(
     weights: dict[str, Tensor],
     folder: Path,
     recipe: Recipe,
-    data: Data,
+    data: ClassificationData,
     history: Sequence[Epoch],
 ) -> None:
     """Write a model for ``timm.create_model("local-dir:…")``: weights, configuration and a card."""
     model_config = {"label_names": data.classes}
-    prepared = data_config(model, recipe.image_size)
+    prepared = data_config(model, getattr(recipe, "image_size", None))
     write_weights(
         folder,
         weights,
@@ -221,9 +247,15 @@ def write_weights(folder: Path, weights: dict[str, Tensor], write_config: Callab
     write_whole(folder / SUMS, lambda path: path.write_text(sums_of([folder / CONFIG, folder / WEIGHTS])))
 
 
-def model_card(recipe: Recipe, data: Data, history: Sequence[Epoch]) -> str:
+def plugged(recipe: Recipe) -> str:
+    """Return which operator and graph a recipe plugs in, in words for a card."""
+    words = {"operator": recipe.conv, "graph": recipe.graph}
+    named = [f"the {what} `{word}`" for what, word in words.items() if word]
+    return f" with {' and '.join(named)}" if named else ""
+
+
+def model_card(recipe: Recipe, data: ClassificationData, history: Sequence[Epoch]) -> str:
     """Return a model card in Markdown, with the header that model hubs read."""
-    conv = f" with the operator `{recipe.conv}`" if recipe.conv else ""
     last = history[-1].measured
     return f"""---
 tags: [image-classification, timm, vig_pyg, graph-neural-network]
@@ -231,8 +263,8 @@ library_name: timm
 ---
 # {recipe.model} on {data.name}
 
-{recipe.model}{conv}, a graph neural network on images, trained on {data.name} ({len(data.classes)} classes) for
-{len(history)} of {recipe.epochs} epochs from seed {recipe.seed}.
+{recipe.model}{plugged(recipe)}, a graph neural network on images, trained on {data.name}
+({len(data.classes)} classes) for {len(history)} of {recipe.epochs} epochs from seed {recipe.seed}.
 Accuracy on the {len(data.test)} held-out images: {100 * last["accuracy"]:.2f} %, top five {100 * last["top5"]:.2f} %.
 
 ```python
@@ -242,5 +274,32 @@ import vig_pyg  # registers the models
 model = timm.create_model("local-dir:PATH/TO/THIS/FOLDER", pretrained=True).eval()
 ```
 
-The recipe, the versions and the command lie in the folder of the run; `vig-pyg train --recipe recipe.yaml` repeats it.
+The recipe, the versions and the command are in the folder of the run; `vig-pyg train --recipe recipe.yaml` repeats it.
 """
+
+
+def task_of(weights: str | Path, trust: bool = False) -> str:
+    """Return the task that weights were trained for, as the configuration beside them says it.
+
+    Args:
+        weights: A folder, or the file of weights in it.
+        trust: Import a task that the configuration names as ``"module:Name"``.
+
+    Raises:
+        FileNotFoundError: there are no such weights.
+        ValueError: the configuration is damaged, names no task that there is, or a module would have to be imported.
+    """
+    file = weights_file(weights)
+    config = weights_config(file)
+    task = config.get("task", "classify")
+    if not isinstance(task, str):
+        raise ValueError(
+            f"{file.with_name(CONFIG)} names the task {task!r}: it must be one of {', '.join(list_tasks())}"
+        )
+    if not trust:
+        refuse_imports({"task": task}, file.with_name(CONFIG))
+    try:
+        get_task(task)
+    except ValueError as error:
+        raise ValueError(f"{file.with_name(CONFIG)}: {error}") from None
+    return task

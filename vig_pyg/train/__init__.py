@@ -1,21 +1,34 @@
-"""Training, evaluating, predicting and exporting, and the data sets and recipes for it."""
+"""Training, and what it needs: data sets, recipes, models with their weights."""
 
+from vig_pyg.data.decoded import LabeledBatch
 from vig_pyg.data.digits import Split, load_digits
-from vig_pyg.data.labeled import Batch, Data, load_data
+from vig_pyg.data.labeled import ClassificationData, load_data
+from vig_pyg.tasks import (
+    Classification,
+    ClassificationRecipe,
+    Epoch,
+    Recipe,
+    Task,
+    list_recipes,
+    list_tasks,
+    read_recipe,
+    register_task,
+)
 from vig_pyg.tasks.accuracy import Evaluation, evaluate
-from vig_pyg.tasks.classification import Classification
-from vig_pyg.tasks.recipe import Recipe, list_recipes, read_recipe
-from vig_pyg.tasks.task import Epoch, Task
 from vig_pyg.tasks.weights import build_model, load_model, save_weights
-from vig_pyg.train.fit import Interrupted, accelerator_for, fit
+from vig_pyg.train.fit import accelerator_for, fit
+from vig_pyg.train.run import Interrupted
+
+Data = ClassificationData  # TEMPORARY
 
 __all__ = [
-    "Batch",
     "Classification",
-    "Data",
+    "ClassificationData",
+    "ClassificationRecipe",
     "Epoch",
     "Evaluation",
     "Interrupted",
+    "LabeledBatch",
     "Recipe",
     "Split",
     "Task",
@@ -24,9 +37,11 @@ __all__ = [
     "evaluate",
     "fit",
     "list_recipes",
+    "list_tasks",
     "load_data",
     "load_digits",
     "load_model",
     "read_recipe",
+    "register_task",
     "save_weights",
 ]

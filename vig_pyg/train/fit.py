@@ -28,11 +28,10 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from vig_pyg.checks import check_flags, check_kind, known_device
-from vig_pyg.data.labeled import Data
 from vig_pyg.data.samplers import EpochSampler
 from vig_pyg.files import write_whole
-from vig_pyg.tasks.classification import Classification, load_recipe_data
 from vig_pyg.tasks.recipe import Recipe
+from vig_pyg.tasks.registry import get_task
 from vig_pyg.tasks.task import Epoch, Task
 from vig_pyg.train.run import (
     Interrupted,
@@ -53,7 +52,7 @@ LOOK_EVERY = 10  # updates between two looks at the losses
 
 def fit(
     model: nn.Module,
-    data: Task | Data | str,
+    data: Any,
     recipe: Recipe,
     out: str | Path | None = None,
     *,
@@ -64,19 +63,20 @@ def fit(
 ) -> list[Epoch]:
     """Train a model; return what every epoch gave.
 
-    With a folder, the state is written there every ``checkpoint_minutes``, behind the last epoch, and when the process
+    With a folder, the state is written there every ``checkpoint_minutes``, after the last epoch, and when the process
     is asked to stop (Ctrl-C, SIGTERM); ``resume`` goes on from it. On one CPU process the weights are then equal, bit
     by bit, to those of a training that was never interrupted: everything random follows from the seed and the update.
 
     Args:
         model: From images to what the task's loss takes; in classification logits, one per class of the data.
-        data: What :func:`~vig_pyg.train.load_data` returns or takes, for classification; or any other task.
-        recipe: How to train. Its ``model``, ``conv``, ``data`` and ``init`` are only written down.
+        data: The data set of the recipe's task, such as :func:`~vig_pyg.train.load_data` returns, or its name; or a
+            :class:`~vig_pyg.tasks.Task`.
+        recipe: How to train. Its ``model``, ``conv``, ``graph``, ``data`` and ``init`` are only written down.
         out: Folder of the run: recipe, setting, metrics, curves, state, and the ``best`` and ``last`` weights.
         resume: Go on with the run in ``out``.
         accelerator: Devices, processes and precision; by default what accelerate finds.
         on_look: Called every few updates with the progress and the loss.
-        on_epoch: Called behind every epoch.
+        on_epoch: Called after every epoch.
 
     Raises:
         ValueError: batch, labels or data do not fit.
@@ -86,15 +86,15 @@ def fit(
         Interrupted: the process was asked to stop.
     """
     check_kind("a model", nn.Module, model=model)
-    check_kind("a data set, its name or a task", Task | Data | str, data=data)
+    if not (isinstance(data, Task | str) or (hasattr(data, "train") and hasattr(data, "test"))):
+        raise TypeError(f"data must be a data set, its name or a task, got {data!r}")
     check_kind("a path or None", str | Path | None, out=out)
     check_kind("an accelerator or None", Accelerator | None, accelerator=accelerator)
     check_kind("a function", Callable, on_look=on_look, on_epoch=on_epoch)
     check_flags(resume=resume)
     check_kind("a Recipe", Recipe, recipe=recipe)
     accelerator = accelerator or accelerator_for(recipe)
-    data = load_recipe_data(replace(recipe, data=data)) if isinstance(data, str) else data
-    task = Classification(data, recipe) if isinstance(data, Data) else data
+    task = data if isinstance(data, Task) else _task_of(recipe, data)
     training = _Training(model, task, recipe, accelerator, None if out is None else Path(out), on_look)
     training.open(resume)
     with _stop_signals() as training.stop:
@@ -107,6 +107,17 @@ def fit(
             on_epoch(epoch)
     training.close()
     return training.progress.history
+
+
+def _task_of(recipe: Recipe, data: Any) -> Task:
+    """Return the task of a recipe on data."""
+    task = get_task(recipe.task)
+    if not isinstance(recipe, task.recipe_class):
+        raise TypeError(
+            f"the task {recipe.task} needs a {task.recipe_class.__name__}, as read_recipe returns, got a "
+            f"{type(recipe).__name__}"
+        )
+    return task(task.load_data(replace(recipe, data=data)) if isinstance(data, str) else data, recipe)
 
 
 def accelerator_for(recipe: Recipe, device: str | None = None) -> Accelerator:
@@ -181,10 +192,11 @@ class _Training:
                 f"the accelerator computes in mixed_precision={accelerator.mixed_precision!r}, but the recipe says "
                 f"precision={recipe.precision!r}: give both the same"
             )
-        if self.sharded and recipe.weight_averaging:
-            raise ValueError(f"weight_averaging={recipe.weight_averaging} needs whole weights, but FSDP shards them")
+        if self.sharded and recipe.ema_decay:
+            raise ValueError(f"ema_decay={recipe.ema_decay} needs whole weights, but FSDP shards them")
         at_once = images_at_once(recipe, accelerator.num_processes)
-        self.train, self.test = task.loaders(model, at_once, accelerator.process_index, accelerator.num_processes)
+        share = at_once, accelerator.process_index, accelerator.num_processes
+        self.train, self.test = task.train_loader(model, *share), task.test_loader(model, *share)
         self.updates = task.images // recipe.batch
         self.steps = recipe.batch // (at_once * accelerator.num_processes)  # of one update
         accelerator.gradient_accumulation_steps = self.steps
@@ -194,7 +206,7 @@ class _Training:
             model.set_grad_checkpointing()  # type: ignore[operator]  # every model of timm has it
         self.plain = model
         model = model.to(accelerator.device)
-        self.average = ModelEmaV3(model, decay=recipe.weight_averaging) if recipe.weight_averaging else None
+        self.average = ModelEmaV3(model, decay=recipe.ema_decay) if recipe.ema_decay else None
         optimizer = create_optimizer_v2(
             model, recipe.optimizer, recipe.scaled_learning_rate, recipe.weight_decay, layer_decay=recipe.layer_decay
         )
@@ -238,7 +250,7 @@ class _Training:
             last = progress.update == self.updates
             if last or len(self.losses) == LOOK_EVERY or (self.accelerator.num_processes == 1 and self.stop.is_set()):
                 self._look()
-        measured = self.task.evaluate(self._kept_model(), self.test, self.accelerator.device)
+        measured = self.task.evaluate(self._kept_model(), self.test, self.accelerator.device).figures
         rate = max(group["lr"] for group in self.optimizer.param_groups)
         seconds = time.perf_counter() - start
         loss = progress.loss_sum / self.updates
@@ -317,7 +329,7 @@ class _Training:
             raise Interrupted("asked to stop" + (f"; the state is in {self.out}" if self.out else ""))
 
     def _keep(self) -> None:
-        """Write what an epoch gave: metrics, the best weights and, behind the last, the state."""
+        """Write what an epoch gave: metrics, the best weights and, after the last, the state."""
         progress = self.progress
         if self.out is None:
             return

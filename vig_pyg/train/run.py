@@ -17,7 +17,8 @@ import torch
 from vig_pyg.files import _to_disk, write_csv, write_whole
 from vig_pyg.machine import describe_machine
 from vig_pyg.manifest import SUMS, DamagedError, check, sums_of
-from vig_pyg.tasks.recipe import Recipe, read_recipe
+from vig_pyg.tasks.recipe import Recipe
+from vig_pyg.tasks.recipes import read_keys
 from vig_pyg.tasks.task import Epoch
 
 log = logging.getLogger(__name__)
@@ -74,10 +75,11 @@ def open_run(out: Path, recipe: Recipe, resume: bool) -> None:
         raise FileExistsError(f"{out} {what} choose another folder with --out")
     if begun:
         check(out / RECIPE)
-        before, now = asdict(read_recipe(out / RECIPE)), asdict(recipe)
-        for key in before:
-            if before[key] != now[key] and key not in MAY_CHANGE:
-                raise ValueError(f"the run in {out} has {key}={before[key]!r}, not {now[key]!r}: resume it as it was")
+        before, now = read_keys(out / RECIPE), asdict(recipe)
+        for key in [*before, *now]:
+            was, given = before.get(key), now.get(key)
+            if was != given and key not in MAY_CHANGE:
+                raise ValueError(f"the run in {out} has {key}={was!r}, not {given!r}: resume it as it was")
     out.mkdir(parents=True, exist_ok=True)
     for path in out.rglob("*.partial"):
         if path.is_file():  # of a process that was killed
