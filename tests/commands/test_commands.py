@@ -3,7 +3,9 @@
 import csv
 import json
 import shutil
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import huggingface_hub
 import numpy as np
@@ -20,6 +22,9 @@ from tests.data.written_folders import write_images
 from tests.models.published import published_state
 from vig_pyg.commands import app
 from vig_pyg.data.images import LIMIT
+from vig_pyg.graph import list_graphs
+from vig_pyg.graph.places import RandomGraph
+from vig_pyg.tasks import get_task
 from vig_pyg.train import read_recipe
 
 BRIEF = ["epochs=1", "warmup_epochs=0", "batch=240", "device_batch=60", "--device", "cpu"]
@@ -183,3 +188,68 @@ def test_a_run_is_not_overwritten(run):
     status, output = call("train", "--out", run, *BRIEF)
     assert status == 2 and "holds a run: add --resume" in output
     assert (run / "last" / "model.safetensors").read_bytes() == before
+
+
+GRAPH = '''import vig_pyg
+from vig_pyg import register_graph
+
+
+@register_graph("row")
+def row(x, layout, k=3):
+    """Link every node to the k nearest of its row."""
+    pos = layout.pos()
+    pos[:, 1] *= 1000
+    return vig_pyg.knn_graph(pos, k, layout.batch(), loop=True)
+'''
+SMALL = ("model_options.depth=1", "model_options.channels=16", "model_options.heads=2")
+
+
+def test_a_graph_of_ones_own_is_trained_kept_and_used(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", list(sys.path))
+    (tmp_path / "rows_of_mine.py").write_text(GRAPH)
+    status, output = call("train", "--graph", "rows_of_mine:row", *SMALL, "--out", "run", *BRIEF)
+    assert status == 0 and "with rows_of_mine:row" in output, output
+    refused = "the graph 'rows_of_mine:row', whose module would be imported"
+    for words in (("train", "--recipe", "run/recipe.yaml", "--out", "again"), ("eval", "run")):
+        status, output = call(*words)
+        assert status == 2 and refused in output, output
+    status, output = call("train", "--recipe", "run/recipe.yaml", "--out", "again", "--trust", "--device", "cpu")
+    assert status == 0, output
+    runs = [(tmp_path / run / "last" / "model.safetensors").read_bytes() for run in ("run", "again")]
+    assert runs[0] == runs[1]
+    status, output = call("eval", "run", "--trust", "--out", "eval", "--workers", 0, "--device", "cpu")
+    assert status == 0 and "of 359 images" in output, output
+    status, output = call("info", "vig_micro", "--graph", "rows_of_mine:row")
+    assert status == 0 and "blocks.3 (Block)" in output, output
+
+
+@pytest.mark.parametrize("task", ["classify", "detect", "segment"])
+def test_every_task_takes_a_graph(task, tmp_path):
+    recipe = {"classify": "digits", "detect": "scenes", "segment": "scenes_segment"}[task]
+    words = ["graph_options.seed=5", "--graph", "random", "--recipe", recipe]
+    chosen = read_recipe(recipe, ["graph=random", "graph_options.seed=5"])
+    kind = get_task(task)
+    data = SimpleNamespace(classes=["a", "b"], channels=1)
+    model = kind.build_model(chosen, data)
+    graphs = {module for module in model.modules() if isinstance(module, RandomGraph)}
+    assert len(graphs) == 4 and all(graph.seed == 5 for graph in graphs), words
+
+
+def test_graphs_are_listed():
+    status, output = call("graphs")
+    assert status == 0 and all(name in output for name in list_graphs())
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--graph", "gird"], "no graph is called 'gird' (did you mean 'grid'?); known are"),
+        (["--graph", "grid", "graph=knn"], "--graph and graph= are both given: leave one out"),
+        (["--graph", "grid", "graph_options.kk=3"], "the graph 'grid' has no option 'kk' (did you mean 'k'?)"),
+        (["--graph", "grid", "model_options.graph=knn"], "the recipe says 'grid' and model_options.graph 'knn'"),
+    ],
+)
+def test_a_wrong_graph_is_one_sentence(words, sentence):
+    status, output = call("train", *words, "--device", "cpu")
+    assert status == 2 and sentence in output, output

@@ -26,7 +26,8 @@ from vig_pyg.manifest import check
 from vig_pyg.models.detectors import retinanet
 from vig_pyg.segmentation import load_segmenter, semantic_fpn
 from vig_pyg.tasks.detection import load_detector
-from vig_pyg.tasks.weights import task_of, write_weights
+from vig_pyg.tasks.registry import task_of
+from vig_pyg.tasks.weights import write_weights
 from vig_pyg.train import Recipe, accelerator_for, build_model, fit, load_model, read_recipe
 
 WORDS = ("epochs=3", "warmup_epochs=1", "batch=24", "device_batch=24", "checkpoint_minutes=1e-9", "workers=0")

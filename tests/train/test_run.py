@@ -11,7 +11,7 @@ import torch
 
 from vig_pyg.files import write_whole
 from vig_pyg.manifest import SUMS, DamagedError, sums_of
-from vig_pyg.tasks.task import Epoch
+from vig_pyg.tasks.results import Epoch
 from vig_pyg.train import read_recipe
 from vig_pyg.train.run import TRAINING, Progress, open_run, read_state, save_state, states
 

@@ -12,13 +12,15 @@ from rich.table import Table
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from vig_pyg.blocks.block import Block
 from vig_pyg.commands.app import app, console, from_this_folder, plain_errors
 from vig_pyg.conv import get_conv, list_convs
 from vig_pyg.data.images import LARGEST_IMAGE
 from vig_pyg.data.transforms import data_config
-from vig_pyg.graph import KNNGraph
+from vig_pyg.graph.registry import get_graph, list_graphs
 from vig_pyg.models.names import check_model_name
 from vig_pyg.models.vision_gnn import VisionGNN
+from vig_pyg.registry import parameters
 from vig_pyg.study.cost import count_macs, count_parameters, without_computing
 
 
@@ -48,9 +50,21 @@ def convs() -> None:
 
 
 @app.command()
+def graphs() -> None:
+    """List the graphs that --graph takes by name; module:Name takes one of yours."""
+    table = Table("--graph", "edges", "options")
+    for name in list_graphs():
+        graph = get_graph(name)
+        text = (graph.__doc__ or "").strip().splitlines() or [""]
+        table.add_row(name, text[0], ", ".join(word for word in parameters(graph) if word not in ("x", "layout")))
+    console.print(table)
+
+
+@app.command()
 def info(
     model: Annotated[str, typer.Argument(help="A model of this library.")],
     conv: Annotated[str | None, typer.Option(help="Another operator.", callback=from_this_folder)] = None,
+    graph: Annotated[str | None, typer.Option(help="Another graph.", callback=from_this_folder)] = None,
     image_size: Annotated[
         int | None, typer.Option(min=1, max=LARGEST_IMAGE, help="Side of the images. (default: the model's own)")
     ] = None,
@@ -59,7 +73,9 @@ def info(
     with plain_errors():
         check_model_name(model)
         options: dict[str, Any] = {
-            key: value for key, value in (("conv", conv), ("img_size", image_size)) if value is not None
+            key: value
+            for key, value in {"conv": conv, "graph": graph, "img_size": image_size}.items()
+            if value is not None
         }
         with torch.device("meta"):
             built = timm.create_model(model, **options)
@@ -91,8 +107,8 @@ def stages(model: nn.Module, images: torch.Tensor) -> Table:
     for name, part in parts.items():
         flops = sum(counter.get_flop_counts().get(f"{type(model).__name__}.{name}", {}).values())
         total += flops
-        graph = next((m for m in part.modules() if isinstance(m, KNNGraph)), None)
-        near = (str(graph.k), str(graph.dilation)) if graph else ("", "")
+        graph = part.grapher.graph if isinstance(part, Block) else None
+        near = [str(getattr(graph, name, "")) for name in ("k", "dilation")]
         nodes, width = shapes[name]
         label = f"{name} ({type(part).__name__})"
         table.add_row(label, str(nodes), str(width), *near, f"{count_parameters(part):,}", f"{flops / 2e6:.1f}")

@@ -20,8 +20,7 @@ from vig_pyg.commands.app import (
     progress_bar,
 )
 from vig_pyg.data.images import LARGEST_IMAGE, MAX_PIXELS
-from vig_pyg.tasks.registry import get_task
-from vig_pyg.tasks.weights import task_of
+from vig_pyg.tasks.registry import get_task, task_of
 
 
 @app.command("eval")

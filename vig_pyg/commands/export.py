@@ -14,7 +14,7 @@ from vig_pyg.data.images import LARGEST_IMAGE
 from vig_pyg.data.transforms import data_config
 from vig_pyg.files import check_place
 from vig_pyg.models.export import export
-from vig_pyg.tasks.weights import load_model
+from vig_pyg.tasks.classifier import load_model
 
 
 class Target(str, Enum):

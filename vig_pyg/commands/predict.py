@@ -23,9 +23,8 @@ from vig_pyg.commands.app import (
     progress_bar,
 )
 from vig_pyg.data.images import MAX_PIXELS
-from vig_pyg.tasks.registry import get_task
+from vig_pyg.tasks.registry import get_task, task_of
 from vig_pyg.tasks.task import Task
-from vig_pyg.tasks.weights import task_of
 
 SHOWN = 20  # rows of the table on the screen
 

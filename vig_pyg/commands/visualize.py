@@ -24,7 +24,7 @@ from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.study.graph_page import graph_page
 from vig_pyg.study.pictures import draw_views
 from vig_pyg.study.views import check_block, place_of, view
-from vig_pyg.tasks.weights import load_model
+from vig_pyg.tasks.classifier import load_model
 
 FORMATS = (".png", ".svg", ".html")
 PLACES = ((0.3, 0.35), (0.7, 0.6))  # two centers, as in the paper's Figure 4

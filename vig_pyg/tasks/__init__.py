@@ -1,12 +1,14 @@
 """What can be learned, by name: classification, detection, segmentation, and tasks of your own."""
 
 from vig_pyg.tasks.classification import Classification, ClassificationRecipe
+from vig_pyg.tasks.classifier import build_model
 from vig_pyg.tasks.detection import Detection, DetectionRecipe
 from vig_pyg.tasks.recipe import Recipe
 from vig_pyg.tasks.recipes import list_recipes, read_recipe
 from vig_pyg.tasks.registry import get_task, list_tasks, register_task
+from vig_pyg.tasks.results import Epoch, Trained
 from vig_pyg.tasks.segmentation import Segmentation, SegmentationRecipe
-from vig_pyg.tasks.task import Epoch, Task, Trained
+from vig_pyg.tasks.task import Task
 
 __all__ = [
     "Classification",
@@ -19,6 +21,7 @@ __all__ = [
     "SegmentationRecipe",
     "Task",
     "Trained",
+    "build_model",
     "get_task",
     "list_recipes",
     "list_tasks",

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from torch import nn
 
-from vig_pyg.models.checkpoint import read_checkpoint
 from vig_pyg.models.names import check_model_name, is_ours
-from vig_pyg.registry import refuse_imports
+from vig_pyg.tasks.classifier import drop_path_rate, model_keywords
 from vig_pyg.tasks.recipe import Recipe
 from vig_pyg.tasks.rules import key
-from vig_pyg.tasks.weights import CONFIG, drop_path_rate, model_keywords, weights_config, weights_file
+from vig_pyg.tasks.weights import weights_file
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -68,45 +66,3 @@ def build_on_backbone(
     except Exception as error:  # whatever a constructor makes of an option that does not fit
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f"{build.__name__} does not take these options: {reason}") from None
-
-
-def read_config(
-    weights: str | Path, task: str, what: str, trust: bool = False, model: str | None = None
-) -> dict[str, Any]:
-    """Return the configuration beside weights.
-
-    Args:
-        weights: A folder that a run wrote, or the file of weights in it.
-        task: What they must have been trained for.
-        what: The same in words.
-        trust: Whether an operator or a graph may be named as ``"module:Name"``, to be imported.
-        model: What the user says that the backbone is, if anything.
-
-    Raises:
-        FileNotFoundError: there are no such weights.
-        ValueError: they were trained for something else or on another backbone, or a module would have to be imported.
-    """
-    file = weights_file(weights)
-    config = weights_config(file)
-    if config.get("task") != task:
-        raise ValueError(f"{file} holds no {what}: there must be a {CONFIG} beside it that says which")
-    check_model_name(config["backbone"])
-    if model not in (None, config["backbone"]):
-        raise ValueError(f"{file} holds weights of a {what} on {config['backbone']}, not on {model}: leave out --model")
-    if not trust:
-        refuse_imports(config, file.with_name(CONFIG))
-    return config
-
-
-def with_weights(model: Model, weights: str | Path) -> Model:
-    """Return a model with its weights, in evaluation mode.
-
-    Raises:
-        ValueError: they are damaged, or of another model.
-    """
-    file = weights_file(weights)
-    try:
-        model.load_state_dict(read_checkpoint(file))
-    except RuntimeError as error:
-        raise ValueError(f"{file} does not fit its {CONFIG}: {str(error).splitlines()[-1].strip()}") from None
-    return model.eval()

@@ -22,12 +22,13 @@ from vig_pyg.data.labeled import ClassificationData, ImageTensorDataset, load_da
 from vig_pyg.data.transforms import data_config, image_mode, inference_transform
 from vig_pyg.tasks import classify
 from vig_pyg.tasks.accuracy import Evaluation, check_labels, evaluate, write_accuracy
+from vig_pyg.tasks.classifier import build_model, load_trained, save_weights
 from vig_pyg.tasks.loaders import check_batch, loading, test_loader, train_loader
 from vig_pyg.tasks.recipe import Recipe
 from vig_pyg.tasks.registry import register_task
+from vig_pyg.tasks.results import Epoch, Trained
 from vig_pyg.tasks.rules import key, require
-from vig_pyg.tasks.task import Epoch, Task, Trained
-from vig_pyg.tasks.weights import build_model, load_trained, save_weights
+from vig_pyg.tasks.task import Task
 
 RAND_AUGMENT = re.compile(
     r"(rand|augmix)(-m(10|\d)(\.\d+)?|-(mstd|inc|n|p|w|d|b|t)\d+(\.\d+)?)*|original|originalr|v0|v0r|3a"

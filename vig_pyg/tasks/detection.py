@@ -20,12 +20,13 @@ from vig_pyg.data.scenes import SCENES
 from vig_pyg.models.detectors import HEADS, Detector
 from vig_pyg.tasks import detect
 from vig_pyg.tasks.average_precision import AveragePrecision, as_rows, evaluate, write_figures
-from vig_pyg.tasks.backbone import BackboneRecipe, build_on_backbone, head_options, read_config, with_weights
+from vig_pyg.tasks.backbone import BackboneRecipe, build_on_backbone, head_options
 from vig_pyg.tasks.loaders import test_loader, train_loader
 from vig_pyg.tasks.registry import register_task
+from vig_pyg.tasks.results import Epoch, Trained
 from vig_pyg.tasks.rules import key, require
-from vig_pyg.tasks.task import Epoch, Task, Trained
-from vig_pyg.tasks.weights import plugged, write_weights
+from vig_pyg.tasks.task import Task
+from vig_pyg.tasks.weights import plugged, read_config, with_weights, write_weights
 
 
 @dataclass

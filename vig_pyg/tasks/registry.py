@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
-from vig_pyg.registry import Registry
+from vig_pyg.registry import Registry, refuse_imports
 from vig_pyg.tasks.task import Task
+from vig_pyg.tasks.weights import CONFIG, weights_config, weights_file
 
 Registered = TypeVar("Registered", bound=type[Task])
 
@@ -43,3 +45,30 @@ def get_task(task: str) -> type[Task]:
 def tasks_with(key: str) -> list[str]:
     """Return the registered tasks whose recipes have a key."""
     return [name for name in list_tasks() if key in get_task(name).recipe_class.__dataclass_fields__]
+
+
+def task_of(weights: str | Path, trust: bool = False) -> str:
+    """Return the task that weights were trained for, as the configuration beside them says it.
+
+    Args:
+        weights: A folder, or the file of weights in it.
+        trust: Import a task that the configuration names as ``"module:Name"``.
+
+    Raises:
+        FileNotFoundError: there are no such weights.
+        ValueError: the configuration is damaged, names no task that there is, or a module would have to be imported.
+    """
+    file = weights_file(weights)
+    config = weights_config(file)
+    task = config.get("task", "classify")
+    if not isinstance(task, str):
+        raise ValueError(
+            f"{file.with_name(CONFIG)} names the task {task!r}: it must be one of {', '.join(list_tasks())}"
+        )
+    if not trust:
+        refuse_imports({"task": task}, file.with_name(CONFIG))
+    try:
+        get_task(task)
+    except ValueError as error:
+        raise ValueError(f"{file.with_name(CONFIG)}: {error}") from None
+    return task

@@ -28,13 +28,14 @@ from vig_pyg.data.masks import (
 from vig_pyg.data.scenes import SCENES
 from vig_pyg.models.semantic_fpn import semantic_fpn
 from vig_pyg.tasks import segment
-from vig_pyg.tasks.backbone import BackboneRecipe, build_on_backbone, head_options, read_config, with_weights
+from vig_pyg.tasks.backbone import BackboneRecipe, build_on_backbone, head_options
 from vig_pyg.tasks.iou import Evaluation, as_rows, evaluate, write_iou
 from vig_pyg.tasks.loaders import test_loader, train_loader
 from vig_pyg.tasks.registry import register_task
+from vig_pyg.tasks.results import Epoch, Trained
 from vig_pyg.tasks.rules import key
-from vig_pyg.tasks.task import Epoch, Task, Trained
-from vig_pyg.tasks.weights import plugged, write_weights
+from vig_pyg.tasks.task import Task
+from vig_pyg.tasks.weights import plugged, read_config, with_weights, write_weights
 
 
 @dataclass

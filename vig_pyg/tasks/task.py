@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,56 +16,11 @@ from torch.utils.data import DataLoader
 
 from vig_pyg.data.folders import find_images
 from vig_pyg.files import write_whole
+from vig_pyg.registry import refuse_imports
 from vig_pyg.tasks.loaders import test_loader, train_loader
 from vig_pyg.tasks.recipe import Recipe
-
-
-class Epoch(NamedTuple):
-    """What an epoch gave: the mean loss, what was measured on held-out images, and the share of time spent waiting."""
-
-    loss: float
-    measured: dict[str, float]
-    learning_rate: float
-    seconds: float
-    waiting: float
-
-    @property
-    def score(self) -> float:
-        """What the best model is chosen by: the first that was measured."""
-        return next(iter(self.measured.values()))
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the held-out images that were classified correctly."""
-        return self.measured["accuracy"]
-
-    def row(self) -> dict[str, float]:
-        """Return all figures by name."""
-        return {"loss": self.loss, **self.measured, **dict(zip(self._fields[2:], self[2:], strict=True))}
-
-
-class Trained(NamedTuple):
-    """A model with its weights, in evaluation mode, the names of its classes, and what is kept beside the weights."""
-
-    model: nn.Module
-    classes: list[str]
-    config: dict[str, Any]
-
-
-class Measured(Protocol):
-    """What was measured on held-out images."""
-
-    @property
-    def figures(self) -> dict[str, float]:
-        """Figures by name; the first says which model is best, the higher the better."""
-
-    @property
-    def images(self) -> int:
-        """How many images were measured."""
-
-    @property
-    def broken(self) -> list[str]:
-        """The names of images that did not decode."""
+from vig_pyg.tasks.results import Epoch, Measured, Trained
+from vig_pyg.tasks.weights import CONFIG, plugged, weights_config, weights_file, with_weights, write_weights
 
 
 class Task(ABC):
@@ -113,7 +70,13 @@ class Task(ABC):
     @classmethod
     @abstractmethod
     def build_model(cls, recipe: Any, data: Any) -> nn.Module:
-        """Return the model of a recipe with its first weights."""
+        """Return the model of a recipe with its first weights.
+
+        Args:
+            recipe: How to train.
+            data: Its ``classes`` count, and where images are not RGB its ``channels``; nothing else is known where a
+                model is loaded.
+        """
 
     @abstractmethod
     def example(self, model: nn.Module) -> Any:
@@ -173,12 +136,19 @@ class Task(ABC):
 
     # What is kept, and read again.
 
-    @abstractmethod
     def save(self, model: nn.Module, weights: dict[str, Tensor], folder: Path, history: Sequence[Epoch]) -> None:
-        """Write a model for later use, each file whole."""
+        """Write a model for :meth:`load`, each file whole."""
+        recipe, data, last = self.recipe, self.data, history[-1].measured
+        known = {"classes": list(data.classes), "channels": getattr(data, "channels", 3)}
+        config = json.dumps({"task": recipe.task, "recipe": asdict(recipe), **known}, indent=1) + "\n"
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in last.items())
+        card = (
+            f"# {self.title(recipe)} on {data.name}\n\n{recipe.model}{plugged(recipe)}, trained for {len(history)} of "
+            f"{recipe.epochs} epochs from seed {recipe.seed}. On the held-out images: {figures}.\n"
+        )
+        write_weights(folder, weights, lambda path: path.write_text(config), card)
 
     @classmethod
-    @abstractmethod
     def load(
         cls, weights: str | Path, *, model: str | None = None, image_size: int | None = None, trust: bool = False
     ) -> Trained:
@@ -189,12 +159,29 @@ class Task(ABC):
             model: The name of the model, where the weights do not say it.
             image_size: Pixels of an image's shorter side, instead of what it was trained with.
             trust: Import what the configuration names as ``"module:Name"``.
+
+        Raises:
+            FileNotFoundError: there are no such weights.
+            ValueError: they are damaged or of another task, or a module would have to be imported.
         """
+        file = weights_file(weights)
+        config = weights_config(file)
+        if not trust:
+            refuse_imports(config, file.with_name(CONFIG))
+        if model is not None or image_size is not None:
+            raise ValueError(
+                f"{file} says which model it is of and how large its images are: leave out {model or image_size}"
+            )
+        try:
+            recipe = cls.recipe_class(**{**config["recipe"], "init": None})
+            known = SimpleNamespace(classes=config["classes"], channels=config["channels"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{file.with_name(CONFIG)} is not what this task writes: {error}") from None
+        return Trained(with_weights(cls.build_model(recipe, known), weights), known.classes, config)
 
     # What `vig-pyg eval` does.
 
     @classmethod
-    @abstractmethod
     def evaluation_recipe(cls, trained: Trained, changes: Mapping[str, Any]) -> Recipe:
         """Return a recipe that says which data a trained model is measured on.
 
@@ -202,6 +189,7 @@ class Task(ABC):
             trained: What :meth:`load` returned.
             changes: Keys that the user gives, of ``data``, ``data_root``, ``image_size`` and ``workers``.
         """
+        return cls.recipe_class(**{**trained.config["recipe"], **changes})
 
     def check_classes(self, trained: Trained) -> None:
         """Refuse data whose classes are not those of a trained model."""

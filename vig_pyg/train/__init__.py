@@ -15,7 +15,7 @@ from vig_pyg.tasks import (
     register_task,
 )
 from vig_pyg.tasks.accuracy import Evaluation, evaluate
-from vig_pyg.tasks.weights import build_model, load_model, save_weights
+from vig_pyg.tasks.classifier import build_model, load_model, save_weights
 from vig_pyg.train.fit import accelerator_for, fit
 from vig_pyg.train.run import Interrupted
 

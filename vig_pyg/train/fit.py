@@ -32,7 +32,8 @@ from vig_pyg.data.samplers import EpochSampler
 from vig_pyg.files import write_whole
 from vig_pyg.tasks.recipe import Recipe
 from vig_pyg.tasks.registry import get_task
-from vig_pyg.tasks.task import Epoch, Task
+from vig_pyg.tasks.results import Epoch
+from vig_pyg.tasks.task import Task
 from vig_pyg.train.run import (
     Interrupted,
     Progress,

@@ -19,7 +19,7 @@ from vig_pyg.machine import describe_machine
 from vig_pyg.manifest import SUMS, DamagedError, check, sums_of
 from vig_pyg.tasks.recipe import Recipe
 from vig_pyg.tasks.recipes import read_keys
-from vig_pyg.tasks.task import Epoch
+from vig_pyg.tasks.results import Epoch
 
 log = logging.getLogger(__name__)
 RECIPE, SETTING, METRICS, STATE = "recipe.yaml", "run.json", "metrics.csv", "state-"
