@@ -85,7 +85,7 @@ def test_it_predicts(place):
     "words", [("eval", "run"), ("predict", "run", "slant.py"), ("train", "--recipe", "slant.yaml")]
 )
 def test_a_file_does_not_choose_what_is_imported(place, words):
-    said = call(place, *words.split(), "--device", "cpu")
+    said = call(place, *words, "--device", "cpu")
     assert said.returncode == 2 and "if you trust it, add --trust" in said.stdout.replace("\n", " ")
 
 
