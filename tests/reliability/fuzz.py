@@ -188,9 +188,13 @@ def _least_variance(exact: Any) -> list[Tensor]:
 
 def _norm_rounding(conv: Any, sides: list[Tensor]) -> float:
     """Return by how much a batch norm enlarges the rounding of what it normalizes, where that is all alike."""
-    width = max(float(weight.abs().sum(1).max()) for weight in conv.parameters() if weight.dim() == 2)
-    factors = [float(m.weight.abs().max()) * m.eps**-0.5 for m in conv.modules() if isinstance(m, nn.BatchNorm1d)]
-    return 10 * torch.finfo(sides[0].dtype).eps * max(float(x.abs().max()) for x in sides) * width * max(factors)
+    width = max(float(weight.detach().abs().sum(1).max()) for weight in conv.parameters() if weight.dim() == 2)
+    factors = [
+        float(m.weight.detach().abs().max()) * m.eps**-0.5 for m in conv.modules() if isinstance(m, nn.BatchNorm1d)
+    ]
+    return (
+        10 * torch.finfo(sides[0].dtype).eps * max(float(x.detach().abs().max()) for x in sides) * width * max(factors)
+    )
 
 
 def search_case(chance: random.Random) -> str | None:
