@@ -55,7 +55,7 @@ class DenseConv(nn.Module):
             self.nn = conv_norm(2 * channels, 2 * channels, 4, act=True)
 
     def forward(self, x: Tensor, y: Tensor, index: Tensor) -> Tensor:
-        """Return the new features ``[B, 2C, N, 1]`` of ``x``, whose neighbors lie in ``y``."""
+        """Return the new features ``[B, 2C, N, 1]`` of ``x``, whose neighbors are in ``y``."""
         x_j = gather(y, index)
         if self.conv == "gin":
             return self.nn((1 + self.eps) * x + x_j.sum(-1, keepdim=True))

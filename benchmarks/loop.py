@@ -17,7 +17,7 @@ from vig_pyg.train import ClassificationData, Recipe, accelerator_for, build_mod
 
 
 def bare_steps(recipe: Recipe, data: ClassificationData, updates: int) -> None:
-    """Train the recipe's model with nothing but forward, backward and AdamW, on tensors that lie ready."""
+    """Train the recipe's model with nothing but forward, backward and AdamW, on tensors in memory."""
     model = build_model(recipe, len(data.classes), data.channels).train()
     optimizer = torch.optim.AdamW(model.parameters(), recipe.learning_rate)
     images, labels = data.train.images[: recipe.batch], data.train.labels[: recipe.batch]

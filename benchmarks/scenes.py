@@ -26,7 +26,7 @@ def main() -> None:
     rows = {}
     for recipe in RECIPES:
         folder = args.runs / recipe
-        if not (folder / "last").exists():  # written behind the last epoch
+        if not (folder / "last").exists():  # written after the last epoch
             words = ["train", "--recipe", recipe, "--out", str(folder), *(["--resume"] if folder.exists() else [])]
             subprocess.run([sys.executable, "-m", "vig_pyg", *words], check=True)
         with (folder / "metrics.csv").open() as file:

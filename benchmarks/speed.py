@@ -23,7 +23,7 @@ OTHERS = {
 }
 
 
-CONTENDERS = ("dense", "ours", "fused", "compiled", "textbook", *OTHERS)
+BASELINES = ("dense", "ours", "fused", "compiled", "textbook", *OTHERS)
 
 
 def model_contenders(name: str, chosen: Sequence[str]) -> dict[str, nn.Module]:
@@ -205,7 +205,7 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", default=list(SECTIONS), help=f"of {', '.join(SECTIONS)}")
     parser.add_argument("--models", nargs="+", default=["vig_tiny", "pvig_tiny"])
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8, 64])
-    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS)
+    parser.add_argument("--contenders", nargs="+", choices=BASELINES, default=BASELINES)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))

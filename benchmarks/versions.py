@@ -1,7 +1,7 @@
 """This checkout against another one: ``python -m benchmarks.versions PATH`` of a checkout of another version.
 
-Each version runs in a process of its own; the two take turns, so that both see the same machine. Where the memory of a
-process happens to lie makes it up to 5 % faster or slower for as long as it runs, so both are started several times.
+Each version runs in a process of its own; the two take turns, so that both see the same machine. Where a process is in
+memory makes it up to 5 % faster or slower for as long as it runs, so both are started several times.
 """
 
 import argparse

@@ -23,7 +23,7 @@ from tests.models.published import published_state
 from vig_pyg.commands import app
 from vig_pyg.data.images import LIMIT
 from vig_pyg.graph import list_graphs
-from vig_pyg.graph.places import RandomGraph
+from vig_pyg.graph.random import RandomGraph
 from vig_pyg.tasks import get_task
 from vig_pyg.train import read_recipe
 

@@ -13,7 +13,7 @@ from tests.data.written_folders import write_images
 from vig_pyg.commands import app
 from vig_pyg.commands import study as command
 from vig_pyg.study import measure
-from vig_pyg.study import trials as study_cells
+from vig_pyg.study import trials as study_trials
 
 BRIEF = ["epochs=1", "warmup_epochs=0", "batch=240", "device_batch=60"]
 ARGUMENTS = ["study", "modules", *BRIEF, "model_options.depth=1", "--device", "cpu", "--jobs", "1"]
@@ -33,8 +33,8 @@ def test_the_table_holds_what_the_cells_gave(finished):
     rows = {row[""]: row for row in csv.DictReader((out / "modules.csv").open())}
     assert list(rows) == ["operator alone", "with FC in Grapher", "with FFN", "with both"]
     found = {}
-    for file in (out / "cells").glob("*.json"):
-        content = study_cells.json.loads(file.read_text())
+    for file in (out / "trials").glob("*.json"):
+        content = study_trials.json.loads(file.read_text())
         options = content["recipe"]["model_options"]
         found.setdefault((options["grapher_fc"], options["ffn"]), []).append(
             content["epochs"][-1]["measured"]["accuracy"]
@@ -50,7 +50,7 @@ def test_the_table_holds_what_the_cells_gave(finished):
 def test_run_again_it_trains_and_measures_nothing_and_gives_the_same_tables(finished, monkeypatch):
     out, _ = finished
     before = {name: (out / name).read_bytes() for name in TABLES}
-    monkeypatch.setattr(study_cells, "_train", None)
+    monkeypatch.setattr(study_trials, "_train", None)
     monkeypatch.setattr(measure, "peak_megabytes", None)
     status, output = call(*ARGUMENTS, "--seeds", "2", "--out", out)
     assert status == 0, output
@@ -92,8 +92,8 @@ def test_of_processes_that_share_the_work_the_first_alone_writes_what_was_found(
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
     assert call(*arguments) == (0, "")
-    assert len(list((tmp_path / "cells").glob("*.json"))) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["cells"]
+    assert len(list((tmp_path / "trials").glob("*.json"))) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["trials"]
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
     status, output = call(*arguments)
@@ -112,7 +112,7 @@ def planned(tmp_path, monkeypatch):
         status, output = call("study", *words, "--device", "cpu", "--seeds", "1", "--out", tmp_path)
         assert status == 0, output
         base, plans, repeat = seen
-        return base, [line.cells[0].recipe for lines in plans.values() for line in lines], repeat
+        return base, [line.trials[0].recipe for lines in plans.values() for line in lines], repeat
 
     return plan
 
@@ -151,7 +151,7 @@ def test_the_depth_that_is_asked_for_is_trained_and_the_report_says_it(tmp_path)
     words = [*BRIEF, "model_options.depth=2", "--seeds", "1", "--jobs", "1", "--device", "cpu", "--out", tmp_path]
     status, output = call("study", "diversity", *words)
     assert status == 0, output
-    cells = [study_cells.json.loads(file.read_text()) for file in (tmp_path / "cells").glob("*.json")]
-    assert [len(cell["diversity"]) for cell in cells] == [2, 2]
+    trials = [study_trials.json.loads(file.read_text()) for file in (tmp_path / "trials").glob("*.json")]
+    assert [len(trial["diversity"]) for trial in trials] == [2, 2]
     page = (tmp_path / "report.html").read_text()
     assert "Both have 2 blocks." in page and "One seed: no difference" in page

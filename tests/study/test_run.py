@@ -8,13 +8,13 @@ from vig_pyg.study.charts import chart_diversity
 from vig_pyg.study.run import Finding, _diversity_claims, _shown
 from vig_pyg.study.studies import Line, Row
 from vig_pyg.study.tables import MACS
-from vig_pyg.study.trials import Cell, Result
+from vig_pyg.study.trials import Result, Trial
 from vig_pyg.train import Epoch, Recipe
 
 
 def diverse(label: str, values: list[float], baseline: str = "ViG") -> tuple[Line, list[Result]]:
     epochs = [Epoch(1.0, {"accuracy": 0.5}, 0.1, 1.0, 0.0)]
-    return Line(Row(label), [Cell(Recipe())], baseline=baseline), [Result(epochs, [1.0, value]) for value in values]
+    return Line(Row(label), [Trial(Recipe())], baseline=baseline), [Result(epochs, [1.0, value]) for value in values]
 
 
 def said(vig: list[float], resgcn: list[float]) -> list[str]:
@@ -31,7 +31,7 @@ def test_a_difference_of_diversities_that_the_test_shows_is_claimed_as_a_ratio()
     gaps = np.subtract(vig, resgcn)
     p = 2 * t.sf(gaps.mean() / (gaps.std(ddof=1) / 3**0.5), 2)
     first, test = said(vig, resgcn)
-    assert first == f"“ViG” is 11.1 times as diverse behind the last layer as “ResGCN” (p = {p:.3f})."
+    assert first == f"“ViG” is 11.1 times as diverse after the last layer as “ResGCN” (p = {p:.3f})."
     assert "paired t tests over 3 seeds" in test
 
 

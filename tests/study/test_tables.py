@@ -1,11 +1,11 @@
 import pandas as pd
 import pytest
 
-from vig_pyg.study.baselines import CONTENDERS
+from vig_pyg.study.baselines import BASELINES
 from vig_pyg.study.measure import Cost
 from vig_pyg.study.studies import Line, Row
 from vig_pyg.study.tables import as_text, models_frame, study_frame, write_tables
-from vig_pyg.study.trials import Cell, Result
+from vig_pyg.study.trials import Result, Trial
 from vig_pyg.train import Epoch, Recipe
 
 COST = Cost(213_434, 10_080_256, 0.51234, 11.7)
@@ -18,7 +18,7 @@ def result(accuracy: float, last: float | None = None) -> Result:
 
 
 def frame(seeds: int = 2) -> pd.DataFrame:
-    lines = [Line(Row("a & b", top1=73.9), [Cell(Recipe())]), Line(Row("c"), [Cell(Recipe())])]
+    lines = [Line(Row("a & b", top1=73.9), [Trial(Recipe())]), Line(Row("c"), [Trial(Recipe())])]
     results = [[result(0.90), result(0.94)][:seeds], [result(0.5), result(0.5)][:seeds]]
     return study_frame(lines, results, [COST, COST])
 
@@ -41,12 +41,12 @@ def test_files_hold_the_same_numbers(tmp_path) -> None:
     write_tables(tmp_path, "heads", frame())
     assert pd.read_csv(tmp_path / "heads.csv", index_col=0).equals(frame().rename_axis("Unnamed: 0"))
     markdown = (tmp_path / "heads.md").read_text().splitlines()
-    assert [cell.strip() for cell in markdown[2].strip("|").split("|")] == ["a & b", *as_text(frame()).iloc[0]]
+    assert [trial.strip() for trial in markdown[2].strip("|").split("|")] == ["a & b", *as_text(frame()).iloc[0]]
     latex = (tmp_path / "heads.tex").read_text()
     assert r"a \& b & 0.213 & 10.1 & 92.00 $\pm$ 2.83 & 2 & 0.512 & 11.7 & 73.9 \\" in latex
 
 
 def test_published_accuracies_stand_beside_their_source() -> None:
-    found = models_frame(CONTENDERS, {model.name: COST for model in CONTENDERS})
+    found = models_frame(BASELINES, {model.name: COST for model in BASELINES})
     assert found.loc["pvig_small", "published ImageNet top-1 (%)"] == 82.1
     assert all(found["source"]) and len(found) == 20

@@ -24,7 +24,7 @@ from vig_pyg.registry import refuse_imports
 from vig_pyg.study.run import Finding, Studies, evaluate_all, plan_all, train_all, write_study_report
 from vig_pyg.study.studies import NAMES
 from vig_pyg.study.tables import ACCURACY, DIVERSITY, GMACS, MACS, PUBLISHED, SPEED, TOP1, as_text
-from vig_pyg.study.trials import Cell, leave_group
+from vig_pyg.study.trials import Trial, leave_group
 from vig_pyg.tasks.classification import Classification
 from vig_pyg.train import Recipe, read_recipe
 
@@ -51,7 +51,7 @@ def study(
     model: Annotated[str | None, typer.Option(help="The model to vary. (default: the recipe's)")] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe. (default: digits for digits, else deit)")] = None,
     seeds: Annotated[int, typer.Option(help="Trainings per row.")] = 3,
-    out: Annotated[Path, typer.Option(help="Folder for cells, tables, pictures and report.")] = Path("runs/study"),
+    out: Annotated[Path, typer.Option(help="Folder for trials, tables, pictures and report.")] = Path("runs/study"),
     device: Annotated[str | None, typer.Option(help="cpu or cuda. (default: a GPU where there is one)")] = None,
     jobs: Annotated[
         int | None,
@@ -107,15 +107,15 @@ def _recipe(data: str | None, model: str | None, recipe: str | None, changes: li
 
 def _train(studies: Studies, plans: dict, jobs: int) -> None:
     """Train with a progress bar."""
-    total = len({cell.key for lines in plans.values() for line in lines for cell in line.cells})
+    total = len({trial.key for lines in plans.values() for line in lines for trial in line.trials})
     if not total:
         return
     console.print(f"{total} trainings in all, {jobs} at a time. Ctrl-C stops; finished ones are kept.")
     with progress_bar(console.quiet) as bar:
         task = bar.add_task("trainings", total=total, note="")
 
-        def advance(cell: Cell) -> None:
-            bar.update(task, advance=1, note=f"{cell.recipe.conv}, seed {cell.recipe.seed}")
+        def advance(trial: Trial) -> None:
+            bar.update(task, advance=1, note=f"{trial.recipe.conv}, seed {trial.recipe.seed}")
 
         train_all(studies, plans, jobs, advance)
 

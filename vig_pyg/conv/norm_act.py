@@ -1,6 +1,6 @@
 """A norm and an activation whose outputs training does not keep.
 
-Autograd keeps what a norm returns, for the activation behind it, and what that returns, for the next layer. Both follow
+Autograd keeps what a norm returns, for the activation after it, and what that returns, for the next layer. Both follow
 from what the norm was given, which is kept anyway, by one multiplication, one addition and the activation. So they
 carry a recipe, and who would keep them keeps the recipe: a training step of ViG holds half the memory.
 """

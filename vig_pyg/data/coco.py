@@ -168,7 +168,7 @@ def load_coco(name: str, root: str = "data", masks: bool = True) -> Coco:
 
     Args:
         name: ``digits-scenes``, or a folder with ``annotations/instances_train*.json`` and ``…_val*.json`` whose
-            images lie in a folder named as the rest of the name (COCO's ``train2017``), in ``images/`` or in a folder
+            images are in a folder named as the rest of the name (COCO's ``train2017``), in ``images/`` or in a folder
             of that name in ``images/``.
         root: Where ``digits-scenes`` is written.
         masks: Read masks.
@@ -198,7 +198,7 @@ def _part(folder: Path, part: str, masks: bool) -> CocoImages:
     places = folder / rest, folder / "images" / rest, folder / "images"
     images = next((place for place in places if place.is_dir()), None)
     if images is None:
-        raise FileNotFoundError(f"the images of {found[0]} lie neither in {' nor in '.join(map(str, places))}")
+        raise FileNotFoundError(f"the images of {found[0]} are neither in {' nor in '.join(map(str, places))}")
     return CocoImages(images, found[0], part == "train", masks)
 
 

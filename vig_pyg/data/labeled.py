@@ -32,7 +32,7 @@ class ClassificationData(NamedTuple):
 
 
 class ImageTensorDataset(Dataset):
-    """Images that lie in memory as tensors, moved by some pixels for training.
+    """Images in memory as tensors, moved by some pixels for training.
 
     Args:
         images: ``[N, C, H, W]``, normalized.
@@ -69,7 +69,7 @@ def load_data(name: str, image_size: int = 32, root: str = "data", classes: int 
             class, of which a fifth is then held out; or a name for timm's ``create_dataset``: ``torch/cifar10``,
             ``hfds/…``, or ``wds/FOLDER`` with shards and the ``_info.json`` that says their splits.
         image_size: Side of the built-in images.
-        root: Where timm's data sets lie or are downloaded to.
+        root: The folder that timm's data sets are in, or are downloaded to.
         classes: How many classes there are, where the data does not say it, as shards do not.
 
     Raises:

@@ -15,7 +15,7 @@ def named_data(name: str, root: str, classes: int | None) -> tuple[Any, Any, lis
 
     Args:
         name: For timm's ``create_dataset``, with its prefix; ``wds/FOLDER`` for shards.
-        root: Where data sets lie or are downloaded to.
+        root: The folder that data sets are in, or are downloaded to.
         classes: How many classes there are, where the data does not say it.
 
     Raises:

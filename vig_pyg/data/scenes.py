@@ -47,7 +47,7 @@ class Scene(NamedTuple):
 def write_scenes(folder: str | Path = "data/digits-scenes", train: int = 1000, val: int = 200, seed: int = 0) -> Path:
     """Write the data set ``digits-scenes`` once, in COCO's layout; return its folder.
 
-    Two to five of scikit-learn's handwritten digits, 24 to 64 pixels high, lie at random places and in random colors
+    Two to five of scikit-learn's handwritten digits, 24 to 64 pixels high, are placed at random and in random colors
     on crops of its two photographs; they may cover a quarter of each other. Held-out scenes show held-out digits
     (:func:`~vig_pyg.train.load_digits`) on the part of the photographs that no other scene shows. The folder holds
     ``images/train`` and ``images/val``, ``annotations/instances_train.json`` and ``…_val.json`` with boxes and masks

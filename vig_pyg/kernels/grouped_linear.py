@@ -14,7 +14,7 @@ def is_autocasting(device_type: str) -> bool:
     return device_type != "meta" and torch.is_autocast_enabled(device_type)
 
 
-def head_linear(x: Tensor, weight: Tensor, bias: Tensor | None, heads: int) -> Tensor:
+def grouped_linear(x: Tensor, weight: Tensor, bias: Tensor | None, heads: int) -> Tensor:
     r"""Return :math:`[x^1 W^1, x^2 W^2, \dots, x^h W^h] + b`, the same as a 1×1 convolution in ``heads`` groups.
 
     Args:
@@ -31,8 +31,8 @@ def head_linear(x: Tensor, weight: Tensor, bias: Tensor | None, heads: int) -> T
     return _head_products(bias, x, weight.unflatten(0, (heads, -1)).transpose(1, 2))
 
 
-def paired_head_linear(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None, heads: int) -> Tensor:
-    """Return :func:`head_linear` of the interleaved channels ``(x⁰, y⁰, x¹, y¹, …)``, which are never laid out.
+def paired_grouped_linear(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None, heads: int) -> Tensor:
+    """Return :func:`grouped_linear` of the interleaved channels ``(x⁰, y⁰, x¹, y¹, …)``, which are never laid out.
 
     Shapes:
         - x, y ``[N, C]``, weight ``[out, 2 C / heads]``, output ``[N, out]``

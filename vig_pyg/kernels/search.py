@@ -96,7 +96,7 @@ def _best_columns(scores: Tensor, k: int) -> Tensor:
         packed.partition(columns - k, axis=1)
         packed[:, columns - k :].sort(axis=1)
         best[start : start + len(packed)] = packed[:, columns - k :]
-    if np.isnan(best[:, -1]).any():  # sorted behind all numbers
+    if np.isnan(best[:, -1]).any():  # sorted after all numbers
         return scores.topk(k).indices
     return numbers_of(torch.from_numpy(best)).flip(1).view(*scores.shape[:-1], k)
 

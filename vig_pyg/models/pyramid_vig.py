@@ -120,7 +120,7 @@ class PyramidViG(VisionGNN):
             Head(channels[-1], num_classes, act=act, dropout=drop_rate),
             grid=first_grid,
             # a stage's last block stands before the downsampling into the next, of which there is one per stage
-            taps=[stage + blocks - 1 for stage, blocks in enumerate(accumulate(depths))],
+            out_indices=[stage + blocks - 1 for stage, blocks in enumerate(accumulate(depths))],
             in_chans=in_chans,
             channels=(channels[0], channels[-1]),
             readout=readout,

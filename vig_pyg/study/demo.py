@@ -66,7 +66,7 @@ def run_demo(
 ) -> list[Row]:
     """Train ``vig_micro`` with every operator from every seed, compare, draw, and write everything to ``out``.
 
-    ``results.json`` is written anew behind every run. An interruption (``KeyboardInterrupt``) ends the training;
+    ``results.json`` is written anew after every run. An interruption (``KeyboardInterrupt``) ends the training;
     what is finished is compared and drawn all the same.
 
     Args:
@@ -75,7 +75,7 @@ def run_demo(
         epochs: Passes over the training images.
         seeds: Runs per operator, from seeds 0, 1, 2, …
         device: Where to train.
-        on_epoch: Called with operator, seed and result behind every epoch.
+        on_epoch: Called with operator, seed and result after every epoch.
 
     Returns:
         The table; without a finished run, no rows.

@@ -60,7 +60,7 @@ def diversity(x: Tensor | Matrix, tolerance: float = 1e-3) -> float:
 
 @torch.no_grad()
 def layer_diversity(model: nn.Module, images: Tensor, layers: Sequence[nn.Module] | None = None) -> Tensor:
-    """Return the diversity of the nodes of every image behind every layer, ``[layers, B]``.
+    """Return the diversity of the nodes of every image after every layer, ``[layers, B]``.
 
     Args:
         model: Any model; it is put into evaluation mode.
@@ -77,7 +77,7 @@ def layer_diversity(model: nn.Module, images: Tensor, layers: Sequence[nn.Module
     nodes: list[list[Tensor]] = []
     if layers is None:
         if not isinstance(model, VisionGNN):
-            raise ValueError(f"{type(model).__name__} is no model of this library: name the layers to look behind")
+            raise ValueError(f"{type(model).__name__} is no model of this library: name the layers to look after")
         _, graphs = model.forward_graphs(images)
         nodes = [[graph.x for graph in batch.to_data_list()] for batch in graphs]
     else:

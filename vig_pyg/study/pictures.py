@@ -29,7 +29,7 @@ def draw_neighbors(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int],
     Args:
         axes: Where to draw.
         image: ``[3, H, W]`` or ``[1, H, W]`` with values from 0 to 1.
-        graph: ``pos`` in pixels and ``edge_index``; neighbors of a pooled graph lie at ``pos_source``. What
+        graph: ``pos`` in pixels and ``edge_index``; neighbors of a pooled graph are at ``pos_source``. What
             :func:`~vig_pyg.study.neighbors` and :class:`~vig_pyg.PatchGraph` return.
         nodes: The centers.
         title: Written above.
@@ -49,7 +49,7 @@ def draw_neighbors(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int],
             raise ValueError(f"there is no node {node}: the graph's are 0 to {len(graph.pos) - 1}")
     draw_image(axes, image, title)
     sources = graph.pos_source if "pos_source" in graph else graph.pos
-    width, height = (2 * sources[0]).tolist()  # the first lies in the middle of the first square
+    width, height = (2 * sources[0]).tolist()  # the first is in the middle of the first square
     for order, (node, color) in enumerate(zip(nodes, COLORS * len(nodes), strict=False)):
         neighbors = graph.edge_index[0][graph.edge_index[1] == node]
         w, h = width * 0.75**order, height * 0.75**order  # where two centers share a neighbor, both show

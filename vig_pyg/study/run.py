@@ -13,14 +13,14 @@ import torch
 from matplotlib.figure import Figure
 
 from vig_pyg.files import write_whole
-from vig_pyg.study.baselines import CONTENDERS
+from vig_pyg.study.baselines import BASELINES
 from vig_pyg.study.charts import chart_diversity, chart_models, chart_rows
 from vig_pyg.study.claims import claims
 from vig_pyg.study.measure import Cost, measure_costs
 from vig_pyg.study.report import embed, write_page
 from vig_pyg.study.studies import ABLATIONS, NAMES, OPERATORS, Line, Study, operators, plan, sample_images
 from vig_pyg.study.tables import MACS, as_text, is_text, models_frame, study_frame, write_tables
-from vig_pyg.study.trials import Cell, Result, read_result, run_cells
+from vig_pyg.study.trials import Result, Trial, read_result, run_trials
 from vig_pyg.train import Data, Recipe
 from vig_pyg.train.run import describe
 
@@ -84,62 +84,62 @@ def plan_all(studies: Studies, data: Data) -> dict[str, list[Line]]:
 
 
 def train_all(
-    studies: Studies, plans: dict[str, list[Line]], jobs: int, on_cell: Callable[[Cell], None] = lambda _: None
+    studies: Studies, plans: dict[str, list[Line]], jobs: int, on_trial: Callable[[Trial], None] = lambda _: None
 ) -> None:
-    """Train the cells that are missing; those of the first seed come first."""
-    cells = {cell.key: cell for lines in plans.values() for line in lines for cell in line.cells}
-    in_order = sorted(cells.values(), key=lambda cell: cell.recipe.seed)
-    run_cells(studies.out / "cells", in_order, studies.device, jobs, on_cell)
+    """Train the trials that are missing; those of the first seed come first."""
+    trials = {trial.key: trial for lines in plans.values() for line in lines for trial in line.trials}
+    in_order = sorted(trials.values(), key=lambda trial: trial.recipe.seed)
+    run_trials(studies.out / "trials", in_order, studies.device, jobs, on_trial)
 
 
 def evaluate_all(studies: Studies, plans: dict[str, list[Line]], data: Data) -> list[Finding]:
-    """Measure costs, write every study's tables and picture, and return what was found. All cells are finished."""
+    """Measure costs, write every study's tables and picture, and return what was found. All trials are finished."""
     found = []
     costs = _costs(studies, plans, data)
     for study in chosen_studies(studies):
         lines = plans[study.name]
-        results = [[_result(studies.out, cell) for cell in line.cells] for line in lines]
+        results = [[_result(studies.out, trial) for trial in line.trials] for line in lines]
         frame = study_frame(lines, results, [costs[_untrained(line).key] for line in lines])
         figure = chart_diversity(lines, results) if study.diversity else chart_rows(lines, results)
         _write(studies.out, study.name, frame, figure)
         said = _diversity_claims(lines, results) if study.diversity else _accuracy_claims(lines, results)
-        note = study.note.format(**lines[0].cells[0].recipe.model_options)
+        note = study.note.format(**lines[0].trials[0].recipe.model_options)
         found.append(Finding(study.name, study.title, study.question, note, frame, said, lines))
     if "models" in studies.names:
         found.append(_compare_models(studies))
     return found
 
 
-def _result(out: Path, cell: Cell) -> Result:
-    result = read_result(out / "cells", cell)
+def _result(out: Path, trial: Trial) -> Result:
+    result = read_result(out / "trials", trial)
     assert result is not None
     return result
 
 
 def _costs(studies: Studies, plans: dict[str, list[Line]], data: Data) -> dict[str, Cost]:
-    """Return what the models of all studies cost, by their cells' keys."""
-    cells = {cell.key: cell for lines in plans.values() for cell in map(_untrained, lines)}
-    if not cells:
+    """Return what the models of all studies cost, by their trials' keys."""
+    trials = {trial.key: trial for lines in plans.values() for trial in map(_untrained, lines)}
+    if not trials:
         return {}
-    first = next(iter(cells.values()))
+    first = next(iter(trials.values()))
     images = sample_images(first, data, measured_batch(first, data)).to(studies.device)
-    models = {key: partial(cell.build, data) for key, cell in cells.items()}
+    models = {key: partial(trial.build, data) for key, trial in trials.items()}
     return measure_costs(studies.out / "costs", models, images)
 
 
-def measured_batch(cell: Cell, data: Data) -> int:
+def measured_batch(trial: Trial, data: Data) -> int:
     """Return how many images at once costs are measured with: fewer where they are large."""
-    return BATCH if sample_images(cell, data, 1).size(-1) <= 64 else LARGE_BATCH
+    return BATCH if sample_images(trial, data, 1).size(-1) <= 64 else LARGE_BATCH
 
 
-def _untrained(line: Line) -> Cell:
-    """Return the cell of a line's model alone, however it is trained."""
-    recipe = line.cells[0].recipe
+def _untrained(line: Line) -> Trial:
+    """Return the trial of a line's model alone, however it is trained."""
+    recipe = line.trials[0].recipe
     kept = {
         name: getattr(recipe, name)
         for name in ("model", "conv", "graph", "graph_options", "model_options", "data", "image_size")
     }
-    return Cell(type(recipe)(**kept))
+    return Trial(type(recipe)(**kept))
 
 
 def _accuracy_claims(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> list[str]:
@@ -160,13 +160,13 @@ def _diversity_claims(lines: Sequence[Line], results: Sequence[Sequence[Result]]
 
 
 def _by_factor(better: str, worse: str, high: float, low: float) -> str:
-    return f"“{better}” is {high / low:.1f} times as diverse behind the last layer as “{worse}”"
+    return f"“{better}” is {high / low:.1f} times as diverse after the last layer as “{worse}”"
 
 
 def _compare_models(studies: Studies) -> Finding:
     images = torch.randn(LARGE_BATCH, 3, 224, 224, generator=torch.Generator().manual_seed(0)).to(studies.device)
-    costs = measure_costs(studies.out / "costs", {model.name: model.build for model in CONTENDERS}, images)
-    frame = models_frame(CONTENDERS, costs)
+    costs = measure_costs(studies.out / "costs", {model.name: model.build for model in BASELINES}, images)
+    frame = models_frame(BASELINES, costs)
     _write(studies.out, "models", frame, chart_models(frame))
     return Finding(
         "models",
@@ -193,7 +193,7 @@ def write_study_report(
     machine["device"] = torch.cuda.get_device_name() if studies.device.startswith("cuda") else "CPU"
     setting = None
     if plans:
-        cell = next(iter(plans.values()))[0].cells[0]
+        trial = next(iter(plans.values()))[0].trials[0]
         setting = {
             "model": base.model,
             "data": data.name,
@@ -203,7 +203,7 @@ def write_study_report(
             "epochs": base.epochs,
             "batch": base.batch,
             "seeds": studies.seeds,
-            "measured_batch": measured_batch(cell, data),
+            "measured_batch": measured_batch(trial, data),
         }
     shown = [_shown(studies.out, finding) for finding in findings]
     write_page(

@@ -16,7 +16,7 @@ from vig_pyg.graph.registry import takes
 from vig_pyg.models.schedule import linear_steps
 from vig_pyg.models.vig import ViG
 from vig_pyg.study.cost import count_macs, without_computing
-from vig_pyg.study.trials import DIVERSITY_IMAGES, Cell
+from vig_pyg.study.trials import DIVERSITY_IMAGES, Trial
 from vig_pyg.study.width import matching_width
 from vig_pyg.tasks.classification import Classification, held_out_images
 from vig_pyg.train import Data, Recipe
@@ -82,7 +82,7 @@ def operators(convs: Sequence[str]) -> Study:
 MODULES = Study(
     "modules",
     "Modules of a block (paper, Table 7)",
-    "What do the linear layers around the operator and the FFN behind it contribute, at equal cost?",
+    "What do the linear layers around the operator and the FFN after it contribute, at equal cost?",
     [
         Row("operator alone", {"grapher_fc": False, "ffn": False}, 67.0, 5.8, 1.4),
         Row("with FC in Grapher", {"grapher_fc": True, "ffn": False}, 73.4, 4.4, 1.4),
@@ -157,10 +157,10 @@ NAMES = ("operators", *ABLATIONS, "models")
 
 @dataclass(frozen=True)
 class Line:
-    """A row with one operator: what is trained for it, a cell per seed, and the widths that were tried for it."""
+    """A row with one operator: what is trained for it, a trial per seed, and the widths that were tried for it."""
 
     row: Row
-    cells: list[Cell]
+    trials: list[Trial]
     tried: Mapping[int, int] = field(default_factory=dict)
     """Multiply-accumulates of every width, where one was searched."""
     baseline: str = ""
@@ -183,7 +183,7 @@ def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Dat
         ValueError: an option does not fit the model.
     """
     default = {**DEFAULTS, **study.shared, **base.model_options}
-    images = sample_images(Cell(base), data, 1)
+    images = sample_images(Trial(base), data, 1)
     found = []
     for conv in convs if study.name != "operators" else [""]:
         suffix = f", {conv}" if conv and len(convs) > 1 else ""
@@ -197,21 +197,21 @@ def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Dat
                 width, tried = _search_width(recipe, full, data, images)
                 if row.label != study.baseline:
                     recipe = replace(recipe, model_options={**recipe.model_options, "channels": width})
-            cells = [Cell(replace(recipe, seed=seed), study.diversity) for seed in range(seeds)]
-            _check(cells[0], data, images)
+            trials = [Trial(replace(recipe, seed=seed), study.diversity) for seed in range(seeds)]
+            _check(trials[0], data, images)
             if conv not in ("", "max_relative"):
                 row = replace(row, top1=None, parameters=None, flops=None)
-            found.append(Line(replace(row, label=row.label + suffix), cells, tried, study.baseline + suffix, width))
+            found.append(Line(replace(row, label=row.label + suffix), trials, tried, study.baseline + suffix, width))
     return found
 
 
-def _check(cell: Cell, data: Data, images: Tensor) -> None:
+def _check(trial: Trial, data: Data, images: Tensor) -> None:
     """Refuse what does not fit, the model, the images or the batch, before anything is trained."""
-    count_macs_of(cell, data, images)
+    count_macs_of(trial, data, images)
     with torch.device("meta"):
-        model = cell.build(data)
-    task: Any = Classification(data, cell.recipe)  # type: ignore[arg-type]
-    task.train_loader(model, images_at_once(cell.recipe, 1))
+        model = trial.build(data)
+    task: Any = Classification(data, trial.recipe)  # type: ignore[arg-type]
+    task.train_loader(model, images_at_once(trial.recipe, 1))
 
 
 def _with_neighbors(recipe: Recipe, data: Data) -> Recipe:
@@ -221,35 +221,35 @@ def _with_neighbors(recipe: Recipe, data: Data) -> Recipe:
     if isinstance(wanted, int | list) or not takes(options.get("graph", "knn"), "k"):
         return recipe
     with torch.device("meta"):
-        model = Cell(replace(recipe, model_options={**options, "graph": "dynamic"})).build(data)
+        model = Trial(replace(recipe, model_options={**options, "graph": "dynamic"})).build(data)
     own = [layer.grapher.graph.k for layer in model.modules() if isinstance(layer, Block)]
     ks = linear_steps(9, 18, len(own)) if wanted == RISING else own
     return replace(recipe, model_options={**options, "k": ks[0] if len(set(ks)) == 1 else ks})
 
 
-def count_macs_of(cell: Cell, data: Data, images: Tensor) -> int:
-    """Return the multiply-accumulates per image of a cell's model, if possible without computing anything."""
-    return without_computing(count_macs, partial(cell.build, data), images)
+def count_macs_of(trial: Trial, data: Data, images: Tensor) -> int:
+    """Return the multiply-accumulates per image of a trial's model, if possible without computing anything."""
+    return without_computing(count_macs, partial(trial.build, data), images)
 
 
-def sample_images(cell: Cell, data: Data, count: int) -> Tensor:
-    """Return held-out images as a cell's model gets them."""
+def sample_images(trial: Trial, data: Data, count: int) -> Tensor:
+    """Return held-out images as a trial's model gets them."""
     with torch.device("meta"):
-        model = cell.build(data)
-    return held_out_images(data, cell.recipe, model, count)
+        model = trial.build(data)
+    return held_out_images(data, trial.recipe, model, count)
 
 
 def _search_width(recipe: Recipe, full: Recipe, data: Data, images: Tensor) -> tuple[int, dict[int, int]]:
     with torch.device("meta"):
-        model = Cell(full).build(data)
+        model = Trial(full).build(data)
     if not isinstance(model, ViG):
         raise ValueError(f"widths are searched for ViG models such as vig_micro or vig_tiny, not for {recipe.model}")
 
     def macs(width: int) -> int:
         return count_macs_of(
-            Cell(replace(recipe, model_options={**recipe.model_options, "channels": width})), data, images
+            Trial(replace(recipe, model_options={**recipe.model_options, "channels": width})), data, images
         )
 
     step = math.lcm(recipe.model_options["heads"], model.stem.stride // 2)
-    target = count_macs_of(Cell(full), data, images)
+    target = count_macs_of(Trial(full), data, images)
     return matching_width(macs, target, range(step, 4 * model.num_features, step))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from vig_pyg.files import write_whole
-from vig_pyg.study.baselines import Contender
+from vig_pyg.study.baselines import Baseline
 from vig_pyg.study.measure import Cost
 from vig_pyg.study.studies import Line
 from vig_pyg.study.trials import Result
@@ -70,7 +70,7 @@ def study_frame(lines: Sequence[Line], results: Sequence[Sequence[Result]], cost
     return pd.DataFrame(rows).set_index("").dropna(axis="columns", how="all")
 
 
-def models_frame(contenders: Sequence[Contender], costs: Mapping[str, Cost]) -> pd.DataFrame:
+def models_frame(baselines: Sequence[Baseline], costs: Mapping[str, Cost]) -> pd.DataFrame:
     """Return what published models cost here, and their published accuracy with its source."""
     rows = [
         {
@@ -83,7 +83,7 @@ def models_frame(contenders: Sequence[Contender], costs: Mapping[str, Cost]) -> 
             PUBLISHED: top1,
             "source": source,
         }
-        for name, family, top1, source in contenders
+        for name, family, top1, source in baselines
     ]
     return pd.DataFrame(rows).set_index("")
 

@@ -32,7 +32,7 @@ class View(NamedTuple):
 def neighbors(model: VisionGNN, image: Tensor, block: int) -> Data:
     r"""Return the graph that a block builds of an image (paper, Figure 4).
 
-    The neighbors of node ``i`` are ``edge_index[0, edge_index[1] == i]``, the nearest first. Node ``i`` lies in
+    The neighbors of node ``i`` are ``edge_index[0, edge_index[1] == i]``, the nearest first. Node ``i`` is in
     row ``i // columns`` and column ``i % columns`` of the ``grid``.
 
     Args:
@@ -41,9 +41,9 @@ def neighbors(model: VisionGNN, image: Tensor, block: int) -> Data:
         block: Which one, counted from 1 as the paper does.
 
     Returns:
-        ``Data`` with ``x [N, D]`` (behind the block), ``pos [N, 2]`` (centers ``(x, y)`` in pixels), ``edge_index
+        ``Data`` with ``x [N, D]`` (after the block), ``pos [N, 2]`` (centers ``(x, y)`` in pixels), ``edge_index
         [2, E]`` from neighbor to node, ``edge_attr [E, 1]`` and ``grid [[rows, columns]]``; where neighbors are
-        pooled nodes, ``edge_index[0]`` counts those, and they lie at ``pos_source [M, 2]``. ``edge_attr`` is the
+        pooled nodes, ``edge_index[0]`` counts those, and they are at ``pos_source [M, 2]``. ``edge_attr`` is the
         distance that neighbors are chosen by, :math:`\lVert h_j / \lVert h_j \rVert - h_i / \lVert h_i \rVert
         \rVert` with ``h`` the features that the operator takes: from 0 to 2. (Pyramid ViG adds the relative position
         before it ranks them.)

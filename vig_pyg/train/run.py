@@ -28,7 +28,7 @@ MAY_CHANGE = ("workers", "checkpoint_minutes", "broken_share")  # of a recipe wh
 
 
 class Interrupted(KeyboardInterrupt):
-    """A training was asked to stop, and did after an update."""
+    """A training was asked to stop, and stopped after an update."""
 
 
 class TrainingError(ValueError):

@@ -41,22 +41,6 @@ def test_the_nearest_in_the_image_are_chosen_and_every_so_manyth_kept(k, dilatio
         torch.testing.assert_close(found, distances.sort().values[: k * step : step])
 
 
-def test_random_neighbors_are_distinct_of_the_same_image_and_hold_the_node_itself():
-    edges, images = of(RandomGraph(9)), LAYOUT.batch()
-    for node in range(LAYOUT.num_nodes):
-        found = neighbors(edges, node)
-        assert len(set(found)) == 9 and node in found
-        assert {int(images[other]) for other in found} == {int(images[node])}
-    assert neighbors(edges, 3) == [n - 20 for n in neighbors(edges, 23)]
-
-
-def test_a_seed_decides_which_and_nothing_else_does():
-    state = torch.random.get_rng_state()
-    first, same, other = (edge_list(of(RandomGraph(9, seed))) for seed in (1, 1, 2))
-    assert torch.equal(first, same) and not torch.equal(first, other)
-    assert torch.equal(torch.random.get_rng_state(), state)
-
-
 def test_among_pooled_nodes_the_nearest_windows_are_chosen():
     sources, targets = NodeLayout.uniform(2, 2, 3), NodeLayout.uniform(2, 4, 6)
     edges = GridGraph(1)((torch.zeros(12, 2), torch.zeros(48, 2)), (sources, targets))
