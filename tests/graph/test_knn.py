@@ -457,7 +457,7 @@ NAN_ROW_4 = X.index_fill(0, torch.tensor([4]), torch.nan)
         ({"y": NAN_ROW_4}, ValueError, "y must be finite, but row 4"),
         ({"y": X, "loop": False}, ValueError, "loop=False has no meaning between two sets"),
         ({"y": X, "batch_y": torch.zeros(5).long()}, ValueError, r"batch_y must have shape \[6\], .* got \[5\]"),
-        ({"y": X, "batch_y": batch_of([3, 3])}, ValueError, "y lies in 2 graphs but x in 1"),
+        ({"y": X, "batch_y": batch_of([3, 3])}, ValueError, "y is in 2 graphs but x in 1"),
         ({"batch_y": torch.zeros(6).long()}, ValueError, "batch_y and position_y describe y"),
         ({"position": torch.zeros(5, 2)}, ValueError, "the position of x has 5 rows, but there are 6 nodes"),
         ({"position": torch.zeros(6)}, ValueError, r"the position of x must have shape .* got \[6\]"),
