@@ -37,18 +37,23 @@ def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     assert result.stderr == "vig-pyg: the command needs typer: pip install 'vig_pyg[train]'\n"
 
 
+def heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # jobs in the background inherit that it is ignored
+
+
 @pytest.mark.parametrize("module", ["torch", "typer"])
 @pytest.mark.parametrize("command", [[str(COMMAND)], [sys.executable, "-m", "vig_pyg"]])
 def test_ctrl_c_while_it_imports_ends_it_without_a_traceback(command: list[str], module: str, tmp_path: Path) -> None:
     env = shadow(tmp_path, module, "import os, signal\nos.kill(os.getpid(), signal.SIGINT)")
-    result = subprocess.run([*command, "models"], capture_output=True, text=True, env=env)
+    result = subprocess.run([*command, "models"], capture_output=True, text=True, env=env, preexec_fn=heed_ctrl_c)
     assert result.returncode == -signal.SIGINT and result.stdout == result.stderr == ""
 
 
 def test_ctrl_c_in_a_program_that_imports_the_library_is_the_programs(tmp_path: Path) -> None:
     env = shadow(tmp_path, "torch", "import os, signal\nos.kill(os.getpid(), signal.SIGINT)")
     program = "try:\n    import vig_pyg\nexcept KeyboardInterrupt:\n    print('mine')"
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env)
+    words = [sys.executable, "-c", program]
+    result = subprocess.run(words, capture_output=True, text=True, env=env, preexec_fn=heed_ctrl_c)
     assert result.stdout == "mine\n"
 
 

@@ -191,10 +191,8 @@ def test_a_run_is_not_overwritten(run):
 
 
 GRAPH = '''import vig_pyg
-from vig_pyg import register_graph
 
 
-@register_graph("row")
 def row(x, layout, k=3):
     """Link every node to the k nearest of its row."""
     pos = layout.pos()
