@@ -1,11 +1,11 @@
-"""The studies against the paper's tables, and the cells that they share."""
+"""The studies against the paper's tables, and the trials that they share."""
 
 from dataclasses import replace
 
 import pytest
 
 from vig_pyg.graph import GridGraph
-from vig_pyg.study.studies import ABLATIONS, OPERATORS, operators, plan, sample_images
+from vig_pyg.study.studies import ABLATIONS, OPERATORS, matching_width, operators, plan
 from vig_pyg.study.trials import load_recipe_data
 from vig_pyg.train import build_model, read_recipe
 
@@ -23,18 +23,18 @@ def test_figures_are_those_of_tables_6_to_9() -> None:
     assert [row.flops for row in ABLATIONS["heads"].rows] == [1.6, 1.4, 1.3, 1.2, 1.2]
 
 
-def test_the_default_setting_is_one_cell_in_all_studies(digits) -> None:
+def test_the_default_setting_is_one_trial_in_all_studies(digits) -> None:
     plans = [plan(study, *_arguments(digits)) for study in (operators(OPERATORS), *ABLATIONS.values())]
-    defaults = [line.cells[0].key for lines in plans for line in lines if line.row.label == line.baseline]
+    defaults = [line.trials[0].key for lines in plans for line in lines if line.row.label == line.baseline]
     assert len(defaults) == 6 and len(set(defaults[:5])) == 1  # diversity has more blocks
-    every = [cell.key for lines in plans for line in lines for cell in line.cells]
+    every = [trial.key for lines in plans for line in lines for trial in line.trials]
     assert len(every) == 84 and len(set(every)) == 72
 
 
 def test_widths_bring_the_cost_near(digits) -> None:
     lines = plan(ABLATIONS["modules"], *_arguments(digits))
     for line in lines[:3]:
-        width = line.cells[0].recipe.model_options["channels"]
+        width = line.trials[0].recipe.model_options["channels"]
         target = 9_972_736  # of the full block, for one channel and ten classes
         assert (
             abs(line.tried[width] - target) == min(abs(macs - target) for macs in line.tried.values()) < 0.07 * target
@@ -43,13 +43,13 @@ def test_widths_bring_the_cost_near(digits) -> None:
 
 def test_rising_neighbors_rise(digits) -> None:
     recipe, data = digits
-    cells = {line.row.label: line.cells[0] for line in plan(ABLATIONS["neighbors"], *_arguments(digits))}
-    built = [block.grapher.graph.k for block in cells["K = 9 to 18"].build(data).blocks]
+    trials = {line.row.label: line.trials[0] for line in plan(ABLATIONS["neighbors"], *_arguments(digits))}
+    built = [block.grapher.graph.k for block in trials["K = 9 to 18"].build(data).blocks]
     assert built == [9, 12, 15, 18]
     full = replace(recipe, model="vig_tiny", image_size=96)
     data = load_recipe_data(full)
     plans = [plan(ABLATIONS[name], full, ["max_relative"], 1, data) for name in ("neighbors", "heads")]
-    rising, own = plans[0][-1].cells[0], plans[1][2].cells[0]
+    rising, own = plans[0][-1].trials[0], plans[1][2].trials[0]
     assert rising.key == own.key  # the paper's model has them
 
 
@@ -58,28 +58,36 @@ def test_with_several_operators_every_row_is_repeated_and_the_papers_figures_sta
     lines = plan(ABLATIONS["heads"], recipe, ["max_relative", "edge"], 1, data)
     assert [line.row.label for line in lines][::5] == ["1 head, max_relative", "1 head, edge"]
     assert lines[0].row.top1 == 74.2 and lines[5].row.top1 is None
-    assert lines[5].baseline == "4 heads, edge" and lines[5].cells[0].recipe.conv == "edge"
+    assert lines[5].baseline == "4 heads, edge" and lines[5].trials[0].recipe.conv == "edge"
 
 
 def test_the_default_setting_is_the_models_own(digits) -> None:
     recipe, data = digits
-    cell = plan(ABLATIONS["heads"], *_arguments(digits))[2].cells[0]
-    assert str(cell.build(data)) == str(build_model(recipe, 10, 1))
+    trial = plan(ABLATIONS["heads"], *_arguments(digits))[2].trials[0]
+    assert str(trial.build(data)) == str(build_model(recipe, 10, 1))
 
 
 def test_the_edges_of_a_planned_graph_are_those_to_train_on(digits) -> None:
     recipe, data = digits
     for line in plan(ABLATIONS["graphs"], recipe, ["gat"], 1, data):
-        assert line.cells[0].build(data).eval()(sample_images(line.cells[0], data, 1)).shape == (1, 10)
+        assert line.trials[0].build(data).eval()(line.trials[0].sample(data, 1)).shape == (1, 10)
 
 
 def test_graphs_are_studied_in_a_model_that_pools_too(digits) -> None:
     recipe, data = digits
     lines = plan(ABLATIONS["graphs"], replace(recipe, model="pvig_micro"), ["max_relative"], 1, data)
-    found = {line.row.label: line.cells[0].build(data) for line in lines}
+    found = {line.row.label: line.trials[0].build(data) for line in lines}
     assert type(found["grid of the image"].blocks[0].grapher.graph) is GridGraph
 
 
 def _arguments(digits):
     recipe, data = digits
     return recipe, ["max_relative"], 3, data
+
+
+@pytest.mark.parametrize(("target", "width"), [(1, 4), (12 * 12, 12), (13 * 13, 12), (15 * 15, 16), (10**6, 40)])
+def test_the_nearest_width_of_all(target: int, width: int) -> None:
+    widths = range(4, 44, 4)
+    found, tried = matching_width(lambda w: w * w, target, widths)
+    assert found == width == min(widths, key=lambda w: abs(w * w - target))
+    assert tried[found] == found**2 and len(tried) <= 5

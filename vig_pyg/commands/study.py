@@ -21,12 +21,13 @@ from vig_pyg.commands.app import (
     progress_bar,
 )
 from vig_pyg.registry import refuse_imports
-from vig_pyg.study.run import Finding, Studies, evaluate_all, plan_all, train_all, write_study_report
-from vig_pyg.study.studies import NAMES
-from vig_pyg.study.tables import ACCURACY, DIVERSITY, GMACS, MACS, PUBLISHED, SPEED, TOP1, as_text
-from vig_pyg.study.trials import Cell, leave_group
+from vig_pyg.study.run import Finding, Studies, evaluate_all, plan_all, train_all, trials_of, write_study_report
+from vig_pyg.study.studies import NAMES, Line
+from vig_pyg.study.tables import ACCURACY, DIVERSITY, GMACS, MACS, PARAMETERS, PUBLISHED, SPEED, TOP1, as_text
+from vig_pyg.study.trials import Trial, leave_group
 from vig_pyg.tasks.classification import load_recipe_data
 from vig_pyg.train import Recipe, read_recipe
+from vig_pyg.train.run import Interrupted
 
 BRIEF = ("epochs=5", "warmup_epochs=0.9")  # on digits: all studies in half an hour on two cores
 
@@ -51,7 +52,7 @@ def study(
     model: Annotated[str | None, typer.Option(help="The model to vary. (default: the recipe's)")] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe. (default: digits for digits, else deit)")] = None,
     seeds: Annotated[int, typer.Option(help="Trainings per row.")] = 3,
-    out: Annotated[Path, typer.Option(help="Folder for cells, tables, pictures and report.")] = Path("runs/study"),
+    out: Annotated[Path, typer.Option(help="Folder for trials, tables, pictures and report.")] = Path("runs/study"),
     device: Annotated[str | None, typer.Option(help="cpu or cuda. (default: a GPU where there is one)")] = None,
     jobs: Annotated[
         int | None,
@@ -74,17 +75,33 @@ def study(
         refuse_imports(asdict(chosen), f"the recipe {recipe}", conv or [])
         names = NAMES if name == "all" else [name]
         studies = Studies(names, chosen, list(dict.fromkeys(conv or [])), seeds, out, device)
-        images = load_recipe_data(chosen)
-        plans = plan_all(studies, images)
         if jobs is None:
-            jobs = cpu_count() if device == "cpu" and processes == 1 else 1
-        _train(studies, plans, jobs)
-        if place > 0:
-            return
-        findings = evaluate_all(studies, plans, images)
-        write_study_report(studies, findings, plans, images, _command(studies, changes or [], data, recipe, model))
+            jobs = default_jobs(device) if processes == 1 else 1
+        compare(studies, jobs, _command(studies, changes or [], data, recipe, model))
+
+
+def compare(studies: Studies, jobs: int, command: str) -> None:
+    """Train what is missing, compare, and report; Ctrl-C ends the training, and what is finished is compared.
+
+    Raises:
+        Interrupted: there was a Ctrl-C.
+    """
+    images = load_recipe_data(studies.base)
+    plans = plan_all(studies, images)
+    complete = _train(studies, plans, jobs)
+    findings = [] if console.quiet else evaluate_all(studies, plans, images)
+    if findings:
+        write_study_report(studies, findings, plans, images, command, complete)
         _show(findings)
-    console.print(f"Written to {out}: report.html; {', '.join(names)}, each as .md, .csv, .tex and .png.")
+        written = ", ".join(finding.name for finding in findings)
+        console.print(f"Written to {studies.out}: report.html; {written}, each as .md, .csv, .tex and .png.")
+    if not complete:
+        raise Interrupted("finished trainings are kept; the same command trains what is missing")
+
+
+def default_jobs(device: str) -> int:
+    """Return how many trainings to do at a time: one per core, or one on a GPU."""
+    return cpu_count() if device == "cpu" else 1
 
 
 def _recipe(data: str | None, model: str | None, recipe: str | None, changes: list[str]) -> Recipe:
@@ -105,19 +122,24 @@ def _recipe(data: str | None, model: str | None, recipe: str | None, changes: li
     return chosen
 
 
-def _train(studies: Studies, plans: dict, jobs: int) -> None:
-    """Train with a progress bar."""
-    total = len({cell.key for lines in plans.values() for line in lines for cell in line.cells})
+def _train(studies: Studies, plans: dict[str, list[Line]], jobs: int) -> bool:
+    """Train with a progress bar; return whether all is trained, not interrupted."""
+    total = len(trials_of(plans))
     if not total:
-        return
-    console.print(f"{total} trainings in all, {jobs} at a time. Ctrl-C stops; finished ones are kept.")
+        return True
+    what = f"{total} trainings of {studies.base.model} on {Path(studies.base.data).name}"
+    console.print(f"{what}, {jobs} at a time. Ctrl-C stops; finished ones are kept and compared.")
     with progress_bar(console.quiet) as bar:
         task = bar.add_task("trainings", total=total, note="")
 
-        def advance(cell: Cell) -> None:
-            bar.update(task, advance=1, note=f"{cell.recipe.conv}, seed {cell.recipe.seed}")
+        def advance(trial: Trial) -> None:
+            bar.update(task, advance=1, note=f"{trial.recipe.conv}, seed {trial.recipe.seed}")
 
-        train_all(studies, plans, jobs, advance)
+        try:
+            train_all(studies, plans, jobs, advance)
+        except KeyboardInterrupt:
+            return False
+    return True
 
 
 def _command(studies: Studies, changes: list[str], data: str | None, recipe: str | None, model: str | None) -> str:
@@ -141,9 +163,10 @@ def as_table(finding: Finding) -> Table:
     """Return the columns of a study's table that fit on a screen."""
     text = as_text(finding.frame)
     table = Table("", title=finding.title)
-    shown = text[[name for name in (MACS, GMACS, ACCURACY, DIVERSITY, SPEED, TOP1, PUBLISHED) if name in text]]
-    for column in shown.columns:
-        table.add_column(str(column), justify="right")
+    columns = (PARAMETERS, MACS, GMACS, ACCURACY, DIVERSITY, SPEED, TOP1, PUBLISHED)
+    shown = text[[name for name in columns if name in text]]
+    for name, values in shown.items():  # as narrow as values and words allow: all that wraps is labels
+        table.add_column(str(name), justify="right", width=max(map(len, [*str(name).split(), *values])))
     for label, values in zip(shown.index, shown.to_numpy().tolist(), strict=True):
         table.add_row(label, *values)
     return table

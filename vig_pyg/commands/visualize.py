@@ -21,13 +21,11 @@ from vig_pyg.data.transforms import image_mode, inference_transform
 from vig_pyg.files import check_place, write_whole
 from vig_pyg.models.names import check_model_name
 from vig_pyg.models.vision_gnn import VisionGNN
-from vig_pyg.study.graph_page import graph_page
-from vig_pyg.study.pictures import draw_views
-from vig_pyg.study.views import check_block, place_of, view
+from vig_pyg.study.page import graph_page
+from vig_pyg.study.views import PLACES, check_block, draw_views, place_of, view
 from vig_pyg.tasks.weights import load_model
 
 FORMATS = (".png", ".svg", ".html")
-PLACES = ((0.3, 0.35), (0.7, 0.6))  # two centers, as in the paper's Figure 4
 
 
 @app.command()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -16,9 +17,8 @@ from vig_pyg.graph.registry import takes
 from vig_pyg.models.schedule import linear_steps
 from vig_pyg.models.vig import ViG
 from vig_pyg.study.cost import count_macs, without_computing
-from vig_pyg.study.trials import DIVERSITY_IMAGES, Cell
-from vig_pyg.study.width import matching_width
-from vig_pyg.tasks.loaders import held_out_batches, loaders
+from vig_pyg.study.trials import DIVERSITY_IMAGES, Trial
+from vig_pyg.tasks.loaders import loaders
 from vig_pyg.train import Data, Recipe
 from vig_pyg.train.fit import images_at_once
 
@@ -157,10 +157,10 @@ NAMES = ("operators", *ABLATIONS, "models")
 
 @dataclass(frozen=True)
 class Line:
-    """A row with one operator: what is trained for it, a cell per seed, and the widths that were tried for it."""
+    """A row with one operator: what is trained for it, a trial per seed, and the widths that were tried for it."""
 
     row: Row
-    cells: list[Cell]
+    trials: list[Trial]
     tried: Mapping[int, int] = field(default_factory=dict)
     """Multiply-accumulates of every width, where one was searched."""
     baseline: str = ""
@@ -183,7 +183,7 @@ def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Dat
         ValueError: an option does not fit the model.
     """
     default = {**DEFAULTS, **study.shared, **base.model_options}
-    images = sample_images(Cell(base), data, 1)
+    images = Trial(base).sample(data, 1)
     found = []
     for conv in convs if study.name != "operators" else [""]:
         suffix = f", {conv}" if conv and len(convs) > 1 else ""
@@ -197,20 +197,20 @@ def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Dat
                 width, tried = _search_width(recipe, full, data, images)
                 if row.label != study.baseline:
                     recipe = replace(recipe, model_options={**recipe.model_options, "channels": width})
-            cells = [Cell(replace(recipe, seed=seed), study.diversity) for seed in range(seeds)]
-            _check(cells[0], data, images)
+            trials = [Trial(replace(recipe, seed=seed), study.diversity) for seed in range(seeds)]
+            _check(trials[0], data, images)
             if conv not in ("", "max_relative"):
                 row = replace(row, top1=None, parameters=None, flops=None)
-            found.append(Line(replace(row, label=row.label + suffix), cells, tried, study.baseline + suffix, width))
+            found.append(Line(replace(row, label=row.label + suffix), trials, tried, study.baseline + suffix, width))
     return found
 
 
-def _check(cell: Cell, data: Data, images: Tensor) -> None:
+def _check(trial: Trial, data: Data, images: Tensor) -> None:
     """Refuse what does not fit, the model, the images or the batch, before anything is trained."""
-    count_macs_of(cell, data, images)
+    count_macs_of(trial, data, images)
     with torch.device("meta"):
-        model = cell.build(data)
-    loaders(data, model, cell.recipe, images_at_once(cell.recipe, 1))
+        model = trial.build(data)
+    loaders(data, model, trial.recipe, images_at_once(trial.recipe, 1))
 
 
 def _with_neighbors(recipe: Recipe, data: Data) -> Recipe:
@@ -220,35 +220,50 @@ def _with_neighbors(recipe: Recipe, data: Data) -> Recipe:
     if isinstance(wanted, int | list) or not takes(options.get("graph", "knn"), "k"):
         return recipe
     with torch.device("meta"):
-        model = Cell(replace(recipe, model_options={**options, "graph": "dynamic"})).build(data)
+        model = Trial(replace(recipe, model_options={**options, "graph": "dynamic"})).build(data)
     own = [layer.grapher.graph.k for layer in model.modules() if isinstance(layer, Block)]
     ks = linear_steps(9, 18, len(own)) if wanted == RISING else own
     return replace(recipe, model_options={**options, "k": ks[0] if len(set(ks)) == 1 else ks})
 
 
-def count_macs_of(cell: Cell, data: Data, images: Tensor) -> int:
-    """Return the multiply-accumulates per image of a cell's model, if possible without computing anything."""
-    return without_computing(count_macs, partial(cell.build, data), images)
-
-
-def sample_images(cell: Cell, data: Data, count: int) -> Tensor:
-    """Return held-out images as a cell's model gets them."""
-    with torch.device("meta"):
-        model = cell.build(data)
-    return next(iter(held_out_batches(data, model, count, image_size=cell.recipe.image_size))).images
+def count_macs_of(trial: Trial, data: Data, images: Tensor) -> int:
+    """Return the multiply-accumulates per image of a trial's model, if possible without computing anything."""
+    return without_computing(count_macs, partial(trial.build, data), images)
 
 
 def _search_width(recipe: Recipe, full: Recipe, data: Data, images: Tensor) -> tuple[int, dict[int, int]]:
     with torch.device("meta"):
-        model = Cell(full).build(data)
+        model = Trial(full).build(data)
     if not isinstance(model, ViG):
         raise ValueError(f"widths are searched for ViG models such as vig_micro or vig_tiny, not for {recipe.model}")
 
     def macs(width: int) -> int:
         return count_macs_of(
-            Cell(replace(recipe, model_options={**recipe.model_options, "channels": width})), data, images
+            Trial(replace(recipe, model_options={**recipe.model_options, "channels": width})), data, images
         )
 
     step = math.lcm(recipe.model_options["heads"], model.stem.stride // 2)
-    target = count_macs_of(Cell(full), data, images)
+    target = count_macs_of(Trial(full), data, images)
     return matching_width(macs, target, range(step, 4 * model.num_features, step))
+
+
+def matching_width(macs: Callable[[int], int], target: int, widths: Sequence[int]) -> tuple[int, dict[int, int]]:
+    """Return the width whose cost is nearest to a target, and the cost of every width that was tried.
+
+    The cost rises with the width, so that halving the range finds it.
+
+    Args:
+        macs: The cost of a width.
+        target: The cost to come near to.
+        widths: To choose from, in rising order.
+    """
+    tried: dict[int, int] = {}
+
+    def cost(width: int) -> int:
+        if width not in tried:
+            tried[width] = macs(width)
+        return tried[width]
+
+    above = bisect_left(widths, target, key=cost)
+    best = min(widths[max(0, above - 1) : above + 1], key=lambda width: abs(cost(width) - target))
+    return best, dict(sorted(tried.items()))

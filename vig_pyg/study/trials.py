@@ -1,4 +1,4 @@
-"""Cells: the trainings that studies are made of. Each is done once, by whoever comes first, and kept."""
+"""The trainings that studies are made of. Each is done once, by whoever comes first, and kept."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from filelock import FileLock, Timeout
-from torch import nn
+from torch import Tensor, nn
 
 from vig_pyg.conv import get_conv
 from vig_pyg.files import write_whole
+from vig_pyg.graph import ImageGraph
 from vig_pyg.machine import source_hash
 from vig_pyg.manifest import DamagedError, sealed, unseal
+from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.study.diversity import layer_diversity
+from vig_pyg.study.views import neighbor_graphs
 from vig_pyg.tasks.classification import load_recipe_data
 from vig_pyg.tasks.loaders import held_out_batches
 from vig_pyg.train import Data, Epoch, Recipe, accelerator_for, build_model, fit
@@ -31,12 +34,13 @@ from vig_pyg.train.run import MAY_CHANGE, describe
 
 log = logging.getLogger(__name__)
 DIVERSITY_IMAGES = 4
-IDLE_SECONDS = 20  # a worker whose parent was killed finishes its cell and ends
+KEPT = ("pos", "pos_source", "edge_index", "grid")  # of a graph
+IDLE_SECONDS = 20  # a worker whose parent was killed finishes its trial and ends
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One training, and whether the diversity of every layer is measured behind it. Equal cells give equal results."""
+class Trial:
+    """One training, and whether the diversity of every layer is measured after it. Equal trials give equal results."""
 
     recipe: Recipe
     diversity: bool = False
@@ -53,13 +57,22 @@ class Cell:
         """Return the untrained model."""
         return build_model(self.recipe, len(data.classes), data.channels)
 
+    def sample(self, data: Data, count: int) -> Tensor:
+        """Return held-out images as the model gets them."""
+        with torch.device("meta"):
+            model = self.build(data)
+        return next(iter(held_out_batches(data, model, count, image_size=self.recipe.image_size))).images
+
 
 @dataclass(frozen=True)
 class Result:
-    """What a cell gave: every epoch, and the diversity ``[layers]``, a mean over images, where it was asked for."""
+    """What a trial gave."""
 
     epochs: list[Epoch]
     diversity: list[float] | None
+    """``[layers]``, a mean over images, where it was asked for."""
+    graphs: list[ImageGraph] = field(default_factory=list)
+    """Of the first held-out image, one per block."""
 
     @property
     def accuracy(self) -> float:
@@ -67,93 +80,96 @@ class Result:
         return self.epochs[-1].accuracy
 
 
-def read_result(folder: Path, cell: Cell) -> Result | None:
-    """Return what a finished cell gave, or None; a damaged file is named and gives None as well."""
-    file = _file(folder, cell)
+def read_result(folder: Path, trial: Trial) -> Result | None:
+    """Return what a finished trial gave, or None; a damaged file is named and gives None as well."""
+    file = _file(folder, trial)
     if not file.is_file():
         return None
     try:
         content = unseal(file)
     except DamagedError as error:
-        log.warning("%s; this cell is trained again", error)
+        log.warning("%s; this trial is trained again", error)
         return None
-    return Result([Epoch(*epoch.values()) for epoch in content["epochs"]], content["diversity"])
+    graphs = [ImageGraph(**{key: torch.tensor(v) for key, v in graph.items()}) for graph in content["graphs"]]
+    return Result([Epoch(*epoch.values()) for epoch in content["epochs"]], content["diversity"], graphs)
 
 
-def run_cells(
+def run_trials(
     folder: Path,
-    cells: Sequence[Cell],
+    trials: Sequence[Trial],
     device: str = "cpu",
     jobs: int = 1,
-    on_cell: Callable[[Cell], None] = lambda _: None,
+    on_trial: Callable[[Trial], None] = lambda _: None,
 ) -> None:
-    """Train the cells that are not finished; return when all are, by this process or by others.
+    """Train the trials that are not finished; return when all are, by this process or by others.
 
-    Processes and machines that share the folder share the work: whoever holds a cell's lock trains it. The operating
+    Processes and machines that share the folder share the work: whoever holds a trial's lock trains it. The operating
     system frees the lock of a process that ends, however it ends.
 
     Args:
-        folder: One file per finished cell; its file system must know locks.
-        cells: What to train.
+        folder: One file per finished trial; its file system must know locks.
+        trials: What to train.
         device: Where to train.
         jobs: Processes to start for it.
-        on_cell: Called behind every cell.
+        on_trial: Called after every trial.
     """
     from joblib import Parallel, delayed
 
     (folder / "locks").mkdir(parents=True, exist_ok=True)
-    missing = {cell.key: cell for cell in cells}
+    missing = {trial.key: trial for trial in trials}
     seen: set[str] = set()
-    for key, cell in list(missing.items()):
-        if read_result(folder, cell) is not None:
+    for key, trial in list(missing.items()):
+        if read_result(folder, trial) is not None:
             del missing[key]
-            on_cell(cell)
+            on_trial(trial)
     turns = ((wait, key) for wait in (False, True) for key in missing)
-    tasks = (delayed(_run_cell)(folder, missing[key], device, wait) for wait, key in turns if key not in seen)
+    tasks = (delayed(_run_trial)(folder, missing[key], device, wait) for wait, key in turns if key not in seen)
     jobs = max(1, min(jobs, len(missing)))
     options = {"idle_worker_timeout": IDLE_SECONDS} if jobs > 1 else {}
     parallel = Parallel(jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=jobs, **options)
     for finished in parallel(tasks):
         if finished is not None and finished not in seen:
             seen.add(finished)
-            on_cell(missing[finished])
+            on_trial(missing[finished])
 
 
-def _run_cell(folder: Path, cell: Cell, device: str, wait: bool) -> str | None:
-    """Train a cell unless it is finished, and return its key; one that another process trains is left or waited for."""
+def _run_trial(folder: Path, trial: Trial, device: str, wait: bool) -> str | None:
+    """Train a trial unless it is finished, and return its key; None for one that another process trains."""
     try:
-        with FileLock(folder / "locks" / cell.key, blocking=wait):
-            if read_result(folder, cell) is None:
-                _train(folder, cell, device)
+        with FileLock(folder / "locks" / trial.key, blocking=wait):
+            if read_result(folder, trial) is None:
+                _train(folder, trial, device)
     except Timeout:
         return None
-    return cell.key
+    return trial.key
 
 
-def _train(folder: Path, cell: Cell, device: str) -> None:
-    recipe = cell.recipe
+def _train(folder: Path, trial: Trial, device: str) -> None:
+    recipe = trial.recipe
     data = load_recipe_data(recipe)
     with _alone(device):
         torch.manual_seed(recipe.seed)
-        model = cell.build(data)
+        model = trial.build(data)
         accelerator = accelerator_for(recipe, device)
         epochs = fit(model, data, recipe, accelerator=accelerator)
-        diversity = None
-        if cell.diversity:
-            images = next(iter(held_out_batches(data, model, DIVERSITY_IMAGES, image_size=recipe.image_size))).images
-            diversity = layer_diversity(model, images.to(accelerator.device)).mean(1).tolist()
+        images = trial.sample(data, DIVERSITY_IMAGES).to(accelerator.device)
+        diversity = layer_diversity(model, images).mean(1).tolist() if trial.diversity else None
+        graphs = neighbor_graphs(cast(VisionGNN, model), images[0])
     content = {
         "recipe": asdict(recipe),
         "epochs": [epoch._asdict() for epoch in epochs],
         "diversity": diversity,
+        "graphs": [{key: graph[key].tolist() for key in KEPT if key in graph} for graph in graphs],
         **describe(recipe),
     }
-    write_whole(_file(folder, cell), lambda path: path.write_text(sealed(content)))
+    file = _file(folder, trial)
+    write_whole(file.with_suffix(".yaml"), recipe.save)
+    write_whole(file, lambda path: path.write_text(sealed(content)))
 
 
 @contextmanager
 def _alone(device: str) -> Iterator[None]:
-    """Compute on one thread on the CPU: cells side by side use cores better, and results do not depend on how many."""
+    """Compute on one thread on the CPU: trials side by side use cores better, and results do not depend on how many."""
     threads = torch.get_num_threads()
     if device == "cpu":
         torch.set_num_threads(1)
@@ -166,7 +182,7 @@ def _alone(device: str) -> Iterator[None]:
 def leave_group() -> tuple[int, int]:
     """Leave the group of processes that ``accelerate launch`` made; return the place in it and its size.
 
-    Every process then trains cells of its own, on the device of its place.
+    Every process then trains trials of its own, on the device of its place.
     """
     place, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     local = int(os.environ.get("LOCAL_RANK", 0))
@@ -178,7 +194,7 @@ def leave_group() -> tuple[int, int]:
 
 
 def _source(conv: str | None) -> str | None:
-    """Return the source of the module of a user's operator, so that another version of it makes another cell."""
+    """Return the source of the module of a user's operator, so that another version of it makes another trial."""
     module = get_conv(conv).__module__ if conv else "vig_pyg"
     if module.startswith("vig_pyg"):
         return None
@@ -188,7 +204,7 @@ def _source(conv: str | None) -> str | None:
         return None
 
 
-def _file(folder: Path, cell: Cell) -> Path:
-    recipe = cell.recipe
+def _file(folder: Path, trial: Trial) -> Path:
+    recipe = trial.recipe
     conv = (recipe.conv or "own").replace(":", ".")
-    return folder / f"{recipe.model}-{conv}-{recipe.seed}-{cell.key}.json"
+    return folder / f"{recipe.model}-{conv}-{recipe.seed}-{trial.key}.json"
