@@ -1,10 +1,12 @@
 """``vig-pyg study``, as a person types it."""
 
 import csv
+import json
 import re
 import statistics
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -12,9 +14,10 @@ from tests.commands.test_commands import call
 from tests.data.written_folders import write_images
 from vig_pyg.commands import app
 from vig_pyg.commands import study as command
-from vig_pyg.study import measure
-from vig_pyg.study import trials as study_trials
+from vig_pyg.study import cost, trials
+from vig_pyg.study.run import Finding
 
+NOTHING = Finding("heads", "", "", "", pd.DataFrame(), [], {})
 BRIEF = ["epochs=1", "warmup_epochs=0", "batch=240", "device_batch=60"]
 ARGUMENTS = ["study", "modules", *BRIEF, "model_options.depth=1", "--device", "cpu", "--jobs", "1"]
 TABLES = ("modules.csv", "modules.md", "modules.tex")
@@ -28,13 +31,13 @@ def finished(tmp_path_factory) -> tuple[Path, str]:
     return out, result.output
 
 
-def test_the_table_holds_what_the_cells_gave(finished):
+def test_the_table_holds_what_the_trials_gave(finished):
     out, _ = finished
     rows = {row[""]: row for row in csv.DictReader((out / "modules.csv").open())}
     assert list(rows) == ["operator alone", "with FC in Grapher", "with FFN", "with both"]
     found = {}
     for file in (out / "trials").glob("*.json"):
-        content = study_trials.json.loads(file.read_text())
+        content = json.loads(file.read_text())
         options = content["recipe"]["model_options"]
         found.setdefault((options["grapher_fc"], options["ffn"]), []).append(
             content["epochs"][-1]["measured"]["accuracy"]
@@ -50,8 +53,8 @@ def test_the_table_holds_what_the_cells_gave(finished):
 def test_run_again_it_trains_and_measures_nothing_and_gives_the_same_tables(finished, monkeypatch):
     out, _ = finished
     before = {name: (out / name).read_bytes() for name in TABLES}
-    monkeypatch.setattr(study_trials, "_train", None)
-    monkeypatch.setattr(measure, "peak_megabytes", None)
+    monkeypatch.setattr(trials, "_train", None)
+    monkeypatch.setattr(cost, "peak_megabytes", None)
     status, output = call(*ARGUMENTS, "--seeds", "2", "--out", out)
     assert status == 0, output
     assert {name: (out / name).read_bytes() for name in TABLES} == before
@@ -59,7 +62,7 @@ def test_run_again_it_trains_and_measures_nothing_and_gives_the_same_tables(fini
 
 def test_the_report_needs_no_other_file_and_no_network(finished):
     page = (finished[0] / "report.html").read_text()
-    assert page.count('src="data:image/png;base64,') == 1
+    assert page.count('src="data:image/png;base64,') == 4
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page) and "http" not in page
     assert "How the widths were found" in page and "paired t tests over 2 seeds" in page
     assert "vig-pyg study modules epochs=1" in page
@@ -106,9 +109,9 @@ def planned(tmp_path, monkeypatch):
 
     def plan(*words: str):
         seen = []
-        monkeypatch.setattr(command, "_train", lambda studies, plans, jobs: seen.extend([studies.base, plans]))
-        monkeypatch.setattr(command, "evaluate_all", lambda *_: [])
-        monkeypatch.setattr(command, "write_study_report", lambda *arguments: seen.append(arguments[-1]))
+        monkeypatch.setattr(command, "_train", lambda studies, plans, jobs: seen.extend([studies.base, plans]) or True)
+        monkeypatch.setattr(command, "evaluate_all", lambda *_: [NOTHING])
+        monkeypatch.setattr(command, "write_study_report", lambda *arguments: seen.append(arguments[-2]))
         status, output = call("study", *words, "--device", "cpu", "--seeds", "1", "--out", tmp_path)
         assert status == 0, output
         base, plans, repeat = seen
@@ -151,7 +154,25 @@ def test_the_depth_that_is_asked_for_is_trained_and_the_report_says_it(tmp_path)
     words = [*BRIEF, "model_options.depth=2", "--seeds", "1", "--jobs", "1", "--device", "cpu", "--out", tmp_path]
     status, output = call("study", "diversity", *words)
     assert status == 0, output
-    trials = [study_trials.json.loads(file.read_text()) for file in (tmp_path / "trials").glob("*.json")]
-    assert [len(trial["diversity"]) for trial in trials] == [2, 2]
+    kept = [json.loads(file.read_text()) for file in (tmp_path / "trials").glob("*.json")]
+    assert [len(trial["diversity"]) for trial in kept] == [2, 2]
     page = (tmp_path / "report.html").read_text()
     assert "Both have 2 blocks." in page and "One seed: no difference" in page
+
+
+def test_the_recipes_that_a_study_of_graphs_kept_train_again(tmp_path):
+    words = [*BRIEF, "model_options.depth=1", "model_options.channels=16", "--seeds", "1", "--jobs", "1"]
+    status, output = call("study", "graphs", *words, "--device", "cpu", "--out", tmp_path)
+    assert status == 0, output
+    found = {}
+    for file in (tmp_path / "trials").glob("*.json"):
+        content = json.loads(file.read_text())
+        graph = content["recipe"]["model_options"]["graph"]
+        if graph in ("grid", "random"):
+            again = ("--recipe", file.with_suffix(".yaml"), "--out", tmp_path / graph, "--device", "cpu")
+            status, output = call("train", *again)
+            assert status == 0, output
+            [epoch] = csv.DictReader((tmp_path / graph / "metrics.csv").open())
+            found[graph] = content["epochs"][0]["loss"]
+            assert float(epoch["loss"]) == pytest.approx(found[graph], rel=1e-3)
+    assert set(found) == {"grid", "random"} and found["grid"] != pytest.approx(found["random"], rel=1e-3)

@@ -25,7 +25,7 @@ from vig_pyg.data.coco import load_coco
 from vig_pyg.manifest import sums_of
 from vig_pyg.registry import refuse_imports
 from vig_pyg.segmentation import ClassMap, load_segmenter
-from vig_pyg.study.graph_page import graph_page
+from vig_pyg.study.page import graph_page
 from vig_pyg.study.views import view
 from vig_pyg.tasks.detection import load_detector
 from vig_pyg.tasks.segment import _shares

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 import vig_pyg
-from vig_pyg.study import count_macs, count_parameters, milliseconds_per_image
-from vig_pyg.study.cost import without_computing
+from vig_pyg.study import cost, count_macs, count_parameters, milliseconds_per_image
+from vig_pyg.study.cost import measure_costs, without_computing
 
 MAPS = {"gcn": 1, "graph": 2, "resgated": 4, "transformer": 4}  # of every node, in PyG's operators
 
@@ -47,3 +47,28 @@ def test_an_operator_costs_what_its_linear_maps_do() -> None:
     macs = {conv: without_computing(count_macs, partial(micro, conv), torch.randn(1, 1, 16, 16)) for conv in MAPS}
     one = 4 * 16 * 48 * 96  # blocks, nodes, channels in and out
     assert {conv: count - macs["gcn"] for conv, count in macs.items()} == {c: (n - 1) * one for c, n in MAPS.items()}
+
+
+MACHINE = {"date": "today", "processor": "one", "gpu": None, "versions": {"torch": "2.0"}}
+
+
+def count(monkeypatch, folder, **changes) -> int:
+    """Return how many models are measured on a machine."""
+    built = []
+    monkeypatch.setattr(cost, "describe_machine", lambda: MACHINE | changes)
+    monkeypatch.setattr(cost, "peak_megabytes", lambda model, images: built.append(model) or 1.0)
+    costs = measure_costs(folder, {"linear": lambda: nn.Linear(3, 5)}, torch.zeros(2, 3))
+    assert (costs["linear"].parameters, costs["linear"].macs) == (20, 15)
+    return len(built)
+
+
+def test_every_machine_measures_once(tmp_path, monkeypatch) -> None:
+    assert count(monkeypatch, tmp_path) == 1
+    assert count(monkeypatch, tmp_path, date="tomorrow") == 0
+    assert count(monkeypatch, tmp_path, processor="another") == 1
+    assert count(monkeypatch, tmp_path, gpu="a GPU") == 1
+    assert count(monkeypatch, tmp_path, versions={"torch": "2.1"}) == 1
+    assert count(monkeypatch, tmp_path) == 0
+    for file in tmp_path.glob("*.json"):
+        file.write_text(file.read_text().replace("20", "21"))
+    assert count(monkeypatch, tmp_path) == 1  # damaged costs are measured again

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from vig_pyg.graph import GridGraph
-from vig_pyg.study.studies import ABLATIONS, OPERATORS, operators, plan, sample_images
+from vig_pyg.study.studies import ABLATIONS, OPERATORS, matching_width, operators, plan
 from vig_pyg.tasks import Classification
 from vig_pyg.train import build_model, read_recipe
 
@@ -23,7 +23,7 @@ def test_figures_are_those_of_tables_6_to_9() -> None:
     assert [row.flops for row in ABLATIONS["heads"].rows] == [1.6, 1.4, 1.3, 1.2, 1.2]
 
 
-def test_the_default_setting_is_one_cell_in_all_studies(digits) -> None:
+def test_the_default_setting_is_one_trial_in_all_studies(digits) -> None:
     plans = [plan(study, *_arguments(digits)) for study in (operators(OPERATORS), *ABLATIONS.values())]
     defaults = [line.trials[0].key for lines in plans for line in lines if line.row.label == line.baseline]
     assert len(defaults) == 6 and len(set(defaults[:5])) == 1  # diversity has more blocks
@@ -70,7 +70,7 @@ def test_the_default_setting_is_the_models_own(digits) -> None:
 def test_the_edges_of_a_planned_graph_are_those_to_train_on(digits) -> None:
     recipe, data = digits
     for line in plan(ABLATIONS["graphs"], recipe, ["gat"], 1, data):
-        assert line.trials[0].build(data).eval()(sample_images(line.trials[0], data, 1)).shape == (1, 10)
+        assert line.trials[0].build(data).eval()(line.trials[0].sample(data, 1)).shape == (1, 10)
 
 
 def test_graphs_are_studied_in_a_model_that_pools_too(digits) -> None:
@@ -83,3 +83,11 @@ def test_graphs_are_studied_in_a_model_that_pools_too(digits) -> None:
 def _arguments(digits):
     recipe, data = digits
     return recipe, ["max_relative"], 3, data
+
+
+@pytest.mark.parametrize(("target", "width"), [(1, 4), (12 * 12, 12), (13 * 13, 12), (15 * 15, 16), (10**6, 40)])
+def test_the_nearest_width_of_all(target: int, width: int) -> None:
+    widths = range(4, 44, 4)
+    found, tried = matching_width(lambda w: w * w, target, widths)
+    assert found == width == min(widths, key=lambda w: abs(w * w - target))
+    assert tried[found] == found**2 and len(tried) <= 5

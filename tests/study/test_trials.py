@@ -12,7 +12,7 @@ import torch
 
 from vig_pyg import machine
 from vig_pyg.machine import source_hash
-from vig_pyg.study import trials as study_trials
+from vig_pyg.study import trials
 from vig_pyg.study.trials import Trial, read_result, run_trials
 from vig_pyg.train import Recipe, read_recipe
 
@@ -42,13 +42,13 @@ def test_all_that_decides_makes_the_key_and_nothing_else() -> None:
     assert len({other.key for other in others} | {trial(0).key}) == 6
 
 
-def test_other_code_of_the_library_makes_another_cell(tmp_path, monkeypatch) -> None:
+def test_other_code_of_the_library_makes_another_trial(tmp_path, monkeypatch) -> None:
     before = trial(0).key
     package = shutil.copytree(Path(machine.__file__).parent, tmp_path / "vig_pyg")
     monkeypatch.setattr(machine, "__file__", str(package / "machine.py"))
     source_hash.cache_clear()
     try:
-        assert trial(0).key == before  # wherever it is
+        assert trial(0).key == before  # wherever it lies
         with (package / "conv" / "gin.py").open("a") as file:
             file.write("# changed\n")
         source_hash.cache_clear()
@@ -57,7 +57,7 @@ def test_other_code_of_the_library_makes_another_cell(tmp_path, monkeypatch) -> 
         source_hash.cache_clear()
 
 
-def test_another_version_of_an_operator_makes_another_cell(tmp_path, monkeypatch) -> None:
+def test_another_version_of_an_operator_makes_another_trial(tmp_path, monkeypatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # bytecode is known by seconds: both versions are of one
     source = (
@@ -72,19 +72,19 @@ def test_another_version_of_an_operator_makes_another_cell(tmp_path, monkeypatch
     assert trial(0, conv="mine_in_a_file:conv").key != before
 
 
-def test_a_finished_cell_is_kept_and_what_ran_before_does_not_matter(tmp_path, monkeypatch) -> None:
+def test_a_finished_trial_is_kept_and_what_ran_before_does_not_matter(tmp_path, monkeypatch) -> None:
     run_trials(tmp_path / "a", [trial(0), trial(1)])
     run_trials(tmp_path / "b", [trial(1)])
     assert losses(tmp_path / "a", trial(1)) == losses(tmp_path / "b", trial(1)) != losses(tmp_path / "a", trial(0))
     trained: list[int] = []
-    monkeypatch.setattr(study_trials, "_train", lambda folder, trial, device: trained.append(trial.recipe.seed))
+    monkeypatch.setattr(trials, "_train", lambda folder, trial, device: trained.append(trial.recipe.seed))
     seen: list[int] = []
     run_trials(tmp_path / "a", [trial(0), trial(1)], on_trial=lambda trial: seen.append(trial.recipe.seed))
     assert trained == [] and sorted(seen) == [0, 1]
 
 
 @pytest.mark.parametrize("damage", [lambda text: text[:-40], lambda text: text.replace("1", "2", 1), lambda text: ""])
-def test_a_damaged_cell_is_named_and_trained_again(damage, tmp_path, caplog) -> None:
+def test_a_damaged_trial_is_named_and_trained_again(damage, tmp_path, caplog) -> None:
     run_trials(tmp_path, [trial(0)])
     whole = losses(tmp_path, trial(0))
     [file] = tmp_path.glob("*.json")
@@ -123,7 +123,7 @@ def start(folder: Path, seeds: int) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE, text=True)
 
 
-def test_killed_processes_leave_whole_cells_and_two_share_the_rest(tmp_path) -> None:
+def test_killed_processes_leave_whole_trials_and_two_share_the_rest(tmp_path) -> None:
     seeds = 4
     first = start(tmp_path, seeds)
     deadline = time.monotonic() + 300
@@ -144,7 +144,7 @@ def test_killed_processes_leave_whole_cells_and_two_share_the_rest(tmp_path) -> 
     assert losses(tmp_path / "again", trial(seeds - 1)) == losses(tmp_path, trial(seeds - 1))
 
 
-def test_a_cell_that_cannot_be_trained_says_why(tmp_path) -> None:
+def test_a_trial_that_cannot_be_trained_says_why(tmp_path) -> None:
     with pytest.raises(ValueError, match="batch=2000 is more than"):
         run_trials(tmp_path, [trial(0, batch=2000, device_batch=2000)])
     assert isinstance(RECIPE, Recipe) and not list(tmp_path.glob("*.json"))
@@ -154,5 +154,5 @@ def test_a_process_of_a_group_works_alone(monkeypatch) -> None:
     for name, value in {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "here"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert study_trials.leave_group() == (3, 4)
-    assert study_trials.leave_group() == (0, 1)
+    assert trials.leave_group() == (3, 4)
+    assert trials.leave_group() == (0, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -20,13 +20,14 @@ from vig_pyg.commands.app import (
     plain_errors,
     progress_bar,
 )
-from vig_pyg.registry import refuse_imports
-from vig_pyg.study.run import Finding, Studies, evaluate_all, plan_all, train_all, write_study_report
-from vig_pyg.study.studies import NAMES
-from vig_pyg.study.tables import ACCURACY, DIVERSITY, GMACS, MACS, PUBLISHED, SPEED, TOP1, as_text
+from vig_pyg.study.run import Finding, Studies, evaluate_all, plan_all, train_all, trials_of, write_study_report
+from vig_pyg.study.studies import NAMES, Line
+from vig_pyg.study.tables import ACCURACY, DIVERSITY, GMACS, MACS, PARAMETERS, PUBLISHED, SPEED, TOP1, as_text
 from vig_pyg.study.trials import Trial, leave_group
 from vig_pyg.tasks.classification import Classification
-from vig_pyg.train import Recipe, read_recipe
+from vig_pyg.tasks.recipe import Recipe
+from vig_pyg.train import read_recipe
+from vig_pyg.train.run import Interrupted
 
 BRIEF = ("epochs=5", "warmup_epochs=0.9")  # on digits: all studies in half an hour on two cores
 
@@ -43,6 +44,10 @@ def study(
             help="Operator: a name or module:Name. Repeat for several. (default: max_relative; in operators, four)",
             callback=from_this_folder,
         ),
+    ] = None,
+    graph: Annotated[
+        str | None,
+        typer.Option(help="Graph of all models: a name or module:Name.", callback=from_this_folder),
     ] = None,
     data: Annotated[
         str | None,
@@ -70,30 +75,50 @@ def study(
             raise ValueError(f"jobs must be at least 1, got {jobs}")
         device = default_device() if device is None else device
         check_device(device)
-        chosen = _recipe(data, model, recipe, changes or [])
-        refuse_imports(asdict(chosen), f"the recipe {recipe}", conv or [])
+        chosen = _recipe(data, model, graph, recipe, changes or [])
         names = NAMES if name == "all" else [name]
-        studies = Studies(names, chosen, list(dict.fromkeys(conv or [])), seeds, out, device)
-        images = Classification.load_data(chosen)  # type: ignore[arg-type]
-        plans = plan_all(studies, images)
+        studies = Studies(names, chosen, list(dict.fromkeys(conv or [])), seeds, out, device)  # type: ignore[arg-type]
         if jobs is None:
-            jobs = cpu_count() if device == "cpu" and processes == 1 else 1
-        _train(studies, plans, jobs)
-        if place > 0:
-            return
-        findings = evaluate_all(studies, plans, images)
-        write_study_report(studies, findings, plans, images, _command(studies, changes or [], data, recipe, model))
+            jobs = default_jobs(device) if processes == 1 else 1
+        compare(
+            studies,
+            jobs,
+            _command(studies, changes or [], {"data": data, "graph": graph, "model": model, "recipe": recipe}),
+        )
+
+
+def compare(studies: Studies, jobs: int, command: str) -> None:
+    """Train what is missing, compare, and report; Ctrl-C ends the training, and what is finished is compared.
+
+    Raises:
+        Interrupted: there was a Ctrl-C.
+    """
+    images = Classification.load_data(studies.base)
+    plans = plan_all(studies, images)
+    complete = _train(studies, plans, jobs)
+    findings = [] if console.quiet else evaluate_all(studies, plans, images)
+    if findings:
+        write_study_report(studies, findings, plans, images, command, complete)
         _show(findings)
-    console.print(f"Written to {out}: report.html; {', '.join(names)}, each as .md, .csv, .tex and .png.")
+        written = ", ".join(finding.name for finding in findings)
+        console.print(f"Written to {studies.out}: report.html; {written}, each as .md, .csv, .tex and .png.")
+    if not complete:
+        raise Interrupted("finished trainings are kept; the same command trains what is missing")
 
 
-def _recipe(data: str | None, model: str | None, recipe: str | None, changes: list[str]) -> Recipe:
+def default_jobs(device: str) -> int:
+    """Return how many trainings to do at a time: one per core, or one on a GPU."""
+    return cpu_count() if device == "cpu" else 1
+
+
+def _recipe(data: str | None, model: str | None, graph: str | None, recipe: str | None, changes: list[str]) -> Recipe:
     """Return how to train: on digits where neither a recipe nor data are named."""
     digits = recipe is None and data in (None, "digits")
     overrides = [
         *(BRIEF if digits else ()),
         *([f"data={data}"] if data is not None else []),
         *([f"model={model}"] if model is not None else []),
+        *([f"graph={graph}"] if graph is not None else []),
     ]
     named = ("digits" if digits else "deit") if recipe is None else recipe
     chosen = read_recipe(named, [*overrides, *changes])
@@ -105,27 +130,32 @@ def _recipe(data: str | None, model: str | None, recipe: str | None, changes: li
     return chosen
 
 
-def _train(studies: Studies, plans: dict, jobs: int) -> None:
-    """Train with a progress bar."""
-    total = len({trial.key for lines in plans.values() for line in lines for trial in line.trials})
+def _train(studies: Studies, plans: dict[str, list[Line]], jobs: int) -> bool:
+    """Train with a progress bar; return whether all is trained, not interrupted."""
+    total = len(trials_of(plans))
     if not total:
-        return
-    console.print(f"{total} trainings in all, {jobs} at a time. Ctrl-C stops; finished ones are kept.")
+        return True
+    what = f"{total} trainings of {studies.base.model} on {Path(studies.base.data).name}"
+    console.print(f"{what}, {jobs} at a time. Ctrl-C stops; finished ones are kept and compared.")
     with progress_bar(console.quiet) as bar:
         task = bar.add_task("trainings", total=total, note="")
 
         def advance(trial: Trial) -> None:
             bar.update(task, advance=1, note=f"{trial.recipe.conv}, seed {trial.recipe.seed}")
 
-        train_all(studies, plans, jobs, advance)
+        try:
+            train_all(studies, plans, jobs, advance)
+        except KeyboardInterrupt:
+            return False
+    return True
 
 
-def _command(studies: Studies, changes: list[str], data: str | None, recipe: str | None, model: str | None) -> str:
+def _command(studies: Studies, changes: list[str], given: Mapping[str, str | None]) -> str:
     """Return the command that repeats the studies."""
     words = ["vig-pyg", "study", "all" if tuple(studies.names) == NAMES else studies.names[0], *changes]
     words += [word for conv in studies.convs for word in ("--conv", conv)]
-    options = {"--data": data, "--model": model, "--recipe": recipe, "--seeds": str(studies.seeds)}
-    words += [word for option, value in options.items() if value is not None for word in (option, value)]
+    options = {**given, "seeds": str(studies.seeds)}
+    words += [word for name, value in options.items() if value is not None for word in (f"--{name}", value)]
     return shlex.join(words)
 
 
@@ -141,9 +171,10 @@ def as_table(finding: Finding) -> Table:
     """Return the columns of a study's table that fit on a screen."""
     text = as_text(finding.frame)
     table = Table("", title=finding.title)
-    shown = text[[name for name in (MACS, GMACS, ACCURACY, DIVERSITY, SPEED, TOP1, PUBLISHED) if name in text]]
-    for column in shown.columns:
-        table.add_column(str(column), justify="right")
+    columns = (PARAMETERS, MACS, GMACS, ACCURACY, DIVERSITY, SPEED, TOP1, PUBLISHED)
+    shown = text[[name for name in columns if name in text]]
+    for name, values in shown.items():  # as narrow as values and words allow: all that wraps is labels
+        table.add_column(str(name), justify="right", width=max(map(len, [*str(name).split(), *values])))
     for label, values in zip(shown.index, shown.to_numpy().tolist(), strict=True):
         table.add_row(label, *values)
     return table

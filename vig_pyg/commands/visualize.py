@@ -21,13 +21,11 @@ from vig_pyg.data.transforms import image_mode, inference_transform
 from vig_pyg.files import check_place, write_whole
 from vig_pyg.models.names import check_model_name
 from vig_pyg.models.vision_gnn import VisionGNN
-from vig_pyg.study.graph_page import graph_page
-from vig_pyg.study.pictures import draw_views
-from vig_pyg.study.views import check_block, place_of, view
+from vig_pyg.study.page import graph_page
+from vig_pyg.study.views import PLACES, check_block, draw_views, place_of, view
 from vig_pyg.tasks.classifier import load_model
 
 FORMATS = (".png", ".svg", ".html")
-PLACES = ((0.3, 0.35), (0.7, 0.6))  # two centers, as in the paper's Figure 4
 
 
 @app.command()
@@ -39,6 +37,10 @@ def visualize(
     conv: Annotated[
         list[str] | None,
         typer.Option(help="An operator for untrained models; repeat to compare.", callback=from_this_folder),
+    ] = None,
+    graph: Annotated[
+        list[str] | None,
+        typer.Option(help="A graph for untrained models; repeat to compare.", callback=from_this_folder),
     ] = None,
     weights: Annotated[
         list[Path] | None, typer.Option(help="The folder of a run or of weights, or a file; repeat to compare.")
@@ -72,7 +74,7 @@ def visualize(
         if out.suffix not in formats:
             raise ValueError(f"--out must end in {' or '.join(formats)}, got {str(out)!r}")
         files = list(dict.fromkeys(find_images(images)))
-        models = list(chosen_models(model, conv, weights, trust))
+        models = list(chosen_models(model, conv, graph, weights, trust))
         views = [
             view(built, read_image(file, built, image_size), name, source)
             for file, source in zip(files, names_of(files), strict=True)
@@ -95,20 +97,26 @@ def visualize(
 
 
 def chosen_models(
-    models: Sequence[str] | None, convs: Sequence[str] | None, weights: Sequence[Path] | None, trust: bool = False
+    models: Sequence[str] | None,
+    convs: Sequence[str] | None,
+    graphs: Sequence[str] | None,
+    weights: Sequence[Path] | None,
+    trust: bool = False,
 ) -> Iterator[tuple[str, VisionGNN]]:
     """Yield every model that is asked for, after what to call it.
 
     Raises:
-        ValueError: a model or an operator is not known, or the options do not fit each other.
+        ValueError: a model, an operator or a graph is not known, or the options do not fit each other.
         FileNotFoundError: there are no such weights.
     """
     if not weights:
-        for name, conv in product(models or ["vig_tiny"], convs or [""]):
-            yield f"{name}{f', {conv}' if conv else ''}, untrained", untrained(name, conv)
+        for name, conv, graph in product(models or ["vig_tiny"], convs or [""], graphs or [""]):
+            plugged = "".join(f", {word}" for word in (conv, graph) if word)
+            yield f"{name}{plugged}, untrained", untrained(name, conv, graph)
         return
-    if convs:
-        raise ValueError("--conv is for untrained models: weights bring their own operator")
+    if convs or graphs:
+        option, what = ("conv", "operator") if convs else ("graph", "graph")
+        raise ValueError(f"--{option} is for untrained models: weights bring their own {what}")
     if models and len(models) != len(weights):
         raise ValueError(f"there are {len(weights)} --weights but {len(models)} --model: name one for each, or none")
     for path, architecture in zip_longest(weights, models or ()):
@@ -117,15 +125,15 @@ def chosen_models(
         yield f"{name}, {'/'.join(path.parts[-2:])}", built
 
 
-def untrained(name: str, conv: str) -> VisionGNN:
-    """Return a model with its first weights, always the same; without a ``conv`` its operator is its own."""
+def untrained(name: str, conv: str = "", graph: str = "") -> VisionGNN:
+    """Return a model with its first weights, always the same; operator and graph are its own unless named."""
     check_model_name(name)
     torch.manual_seed(0)
-    options: dict[str, Any] = {"conv": conv} if conv else {}
+    options: dict[str, Any] = {key: word for key, word in {"conv": conv, "graph": graph}.items() if word}
     try:
         return ours(timm.create_model(name, **options), name)
     except TypeError as error:
-        raise ValueError(f"{name} cannot be built with conv={conv!r}: {error}") from None
+        raise ValueError(f"{name} cannot be built with {options}: {error}") from None
 
 
 def ours(model: nn.Module, name: str) -> VisionGNN:

@@ -2,8 +2,7 @@
 
 from vig_pyg.study.cost import count_macs, count_parameters, milliseconds_per_image, peak_megabytes
 from vig_pyg.study.diversity import diversity, layer_diversity
-from vig_pyg.study.pictures import draw_neighbors
-from vig_pyg.study.views import neighbors
+from vig_pyg.study.views import draw_neighbors, neighbors
 
 __all__ = [
     "count_macs",

@@ -1,4 +1,4 @@
-"""Charts of a study's numbers, with matplotlib."""
+"""Charts of what studies found, with matplotlib."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from vig_pyg.study.pictures import COLORS
 from vig_pyg.study.studies import Line
 from vig_pyg.study.tables import GMACS, PUBLISHED, SPEED
 from vig_pyg.study.trials import Result
+from vig_pyg.study.views import COLORS, View, draw_views, without_normalization
+from vig_pyg.train import ClassificationData
 
 MARKERS = "osD^vP*X"  # one more than colors: pairs of both, cycled, differ for long
 
@@ -42,20 +44,53 @@ def chart_rows(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Fi
     return figure
 
 
+def chart_curves(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Figure:
+    """Return held-out accuracy and training loss over the epochs: means over seeds, bands from lowest to highest."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    accuracies = [[[100 * epoch.accuracy for epoch in result.epochs] for result in found] for found in results]
+    _bands(left, lines, accuracies)
+    _bands(right, lines, [[[epoch.loss for epoch in result.epochs] for result in found] for found in results])
+    left.set(xlabel="epoch", ylabel="held-out accuracy, %")
+    right.set(xlabel="epoch", ylabel="training loss")
+    last = min(values[-1] for runs in accuracies for values in runs)
+    left.set_ylim(bottom=max(0, last - 5))  # early epochs would flatten what matters
+    left.legend(frameon=False)
+    return figure
+
+
 def chart_diversity(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Figure:
     """Return the diversity of every layer: means over seeds, bands from lowest to highest (paper, Figure 3)."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    for line, found, color, marker in zip(lines, results, cycle(COLORS), cycle(MARKERS), strict=False):
-        values = pd.DataFrame([result.diversity for result in found])
-        layers = range(1, values.shape[1] + 1)
-        axes.plot(layers, values.mean(), marker=marker, color=color, label=line.row.label)
-        axes.fill_between(layers, values.min(), values.max(), color=color, alpha=0.15, linewidth=0)
-    axes.set(xlabel="layer", ylabel="feature diversity (Eq. 9)", xticks=list(layers))
+    _bands(axes, lines, [[result.diversity or [] for result in found] for found in results])
+    axes.set(xlabel="layer", ylabel="feature diversity (Eq. 9)")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
-    _plain(axes)
     return figure
+
+
+def _bands(axes: Axes, lines: Sequence[Line], series: Sequence[Sequence[Sequence[float]]]) -> None:
+    """Draw for every line the mean of its series, numbered from 1, and a band from lowest to highest."""
+    for line, runs, color, marker in zip(lines, series, cycle(COLORS), cycle(MARKERS), strict=False):
+        values = pd.DataFrame(runs)
+        numbers = range(1, values.shape[1] + 1)
+        axes.plot(numbers, values.mean(), marker=marker, color=color, label=line.row.label)
+        axes.fill_between(numbers, values.min(), values.max(), color=color, alpha=0.15, linewidth=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _plain(axes)
+
+
+def chart_graphs(lines: Sequence[Line], results: Sequence[Sequence[Result]], data: ClassificationData) -> Figure:
+    """Return the graphs of the first held-out image in up to four blocks of every line's trained model."""
+    trial = lines[0].trials[0]
+    with torch.device("meta"):
+        model = trial.build(data)
+    image = without_normalization(model, trial.sample(data, 1)[0])
+    pairs = zip(lines, results, strict=True)
+    views = [View(line.row.label, "a held-out image", image, found[0].graphs) for line, found in pairs]
+    last = min(len(view.graphs) for view in views) - 1
+    return draw_views(views, sorted({1 + round(part * last / 3) for part in range(4)}))
 
 
 def chart_models(frame: pd.DataFrame) -> Figure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,24 +14,25 @@ from matplotlib.figure import Figure
 
 from vig_pyg.files import write_whole
 from vig_pyg.study.baselines import BASELINES
-from vig_pyg.study.charts import chart_diversity, chart_models, chart_rows
-from vig_pyg.study.claims import claims
-from vig_pyg.study.measure import Cost, measure_costs
-from vig_pyg.study.report import embed, write_page
-from vig_pyg.study.studies import ABLATIONS, NAMES, OPERATORS, Line, Study, operators, plan, sample_images
-from vig_pyg.study.tables import MACS, as_text, is_text, models_frame, study_frame, write_tables
+from vig_pyg.study.charts import chart_curves, chart_diversity, chart_graphs, chart_models, chart_rows
+from vig_pyg.study.cost import Cost, measure_costs
+from vig_pyg.study.page import embed, render
+from vig_pyg.study.studies import ABLATIONS, NAMES, OPERATORS, Line, Study, operators, plan
+from vig_pyg.study.tables import MACS, as_text, claims, is_text, models_frame, study_frame, write_tables
 from vig_pyg.study.trials import Result, Trial, read_result, run_trials
-from vig_pyg.train import Data, Recipe
+from vig_pyg.study.views import draw_photograph
+from vig_pyg.train import ClassificationData, ClassificationRecipe
 from vig_pyg.train.run import describe
 
 BATCH, LARGE_BATCH = 64, 4  # images at once when costs are measured: small ones, and those of 224×224
 EXPECTED_RATIO = 5
 MOST_SEEDS = 1000
+TRIALS = "trials"  # their folder
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a study found: a table, a picture beside the report, and what may be said about it."""
+    """What a study found: a table, pictures beside the report, and what may be said about it."""
 
     name: str
     title: str
@@ -39,6 +40,8 @@ class Finding:
     note: str
     frame: pd.DataFrame
     claims: list[str]
+    pictures: Mapping[str, str]
+    """Captions by the name of the file."""
     lines: Sequence[Line] = ()
 
 
@@ -47,7 +50,7 @@ class Studies:
     """Which studies to run, how and where."""
 
     names: Sequence[str]
-    base: Recipe
+    base: ClassificationRecipe
     """How to train a classifier; its ``conv`` and ``seed`` are replaced."""
     convs: Sequence[str]
     """The operators that were asked for; without any, the paper's four are compared, else max_relative is taken."""
@@ -61,7 +64,7 @@ class Studies:
         Raises:
             ValueError: a study is unknown, there are no seeds, or what is trained is no classifier.
         """
-        if self.base.task != "classify":
+        if not isinstance(self.base, ClassificationRecipe):  # what a file says is known only now
             raise ValueError(f"a study trains classifiers: task must be classify, got {self.base.task!r}")
         for name in self.names:
             if name not in NAMES:
@@ -77,69 +80,102 @@ def chosen_studies(studies: Studies) -> list[Study]:
     return [made[name] for name in studies.names if name != "models"]
 
 
-def plan_all(studies: Studies, data: Data) -> dict[str, list[Line]]:
+def plan_all(studies: Studies, data: ClassificationData) -> dict[str, list[Line]]:
     """Return what every study that trains needs."""
     convs = studies.convs or ["max_relative"]
     return {study.name: plan(study, studies.base, convs, studies.seeds, data) for study in chosen_studies(studies)}
 
 
-def train_all(
-    studies: Studies, plans: dict[str, list[Line]], jobs: int, on_trial: Callable[[Trial], None] = lambda _: None
-) -> None:
-    """Train the trials that are missing; those of the first seed come first."""
+def trials_of(plans: Mapping[str, Sequence[Line]]) -> list[Trial]:
+    """Return the trials of all studies, each once, those of the first seed first."""
     trials = {trial.key: trial for lines in plans.values() for line in lines for trial in line.trials}
-    in_order = sorted(trials.values(), key=lambda trial: trial.recipe.seed)
-    run_trials(studies.out / "trials", in_order, studies.device, jobs, on_trial)
+    return sorted(trials.values(), key=lambda trial: trial.recipe.seed)
 
 
-def evaluate_all(studies: Studies, plans: dict[str, list[Line]], data: Data) -> list[Finding]:
-    """Measure costs, write every study's tables and picture, and return what was found. All trials are finished."""
+def train_all(
+    studies: Studies, plans: Mapping[str, Sequence[Line]], jobs: int, on_trial: Callable[[Trial], None] = lambda _: None
+) -> None:
+    """Train the trials that are missing."""
+    run_trials(studies.out / TRIALS, trials_of(plans), studies.device, jobs, on_trial)
+
+
+def evaluate_all(studies: Studies, plans: Mapping[str, Sequence[Line]], data: ClassificationData) -> list[Finding]:
+    """Measure costs, write every study's tables and pictures, and return what was found.
+
+    Where trainings are missing, only what is finished is compared, and nothing is claimed.
+    """
+    trials = trials_of(plans)
+    read = {trial.key: read_result(studies.out / TRIALS, trial) for trial in trials}
+    results = {key: result for key, result in read.items() if result is not None}
+    begun = {
+        name: [line for line in lines if any(trial.key in results for trial in line.trials)]
+        for name, lines in plans.items()
+    }
+    costs = _costs(studies, begun, data)
     found = []
-    costs = _costs(studies, plans, data)
     for study in chosen_studies(studies):
-        lines = plans[study.name]
-        results = [[_result(studies.out, trial) for trial in line.trials] for line in lines]
-        frame = study_frame(lines, results, [costs[_untrained(line).key] for line in lines])
-        figure = chart_diversity(lines, results) if study.diversity else chart_rows(lines, results)
-        _write(studies.out, study.name, frame, figure)
-        said = _diversity_claims(lines, results) if study.diversity else _accuracy_claims(lines, results)
-        note = study.note.format(**lines[0].trials[0].recipe.model_options)
-        found.append(Finding(study.name, study.title, study.question, note, frame, said, lines))
-    if "models" in studies.names:
+        lines = begun[study.name]
+        gave = [[results[trial.key] for trial in line.trials if trial.key in results] for line in lines]
+        complete = all(trial.key in results for line in plans[study.name] for trial in line.trials)
+        if lines:
+            frame = study_frame(lines, gave, [costs[_untrained(line).key] for line in lines])
+            found.append(_find(studies.out, study, lines, gave, frame, complete, data))
+    if "models" in studies.names and len(results) == len(trials):
         found.append(_compare_models(studies))
     return found
 
 
-def _result(out: Path, trial: Trial) -> Result:
-    result = read_result(out / "trials", trial)
-    assert result is not None
-    return result
+def _find(
+    out: Path,
+    study: Study,
+    lines: Sequence[Line],
+    results: Sequence[Sequence[Result]],
+    frame: pd.DataFrame,
+    complete: bool,
+    data: ClassificationData,
+) -> Finding:
+    """Write a study's table and pictures; return what was found."""
+    chart, claim = (chart_diversity, _diversity_claims) if study.diversity else (chart_rows, _accuracy_claims)
+    said = claim(lines, results) if complete else ["Trainings are missing: no difference is claimed."]
+    note = study.note.format(**lines[0].trials[0].recipe.model_options)
+    pictures = {
+        study.name: (chart(lines, results), f"{study.title}: the numbers of the table as a chart."),
+        f"{study.name}-curves": (
+            chart_curves(lines, results),
+            "Held-out accuracy and training loss; lines are means over seeds, bands reach from lowest to highest.",
+        ),
+        f"{study.name}-graphs": (
+            chart_graphs(lines, results, data),
+            "Inside the trained models: every block links the patches of a held-out image by its own graph. Stars mark "
+            "two patches, squares of their color the neighbors.",
+        ),
+    }
+    _write(out, study.name, frame, {name: figure for name, (figure, _) in pictures.items()})
+    captions = {name: caption for name, (_, caption) in pictures.items()}
+    return Finding(study.name, study.title, study.question, note, frame, said, captions, lines)
 
 
-def _costs(studies: Studies, plans: dict[str, list[Line]], data: Data) -> dict[str, Cost]:
+def _costs(studies: Studies, plans: Mapping[str, Sequence[Line]], data: ClassificationData) -> dict[str, Cost]:
     """Return what the models of all studies cost, by their trials' keys."""
     trials = {trial.key: trial for lines in plans.values() for trial in map(_untrained, lines)}
     if not trials:
         return {}
     first = next(iter(trials.values()))
-    images = sample_images(first, data, measured_batch(first, data)).to(studies.device)
+    images = first.sample(data, measured_batch(first, data)).to(studies.device)
     models = {key: partial(trial.build, data) for key, trial in trials.items()}
     return measure_costs(studies.out / "costs", models, images)
 
 
-def measured_batch(trial: Trial, data: Data) -> int:
+def measured_batch(trial: Trial, data: ClassificationData) -> int:
     """Return how many images at once costs are measured with: fewer where they are large."""
-    return BATCH if sample_images(trial, data, 1).size(-1) <= 64 else LARGE_BATCH
+    return BATCH if trial.sample(data, 1).size(-1) <= 64 else LARGE_BATCH
 
 
 def _untrained(line: Line) -> Trial:
     """Return the trial of a line's model alone, however it is trained."""
     recipe = line.trials[0].recipe
-    kept = {
-        name: getattr(recipe, name)
-        for name in ("model", "conv", "graph", "graph_options", "model_options", "data", "image_size")
-    }
-    return Trial(type(recipe)(**kept))
+    of_the_model = ("model", "conv", "graph", "graph_options", "model_options", "data", "image_size")
+    return Trial(ClassificationRecipe(**{name: getattr(recipe, name) for name in of_the_model}))
 
 
 def _accuracy_claims(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> list[str]:
@@ -167,7 +203,7 @@ def _compare_models(studies: Studies) -> Finding:
     images = torch.randn(LARGE_BATCH, 3, 224, 224, generator=torch.Generator().manual_seed(0)).to(studies.device)
     costs = measure_costs(studies.out / "costs", {model.name: model.build for model in BASELINES}, images)
     frame = models_frame(BASELINES, costs)
-    _write(studies.out, "models", frame, chart_models(frame))
+    _write(studies.out, "models", frame, {"models": chart_models(frame)})
     return Finding(
         "models",
         "Published models (paper, Tables 1, 2, 4 and 5)",
@@ -176,24 +212,35 @@ def _compare_models(studies: Studies) -> Finding:
         f"measured at 224×224 and 1000 classes, {LARGE_BATCH} images at once.",
         frame,
         [],
+        {"models": "Published accuracy against multiply-accumulates and against time."},
     )
 
 
-def _write(out: Path, name: str, frame: pd.DataFrame, figure: Figure) -> None:
+def _write(out: Path, name: str, frame: pd.DataFrame, figures: Mapping[str, Figure]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     write_tables(out, name, frame)
-    write_whole(out / f"{name}.png", lambda path: figure.savefig(path, dpi=150, format="png"))
+    for picture, figure in figures.items():
+        _save(figure, out / f"{picture}.png")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    write_whole(path, lambda partial: figure.savefig(partial, dpi=110, format="png"))
 
 
 def write_study_report(
-    studies: Studies, findings: Sequence[Finding], plans: dict[str, list[Line]], data: Data, command: str
+    studies: Studies,
+    findings: Sequence[Finding],
+    plans: Mapping[str, Sequence[Line]],
+    data: ClassificationData,
+    command: str,
+    complete: bool = True,
 ) -> None:
     """Write ``report.html``: questions, setting, tables, pictures, what is claimed, and the command that repeats it."""
     base, machine = studies.base, describe(studies.base)
     machine["device"] = torch.cuda.get_device_name() if studies.device.startswith("cuda") else "CPU"
     setting = None
     if plans:
-        trial = next(iter(plans.values()))[0].trials[0]
+        _save(draw_photograph(), studies.out / "photograph.png")
         setting = {
             "model": base.model,
             "data": data.name,
@@ -203,18 +250,19 @@ def write_study_report(
             "epochs": base.epochs,
             "batch": base.batch,
             "seeds": studies.seeds,
-            "measured_batch": measured_batch(trial, data),
+            "measured_batch": measured_batch(trials_of(plans)[0], data),
+            "photograph": embed(studies.out / "photograph.png"),
         }
-    shown = [_shown(studies.out, finding) for finding in findings]
-    write_page(
-        studies.out,
+    page = render(
         "study.html",
-        findings=shown,
+        findings=[_shown(studies.out, finding) for finding in findings],
         setting=setting,
         machine=machine,
         command=command,
+        complete=complete,
         large_batch=LARGE_BATCH,
     )
+    write_whole(studies.out / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
 
 
 def _shown(out: Path, finding: Finding) -> dict[str, object]:
@@ -222,7 +270,7 @@ def _shown(out: Path, finding: Finding) -> dict[str, object]:
     text = as_text(finding.frame)
     searches = []
     for line in finding.lines:
-        if line.tried:
+        if line.tried and line.baseline in finding.frame.index:
             target = finding.frame[MACS][line.baseline]
             tried = [(width, f"{macs / 1e6:.2f}", width == line.width) for width, macs in line.tried.items()]
             searches.append({"label": line.row.label, "target": f"{target:.2f}", "tried": tried})
@@ -234,6 +282,6 @@ def _shown(out: Path, finding: Finding) -> dict[str, object]:
         "claims": finding.claims,
         "columns": list(zip(text.columns, is_text(finding.frame), strict=True)),
         "rows": [(label, list(values)) for label, values in zip(text.index, text.to_numpy(), strict=True)],
-        "picture": embed(out / f"{finding.name}.png"),
+        "pictures": [(embed(out / f"{name}.png"), caption) for name, caption in finding.pictures.items()],
         "searches": searches,
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -17,9 +18,8 @@ from vig_pyg.models.schedule import linear_steps
 from vig_pyg.models.vig import ViG
 from vig_pyg.study.cost import count_macs, without_computing
 from vig_pyg.study.trials import DIVERSITY_IMAGES, Trial
-from vig_pyg.study.width import matching_width
-from vig_pyg.tasks.classification import Classification, held_out_images
-from vig_pyg.train import Data, Recipe
+from vig_pyg.tasks.classification import Classification, ClassificationRecipe
+from vig_pyg.train import ClassificationData
 from vig_pyg.train.fit import images_at_once
 
 OPERATORS = ("max_relative", "edge", "gin", "sage")
@@ -169,7 +169,9 @@ class Line:
     """Of the model, where widths differ."""
 
 
-def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Data) -> list[Line]:
+def plan(
+    study: Study, base: ClassificationRecipe, convs: Sequence[str], seeds: int, data: ClassificationData
+) -> list[Line]:
     """Return what a study trains.
 
     Args:
@@ -183,7 +185,7 @@ def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Dat
         ValueError: an option does not fit the model.
     """
     default = {**DEFAULTS, **study.shared, **base.model_options}
-    images = sample_images(Trial(base), data, 1)
+    images = Trial(base).sample(data, 1)
     found = []
     for conv in convs if study.name != "operators" else [""]:
         suffix = f", {conv}" if conv and len(convs) > 1 else ""
@@ -205,16 +207,15 @@ def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Dat
     return found
 
 
-def _check(trial: Trial, data: Data, images: Tensor) -> None:
+def _check(trial: Trial, data: ClassificationData, images: Tensor) -> None:
     """Refuse what does not fit, the model, the images or the batch, before anything is trained."""
     count_macs_of(trial, data, images)
     with torch.device("meta"):
         model = trial.build(data)
-    task: Any = Classification(data, trial.recipe)  # type: ignore[arg-type]
-    task.train_loader(model, images_at_once(trial.recipe, 1))
+    Classification(data, trial.recipe).train_loader(model, images_at_once(trial.recipe, 1))
 
 
-def _with_neighbors(recipe: Recipe, data: Data) -> Recipe:
+def _with_neighbors(recipe: ClassificationRecipe, data: ClassificationData) -> ClassificationRecipe:
     """Return a recipe that says the number of neighbors, in every block where they differ: the model's own if none."""
     options = dict(recipe.model_options)
     wanted = options.pop("k", None)
@@ -227,19 +228,14 @@ def _with_neighbors(recipe: Recipe, data: Data) -> Recipe:
     return replace(recipe, model_options={**options, "k": ks[0] if len(set(ks)) == 1 else ks})
 
 
-def count_macs_of(trial: Trial, data: Data, images: Tensor) -> int:
+def count_macs_of(trial: Trial, data: ClassificationData, images: Tensor) -> int:
     """Return the multiply-accumulates per image of a trial's model, if possible without computing anything."""
     return without_computing(count_macs, partial(trial.build, data), images)
 
 
-def sample_images(trial: Trial, data: Data, count: int) -> Tensor:
-    """Return held-out images as a trial's model gets them."""
-    with torch.device("meta"):
-        model = trial.build(data)
-    return held_out_images(data, trial.recipe, model, count)
-
-
-def _search_width(recipe: Recipe, full: Recipe, data: Data, images: Tensor) -> tuple[int, dict[int, int]]:
+def _search_width(
+    recipe: ClassificationRecipe, full: ClassificationRecipe, data: ClassificationData, images: Tensor
+) -> tuple[int, dict[int, int]]:
     with torch.device("meta"):
         model = Trial(full).build(data)
     if not isinstance(model, ViG):
@@ -253,3 +249,25 @@ def _search_width(recipe: Recipe, full: Recipe, data: Data, images: Tensor) -> t
     step = math.lcm(recipe.model_options["heads"], model.stem.stride // 2)
     target = count_macs_of(Trial(full), data, images)
     return matching_width(macs, target, range(step, 4 * model.num_features, step))
+
+
+def matching_width(macs: Callable[[int], int], target: int, widths: Sequence[int]) -> tuple[int, dict[int, int]]:
+    """Return the width whose cost is nearest to a target, and the cost of every width that was tried.
+
+    The cost rises with the width, so that halving the range finds it.
+
+    Args:
+        macs: The cost of a width.
+        target: The cost to come near to.
+        widths: To choose from, in rising order.
+    """
+    tried: dict[int, int] = {}
+
+    def cost(width: int) -> int:
+        if width not in tried:
+            tried[width] = macs(width)
+        return tried[width]
+
+    above = bisect_left(widths, target, key=cost)
+    best = min(widths[max(0, above - 1) : above + 1], key=lambda width: abs(cost(width) - target))
+    return best, dict(sorted(tried.items()))

@@ -1,4 +1,4 @@
-"""Trials: the trainings that studies are made of. Each is done once, by whoever comes first, and kept."""
+"""The trainings that studies are made of. Each is done once, by whoever comes first, and kept."""
 
 from __future__ import annotations
 
@@ -10,26 +10,30 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from filelock import FileLock, Timeout
-from torch import nn
+from torch import Tensor, nn
 
 from vig_pyg.conv import get_conv
 from vig_pyg.files import write_whole
+from vig_pyg.graph import ImageGraph
 from vig_pyg.machine import source_hash
 from vig_pyg.manifest import DamagedError, sealed, unseal
+from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.study.diversity import layer_diversity
-from vig_pyg.tasks.classification import Classification, held_out_images
-from vig_pyg.train import Data, Epoch, Recipe, accelerator_for, build_model, fit
+from vig_pyg.study.views import neighbor_graphs
+from vig_pyg.tasks.classification import Classification, ClassificationRecipe, held_out_images
+from vig_pyg.train import ClassificationData, Epoch, accelerator_for, build_model, fit
 from vig_pyg.train.run import MAY_CHANGE, describe
 
 log = logging.getLogger(__name__)
 DIVERSITY_IMAGES = 4
+KEPT = ("pos", "pos_source", "edge_index", "grid")  # of a graph
 IDLE_SECONDS = 20  # a worker whose parent was killed finishes its trial and ends
 
 
@@ -37,7 +41,7 @@ IDLE_SECONDS = 20  # a worker whose parent was killed finishes its trial and end
 class Trial:
     """One training, and whether the diversity of every layer is measured after it. Equal trials give equal results."""
 
-    recipe: Recipe
+    recipe: ClassificationRecipe
     diversity: bool = False
 
     @cached_property
@@ -48,17 +52,26 @@ class Trial:
         decides["code"] = source_hash()
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
 
-    def build(self, data: Data) -> nn.Module:
+    def build(self, data: ClassificationData) -> nn.Module:
         """Return the untrained model."""
         return build_model(self.recipe, len(data.classes), data.channels)
+
+    def sample(self, data: ClassificationData, count: int) -> Tensor:
+        """Return held-out images as the model gets them."""
+        with torch.device("meta"):
+            model = self.build(data)
+        return held_out_images(data, self.recipe, model, count)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a trial gave: every epoch, and the diversity ``[layers]``, a mean over images, where it was asked for."""
+    """What a trial gave."""
 
     epochs: list[Epoch]
     diversity: list[float] | None
+    """``[layers]``, a mean over images, where it was asked for."""
+    graphs: list[ImageGraph] = field(default_factory=list)
+    """Of the first held-out image, one per block."""
 
     @property
     def accuracy(self) -> float:
@@ -76,7 +89,8 @@ def read_result(folder: Path, trial: Trial) -> Result | None:
     except DamagedError as error:
         log.warning("%s; this trial is trained again", error)
         return None
-    return Result([Epoch(*epoch.values()) for epoch in content["epochs"]], content["diversity"])
+    graphs = [ImageGraph(**{key: torch.tensor(v) for key, v in graph.items()}) for graph in content["graphs"]]
+    return Result([Epoch(*epoch.values()) for epoch in content["epochs"]], content["diversity"], graphs)
 
 
 def run_trials(
@@ -119,7 +133,7 @@ def run_trials(
 
 
 def _run_trial(folder: Path, trial: Trial, device: str, wait: bool) -> str | None:
-    """Train a trial unless it is finished; return its key. One that another process trains is left or waited for."""
+    """Train a trial unless it is finished, and return its key; None for one that another process trains."""
     try:
         with FileLock(folder / "locks" / trial.key, blocking=wait):
             if read_result(folder, trial) is None:
@@ -131,23 +145,25 @@ def _run_trial(folder: Path, trial: Trial, device: str, wait: bool) -> str | Non
 
 def _train(folder: Path, trial: Trial, device: str) -> None:
     recipe = trial.recipe
-    data = Classification.load_data(recipe)  # type: ignore[arg-type]
+    data = Classification.load_data(recipe)
     with _alone(device):
         torch.manual_seed(recipe.seed)
         model = trial.build(data)
         accelerator = accelerator_for(recipe, device)
         epochs = fit(model, data, recipe, accelerator=accelerator)
-        diversity = None
-        if trial.diversity:
-            images = held_out_images(data, recipe, model, DIVERSITY_IMAGES)
-            diversity = layer_diversity(model, images.to(accelerator.device)).mean(1).tolist()
+        images = trial.sample(data, DIVERSITY_IMAGES).to(accelerator.device)
+        diversity = layer_diversity(model, images).mean(1).tolist() if trial.diversity else None
+        graphs = neighbor_graphs(cast(VisionGNN, model), images[0])
     content = {
         "recipe": asdict(recipe),
         "epochs": [epoch._asdict() for epoch in epochs],
         "diversity": diversity,
+        "graphs": [{key: graph[key].tolist() for key in KEPT if key in graph} for graph in graphs],
         **describe(recipe),
     }
-    write_whole(_file(folder, trial), lambda path: path.write_text(sealed(content)))
+    file = _file(folder, trial)
+    write_whole(file.with_suffix(".yaml"), recipe.save)
+    write_whole(file, lambda path: path.write_text(sealed(content)))
 
 
 @contextmanager

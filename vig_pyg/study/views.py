@@ -1,8 +1,9 @@
-"""The graphs that a model builds of an image."""
+"""The graphs that a model builds of an image, and pictures of them."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +13,18 @@ from torch_geometric.data import Data
 from torch_geometric.typing import PairTensor
 
 from vig_pyg.blocks import Block
-from vig_pyg.checks import check_kind
+from vig_pyg.checks import check_kind, check_whole
+from vig_pyg.graph import PatchGraph
 from vig_pyg.models.vision_gnn import VisionGNN
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Told apart by color-blind readers as well (Wong, Nature Methods, 2011).
+COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+PLACES = ((0.3, 0.35), (0.7, 0.6))  # two centers, as in the paper's Figure 4
+PHOTOGRAPH, PATCH = "china.jpg", 20
 
 
 class View(NamedTuple):
@@ -91,11 +102,16 @@ def view(model: VisionGNN, image: Tensor, name: str, source: str) -> View:
         name: What to call the model.
         source: What to call the image.
     """
-    config = resolve_model_data_config(model)
-    mean, deviation = (torch.tensor(config[key]).view(-1, 1, 1) for key in ("mean", "std"))
     device = next(model.parameters()).device
     graphs = [graph.cpu() for graph in neighbor_graphs(model, image.to(device))]
-    return View(name, source, (image.cpu() * deviation + mean).clamp(0, 1), graphs)
+    return View(name, source, without_normalization(model, image), graphs)
+
+
+def without_normalization(model: nn.Module, image: Tensor) -> Tensor:
+    """Return an image ``[C, H, W]`` that was prepared for a model with values from 0 to 1 again."""
+    config = resolve_model_data_config(model)
+    mean, deviation = (torch.tensor(config[key]).view(-1, 1, 1) for key in ("mean", "std"))
+    return (image.cpu() * deviation + mean).clamp(0, 1)
 
 
 def grid_of(graph: Data) -> tuple[int, int]:
@@ -133,3 +149,96 @@ def check_block(block: int, depth: int) -> int:
     if isinstance(block, bool) or not isinstance(block, int) or not 1 <= block <= depth:
         raise ValueError(f"there is no block {block!r}: this model's blocks are 1 to {depth}")
     return block
+
+
+def draw_neighbors(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int], title: str = "") -> None:
+    """Draw nodes and their neighbors over an image, as the paper's Figure 4 does.
+
+    A center is marked by a pentagram, its neighbors by squares of the same color. Those of the first are as large as
+    what they stand for, a patch or the window of patches that a pooled node is the mean of; those of the next smaller.
+
+    Args:
+        axes: Where to draw.
+        image: ``[3, H, W]`` or ``[1, H, W]`` with values from 0 to 1.
+        graph: ``pos`` in pixels and ``edge_index``; neighbors of a pooled graph lie at ``pos_source``. What
+            :func:`~vig_pyg.study.neighbors` and :class:`~vig_pyg.PatchGraph` return.
+        nodes: The centers.
+        title: Written above.
+
+    Raises:
+        TypeError, ValueError: the image or the graph is none, or has no such node.
+    """
+    from matplotlib.patches import Rectangle
+
+    check_kind("a graph", Data, graph=graph)
+    if graph.pos is None or graph.edge_index is None:
+        raise ValueError("graph must have pos and edge_index, as those of neighbors and PatchGraph have")
+    check_kind("a list of numbers of nodes", Sequence, nodes=nodes)
+    for node in nodes:
+        check_whole(0, **{"the number of a node": node})
+        if node >= len(graph.pos):
+            raise ValueError(f"there is no node {node}: the graph's are 0 to {len(graph.pos) - 1}")
+    draw_image(axes, image, title)
+    sources = graph.pos_source if "pos_source" in graph else graph.pos
+    width, height = (2 * sources[0]).tolist()  # the first lies in the middle of the first square
+    for order, (node, color) in enumerate(zip(nodes, COLORS * len(nodes), strict=False)):
+        neighbors = graph.edge_index[0][graph.edge_index[1] == node]
+        w, h = width * 0.75**order, height * 0.75**order  # where two centers share a neighbor, both show
+        for x, y in sources[neighbors].tolist():
+            axes.add_patch(Rectangle((x - w / 2, y - h / 2), w, h, facecolor=color, edgecolor="white", alpha=0.6))
+        x, y = graph.pos[node].tolist()
+        axes.plot(x, y, marker="*", markersize=16, color=color, markeredgecolor="white", markeredgewidth=1)
+
+
+def draw_image(axes: Axes, image: Tensor, title: str = "") -> None:
+    """Draw an image ``[3, H, W]`` or ``[1, H, W]`` with values from 0 to 1, in coordinates of its pixels' corners."""
+    check_kind("a tensor", Tensor, image=image)
+    if image.dim() != 3 or image.size(0) not in (1, 3) or image.is_meta:
+        raise ValueError(f"an image must have shape [3, H, W] or [1, H, W] and values, got {list(image.shape)}")
+    height, width = image.shape[1:]
+    picture = image.permute(1, 2, 0).clamp(0, 1).cpu().numpy()
+    cmap = "gray" if image.size(0) == 1 else None
+    axes.imshow(picture, cmap=cmap, vmin=0, vmax=1, alpha=0.75, extent=(0, width, height, 0))
+    axes.set_title(title, fontsize=10)
+    axes.set_axis_off()
+
+
+def draw_views(views: Sequence[View], blocks: Sequence[int], places: Sequence[tuple[float, float]] = PLACES) -> Figure:
+    """Draw the paper's Figure 4: a row per view, the image and then its graph in some blocks.
+
+    Args:
+        views: What models make of images.
+        blocks: Numbers of blocks, counted from 1.
+        places: Of the centers, as shares ``(down, right)`` of an image's height and width.
+
+    Raises:
+        ValueError: a model has no such block.
+    """
+    from matplotlib.figure import Figure
+
+    shape = max(view.image.size(1) / view.image.size(2) for view in views)
+    figure = Figure(figsize=(2.7 * (1 + len(blocks)), (2.7 * shape + 0.6) * len(views)), layout="constrained")
+    for view, row in zip(views, figure.subplots(len(views), 1 + len(blocks), squeeze=False), strict=True):
+        draw_image(row[0], view.image, f"{view.source}\n{view.model}")
+        for block, axes in zip(blocks, row[1:], strict=True):
+            graph = view.graphs[check_block(block, len(view.graphs)) - 1]
+            rows, columns = grid_of(graph)
+            nodes = [node_at(graph, place) for place in places]
+            draw_neighbors(axes, view.image, graph, nodes, f"block {block}\n{rows}×{columns} nodes")
+    return figure
+
+
+def draw_photograph() -> Figure:
+    """Draw how scikit-learn's photograph becomes a graph: its patches, and two of them with their neighbors."""
+    from matplotlib.figure import Figure
+    from sklearn.datasets import load_sample_image
+
+    photograph = load_sample_image(PHOTOGRAPH).copy()
+    graph = PatchGraph(PATCH, k=18, cosine=False)(photograph)
+    image = torch.from_numpy(photograph).permute(2, 0, 1) / 255
+    figure = Figure(figsize=(11, 3.9), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    draw_neighbors(left, image, graph, [], f"{graph.num_nodes} patches of {PATCH}×{PATCH} pixels")
+    centers = [node_at(graph, place) for place in ((0.2, 0.17), (0.5, 0.3))]  # in the sky and on the temple
+    draw_neighbors(right, image, graph, centers, "two patches and their 18 nearest in the space of pixel values")
+    return figure

@@ -19,8 +19,6 @@ from vig_pyg.tasks.classifier import build_model, load_model, save_weights
 from vig_pyg.train.fit import accelerator_for, fit
 from vig_pyg.train.run import Interrupted
 
-Data = ClassificationData  # TEMPORARY
-
 __all__ = [
     "Classification",
     "ClassificationData",

@@ -1,5 +1,5 @@
+import csv
 import json
-import os
 import re
 import signal
 import subprocess
@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from vig_pyg.commands import app
-from vig_pyg.study import demo
 
-OUTPUTS = {"report.html", "curves.png", "photograph.png", "digit.png", "results.json"}
+PICTURES = {"operators.png", "operators-curves.png", "operators-graphs.png", "photograph.png"}
+OUTPUTS = PICTURES | {"report.html", "operators.csv", "operators.md", "operators.tex", "trials", "costs"}
 ARGUMENTS = ["demo", "--epochs", "1", "--seeds", "1", "--conv", "max_relative"]
 
 
@@ -30,26 +30,37 @@ def test_the_demo_prints_a_table_and_writes_its_files(finished) -> None:
     assert {path.name for path in out.iterdir()} == OUTPUTS
 
 
-def test_the_numbers_in_the_table_are_those_of_the_runs(finished) -> None:
-    content = json.loads((finished[0] / "results.json").read_text())
-    assert [row["conv"] for row in content["table"]] == ["max_relative", "gcn"]
-    for row, run in zip(content["table"], content["runs"], strict=True):
-        assert row["accuracy"] == run["epochs"][-1]["accuracy"] and row["ms_per_image"] > 0
-    assert content["table"][0]["parameters"] == 213_002
-    assert f"{100 * content['table'][0]['accuracy']:.2f} %" in finished[1].output
+def test_the_numbers_in_the_table_are_those_of_the_trainings(finished) -> None:
+    rows = {row[""]: row for row in csv.DictReader((finished[0] / "operators.csv").open())}
+    assert list(rows) == ["max_relative", "gcn"]
+    for file in (finished[0] / "trials").glob("*.json"):
+        content = json.loads(file.read_text())
+        accuracy = 100 * content["epochs"][-1]["measured"]["accuracy"]
+        row = rows[content["recipe"]["conv"]]
+        assert float(row["accuracy (%)"]) == pytest.approx(accuracy) and float(row["ms per image"]) > 0
+        assert f"{accuracy:.2f}" in finished[1].output
+    assert float(rows["max_relative"]["parameters (M)"]) == pytest.approx(0.213002)
+
+
+def test_it_is_a_study_of_operators(finished, tmp_path: Path) -> None:
+    words = ["study", "operators", "epochs=1", "--seeds", "1", "--conv", "max_relative", "--conv", "gcn"]
+    out = ["--device", "cpu", "--jobs", "1", "--out", str(finished[0])]
+    before = {file: file.stat().st_mtime_ns for file in (finished[0] / "trials").glob("*.json")}
+    assert CliRunner().invoke(app, [*words, *out]).exit_code == 0
+    assert {file: file.stat().st_mtime_ns for file in (finished[0] / "trials").glob("*.json")} == before
 
 
 def test_the_report_needs_no_other_file_and_no_network(finished) -> None:
     page = (finished[0] / "report.html").read_text()
-    assert page.count('src="data:image/png;base64,') == 3
+    assert page.count('src="data:image/png;base64,') == len(PICTURES)
     assert not re.findall(r'(?:src|href)="(?!data:)', page) and "http" not in page
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--epochs", "0"], "epochs and seeds must be at least 1, got 0"),
-        (["--seeds", "-1"], "epochs and seeds must be at least 1, got 6 and -1"),
+        (["--epochs", "0"], "epochs must be at least 1, got 0"),
+        (["--seeds", "-1"], "seeds must be at least 1, got -1"),
         (["--conv", "max_relativ"], "did you mean 'max_relative'?"),
         (["--conv", "nowhere:MyConv"], "no module 'nowhere'"),
         (["--device", "abacus"], "device must be cpu, cuda, cuda:0 or the like, got 'abacus'"),
@@ -112,9 +123,9 @@ def test_ctrl_c_leaves_what_is_finished_readable(tmp_path: Path) -> None:
     process = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=_heed_ctrl_c
     )
-    results = tmp_path / "runs" / "demo" / "results.json"
+    out = tmp_path / "runs" / "demo"
     deadline = time.monotonic() + 120
-    while not results.exists() and time.monotonic() < deadline:
+    while not list(out.glob("trials/*.json")) and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     try:
@@ -122,24 +133,13 @@ def test_ctrl_c_leaves_what_is_finished_readable(tmp_path: Path) -> None:
     finally:
         process.kill()
     assert process.returncode == 130, output
-    content = json.loads(results.read_text())
-    assert content["interrupted"] and content["table"][0]["seeds"] == len(content["runs"]) >= 1
-    assert {path.name for path in results.parent.iterdir()} == OUTPUTS
-    assert "interrupted" in (results.parent / "report.html").read_text()
-
-
-def test_numbers_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "results.json"
-    path.write_text("the last good one")
-    monkeypatch.setattr(os, "replace", _full_disk)
-    with pytest.raises(OSError, match="no space"):
-        demo.write_results(path, [], [], {})
-    assert path.read_text() == "the last good one"
+    assert "the same command trains what is missing" in " ".join(output.split())
+    [row] = csv.DictReader((out / "operators.csv").open())
+    assert int(row["seeds"]) == len(list(out.glob("trials/*.json"))) >= 1
+    assert {path.name for path in out.iterdir()} == OUTPUTS
+    page = (out / "report.html").read_text()
+    assert "interrupted" in page and "no difference is claimed" in page
 
 
 def _heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # jobs in the background inherit that it is ignored
-
-
-def _full_disk(*_: object) -> None:
-    raise OSError("no space left")

@@ -13,7 +13,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from vig_pyg.study.graph_page import graph_page
+from vig_pyg.study.page import graph_page
 from vig_pyg.study.views import View, view
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

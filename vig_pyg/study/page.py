@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, PackageLoader
 from torch import Tensor
 from torch_geometric.data import Data
 from torchvision.transforms.functional import to_pil_image
 
-from vig_pyg.study.report import embed, render
 from vig_pyg.study.views import View, grid_of
 
 
@@ -62,3 +64,14 @@ def _picture(image: Tensor) -> str:
     file = io.BytesIO()
     to_pil_image(image).save(file, "PNG")
     return embed(file.getvalue())
+
+
+def render(template: str, **content: Any) -> str:
+    """Return a page from a template."""
+    return Environment(loader=PackageLoader("vig_pyg.study"), autoescape=True).get_template(template).render(content)
+
+
+def embed(picture: Path | bytes) -> str:
+    """Return a PNG as an address that holds all of it."""
+    content = picture if isinstance(picture, bytes) else picture.read_bytes()
+    return "data:image/png;base64," + base64.b64encode(content).decode()
