@@ -62,7 +62,7 @@ def test_a_page_holds_the_edges_of_the_model(photo, tmp_path):
             assert torch.equal(sources, neighbors(model, prepared, block).edge_index[0])
 
 
-def test_operators_stand_side_by_side(photo, tmp_path):
+def test_operators_are_side_by_side(photo, tmp_path):
     page = tmp_path / "page.html"
     words = ("--conv", "gin", "--conv", "gat", "--blocks", "2,3", "--node", "5,6", "--out", page)
     status, output = call("visualize", photo, *MICRO, *words)

@@ -48,7 +48,7 @@ def test_other_code_of_the_library_makes_another_trial(tmp_path, monkeypatch) ->
     monkeypatch.setattr(machine, "__file__", str(package / "machine.py"))
     source_hash.cache_clear()
     try:
-        assert trial(0).key == before  # wherever it lies
+        assert trial(0).key == before  # wherever it is
         with (package / "conv" / "gin.py").open("a") as file:
             file.write("# changed\n")
         source_hash.cache_clear()

@@ -45,7 +45,7 @@ def test_distances_are_those_that_neighbors_are_chosen_by():
     assert torch.equal(graph.edge_index, knn_graph(h, 9).as_tensor())
 
 
-def test_distances_of_a_pooled_graph_lie_between_windows_and_nodes():
+def test_distances_of_a_pooled_graph_are_between_windows_and_nodes():
     model, image = micro("pvig_micro"), torch.randn(3, 32, 32)
     inputs = []
     model.blocks[0].grapher.conv.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
@@ -103,7 +103,7 @@ def sizes(axes) -> list[tuple[float, float]]:
     return [(p.get_width(), p.get_height()) for p in axes.patches]
 
 
-def test_squares_lie_on_the_neighbors_and_the_star_on_the_center() -> None:
+def test_squares_are_on_the_neighbors_and_the_star_on_the_center() -> None:
     axes = Figure().subplots()
     pos = torch.tensor([[2.0, 2.0], [6.0, 2.0], [2.0, 6.0], [6.0, 6.0]])
     graph = Data(pos=pos, edge_index=torch.tensor([[0, 3, 1], [0, 0, 2]]))
@@ -114,7 +114,7 @@ def test_squares_lie_on_the_neighbors_and_the_star_on_the_center() -> None:
     assert axes.images[0].get_extent() == [0, 8, 8, 0]
 
 
-def test_neighbors_of_a_pooled_graph_lie_at_the_sources_and_are_as_large_as_their_windows() -> None:
+def test_neighbors_of_a_pooled_graph_are_at_the_sources_and_are_as_large_as_their_windows() -> None:
     axes = Figure().subplots()
     graph = ImageGraph(
         pos=torch.tensor([[1.0, 1.0]]),

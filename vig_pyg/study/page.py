@@ -19,7 +19,7 @@ from vig_pyg.study.views import View, grid_of
 def graph_page(views: Sequence[View], blocks: Sequence[int] = (), place: tuple[float, float] = (0.5, 0.5)) -> str:
     """Return an HTML page on which pointing at a patch lights its neighbors.
 
-    Views of one image stand side by side; where there are several images, one is chosen.
+    Views of one image are side by side; where there are several images, one is chosen.
 
     Args:
         views: What models make of images.

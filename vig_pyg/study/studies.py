@@ -57,7 +57,7 @@ class Study:
     diversity: bool = False
     """Measure the diversity of every layer."""
     note: str = ""
-    """For the report; an option's name in braces stands for its value."""
+    """For the report; an option's name in braces is replaced by its value."""
 
 
 _OPERATOR_FIGURES = {
@@ -82,7 +82,7 @@ def operators(convs: Sequence[str]) -> Study:
 MODULES = Study(
     "modules",
     "Modules of a block (paper, Table 7)",
-    "What do the linear layers around the operator and the FFN behind it contribute, at equal cost?",
+    "What do the linear layers around the operator and the FFN after it contribute, at equal cost?",
     [
         Row("operator alone", {"grapher_fc": False, "ffn": False}, 67.0, 5.8, 1.4),
         Row("with FC in Grapher", {"grapher_fc": True, "ffn": False}, 73.4, 4.4, 1.4),

@@ -147,7 +147,7 @@ def _run_trial(folder: Path, trial: Trial, device: str, wait: bool) -> str | Non
 def _train(folder: Path, trial: Trial, device: str) -> None:
     recipe = trial.recipe
     data = load_recipe_data(recipe)
-    with _alone(device):
+    with _one_thread(device):
         torch.manual_seed(recipe.seed)
         model = trial.build(data)
         accelerator = accelerator_for(recipe, device)
@@ -168,7 +168,7 @@ def _train(folder: Path, trial: Trial, device: str) -> None:
 
 
 @contextmanager
-def _alone(device: str) -> Iterator[None]:
+def _one_thread(device: str) -> Iterator[None]:
     """Compute on one thread on the CPU: trials side by side use cores better, and results do not depend on how many."""
     threads = torch.get_num_threads()
     if device == "cpu":

@@ -43,7 +43,7 @@ class View(NamedTuple):
 def neighbors(model: VisionGNN, image: Tensor, block: int) -> Data:
     r"""Return the graph that a block builds of an image (paper, Figure 4).
 
-    The neighbors of node ``i`` are ``edge_index[0, edge_index[1] == i]``, the nearest first. Node ``i`` lies in
+    The neighbors of node ``i`` are ``edge_index[0, edge_index[1] == i]``, the nearest first. Node ``i`` is in
     row ``i // columns`` and column ``i % columns`` of the ``grid``.
 
     Args:
@@ -52,9 +52,9 @@ def neighbors(model: VisionGNN, image: Tensor, block: int) -> Data:
         block: Which one, counted from 1 as the paper does.
 
     Returns:
-        ``Data`` with ``x [N, D]`` (behind the block), ``pos [N, 2]`` (centers ``(x, y)`` in pixels), ``edge_index
+        ``Data`` with ``x [N, D]`` (after the block), ``pos [N, 2]`` (centers ``(x, y)`` in pixels), ``edge_index
         [2, E]`` from neighbor to node, ``edge_attr [E, 1]`` and ``grid [[rows, columns]]``; where neighbors are
-        pooled nodes, ``edge_index[0]`` counts those, and they lie at ``pos_source [M, 2]``. ``edge_attr`` is the
+        pooled nodes, ``edge_index[0]`` counts those, and their centers are ``pos_source [M, 2]``. ``edge_attr`` is the
         distance that neighbors are chosen by, :math:`\lVert h_j / \lVert h_j \rVert - h_i / \lVert h_i \rVert
         \rVert` with ``h`` the features that the operator takes: from 0 to 2. (Pyramid ViG adds the relative position
         before it ranks them.)
@@ -155,12 +155,12 @@ def draw_neighbors(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int],
     """Draw nodes and their neighbors over an image, as the paper's Figure 4 does.
 
     A center is marked by a pentagram, its neighbors by squares of the same color. Those of the first are as large as
-    what they stand for, a patch or the window of patches that a pooled node is the mean of; those of the next smaller.
+    what they represent, a patch or the window of patches that a pooled node is the mean of; those of the next smaller.
 
     Args:
         axes: Where to draw.
         image: ``[3, H, W]`` or ``[1, H, W]`` with values from 0 to 1.
-        graph: ``pos`` in pixels and ``edge_index``; neighbors of a pooled graph lie at ``pos_source``. What
+        graph: ``pos`` in pixels and ``edge_index``; neighbors of a pooled graph are at ``pos_source``. What
             :func:`~vig_pyg.study.neighbors` and :class:`~vig_pyg.PatchGraph` return.
         nodes: The centers.
         title: Written above.
@@ -180,7 +180,7 @@ def draw_neighbors(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int],
             raise ValueError(f"there is no node {node}: the graph's are 0 to {len(graph.pos) - 1}")
     draw_image(axes, image, title)
     sources = graph.pos_source if "pos_source" in graph else graph.pos
-    width, height = (2 * sources[0]).tolist()  # the first lies in the middle of the first square
+    width, height = (2 * sources[0]).tolist()  # the first center is in the middle of the first square
     for order, (node, color) in enumerate(zip(nodes, COLORS * len(nodes), strict=False)):
         neighbors = graph.edge_index[0][graph.edge_index[1] == node]
         w, h = width * 0.75**order, height * 0.75**order  # where two centers share a neighbor, both show

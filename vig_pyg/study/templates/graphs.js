@@ -183,7 +183,7 @@ function press(panel, event) {
     const { grid } = graphOf(panel);
     const cell = cellAt(grid, state.place).map((at, i) => Math.min(Math.max(at + WALK[event.key][i], 0), grid[i] - 1));
     state.place = cell.map((at, i) => (at + 0.5) / grid[i]);
-    state.held = true; // a mouse that lies there does not interfere
+    state.held = true; // a mouse that rests there does not interfere
     show();
   } else return;
   event.preventDefault();
