@@ -106,6 +106,9 @@ def test_graphs_and_diversity(tmp_path) -> None:
     result = read_result(tmp_path, measured)
     assert result is not None and result.diversity is not None
     assert len(result.diversity) == 1 and result.diversity[0] > 0
+    [graph] = result.graphs
+    around = [8 * row + column for row in (2, 3, 4) for column in (2, 3, 4)]
+    assert sorted(graph.edge_index[0][graph.edge_index[1] == 8 * 3 + 3].tolist()) == around
 
 
 PROGRAM = """

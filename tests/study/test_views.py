@@ -91,7 +91,7 @@ def test_a_place_is_the_same_in_every_grid():
 def test_a_view_shows_the_image_without_its_normalization(in_chans):
     image = torch.rand(in_chans, 32, 32)
     seen = view(micro(in_chans=in_chans), (image - 0.5) / 0.5, "model", "image.png")
-    assert torch.allclose(seen.image, image, atol=1e-6)
+    assert seen.image.shape == image.shape and torch.allclose(seen.image, image, atol=1e-6)
     assert len(seen.graphs) == 4
 
 

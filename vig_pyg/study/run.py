@@ -222,7 +222,7 @@ def _write(out: Path, name: str, frame: pd.DataFrame, figures: Mapping[str, Figu
 
 
 def _save(figure: Figure, path: Path) -> None:
-    write_whole(path, lambda partial: figure.savefig(partial, dpi=110, format="png"))
+    write_whole(path, lambda partial: figure.savefig(partial, dpi=150, format="png"))
 
 
 def write_study_report(

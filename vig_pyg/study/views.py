@@ -110,7 +110,7 @@ def view(model: VisionGNN, image: Tensor, name: str, source: str) -> View:
 def without_normalization(model: nn.Module, image: Tensor) -> Tensor:
     """Return an image ``[C, H, W]`` that was prepared for a model with values from 0 to 1 again."""
     config = resolve_model_data_config(model)
-    mean, deviation = (torch.tensor(config[key]).view(-1, 1, 1) for key in ("mean", "std"))
+    mean, deviation = (torch.tensor(config[key][: len(image)]).view(-1, 1, 1) for key in ("mean", "std"))
     return (image.cpu() * deviation + mean).clamp(0, 1)
 
 
