@@ -73,6 +73,18 @@ def test_operators_are_side_by_side(photo, tmp_path):
     assert found["place"] == [5.5 / 8, 6.5 / 8]
 
 
+def test_graphs_are_side_by_side(photo, tmp_path):
+    page = tmp_path / "page.html"
+    status, output = call(
+        "visualize", photo, *MICRO, "--graph", "knn", "--graph", "grid", "--blocks", "1", "--out", page
+    )
+    assert status == 0, output
+    assert "vig_micro, knn, untrained; vig_micro, grid, untrained" in output
+    _, [grid, *_] = numbers(page)["graphs"]
+    around = [8 * row + column for row in (2, 3, 4) for column in (2, 3, 4)]
+    assert sorted(grid["neighbors"][8 * 3 + 3]) == around
+
+
 def test_weights_and_other_image_sizes(photo, tmp_path):
     torch.manual_seed(5)
     model = timm.create_model("pvig_micro")
@@ -105,6 +117,8 @@ def test_weights_and_other_image_sizes(photo, tmp_path):
         (["PHOTO", *MICRO, "--weights", "OTHER"], "other.safetensors is not of this ViG"),
         (["PHOTO", "--weights", "OTHER"], "does not say which model it is of: add --model"),
         (["PHOTO", "--weights", "OTHER", "--conv", "gin"], "weights bring their own operator"),
+        (["PHOTO", "--weights", "OTHER", "--graph", "grid"], "weights bring their own graph"),
+        (["PHOTO", *MICRO, "--graph", "gird"], "did you mean 'grid'?"),
         (["PHOTO", *MICRO, *MICRO, "--weights", "OTHER"], "there are 1 --weights but 2 --model"),
         (["PHOTO", *MICRO, "--out", "graphs.txt"], "--out must end in .png or .svg or .html, got 'graphs.txt'"),
         (["PHOTO", *MICRO, "--html", "--out", "graphs.png"], "--out must end in .html, got 'graphs.png'"),

@@ -38,6 +38,10 @@ def visualize(
         list[str] | None,
         typer.Option(help="An operator for untrained models; repeat to compare.", callback=from_this_folder),
     ] = None,
+    graph: Annotated[
+        list[str] | None,
+        typer.Option(help="A graph for untrained models; repeat to compare.", callback=from_this_folder),
+    ] = None,
     weights: Annotated[
         list[Path] | None, typer.Option(help="The folder of a run or of weights, or a file; repeat to compare.")
     ] = None,
@@ -70,7 +74,7 @@ def visualize(
         if out.suffix not in formats:
             raise ValueError(f"--out must end in {' or '.join(formats)}, got {str(out)!r}")
         files = list(dict.fromkeys(find_images(images)))
-        models = list(chosen_models(model, conv, weights, trust))
+        models = list(chosen_models(model, conv, graph, weights, trust))
         views = [
             view(built, read_image(file, built, image_size), name, source)
             for file, source in zip(files, names_of(files), strict=True)
@@ -93,20 +97,26 @@ def visualize(
 
 
 def chosen_models(
-    models: Sequence[str] | None, convs: Sequence[str] | None, weights: Sequence[Path] | None, trust: bool = False
+    models: Sequence[str] | None,
+    convs: Sequence[str] | None,
+    graphs: Sequence[str] | None,
+    weights: Sequence[Path] | None,
+    trust: bool = False,
 ) -> Iterator[tuple[str, VisionGNN]]:
     """Yield every model that is asked for, after what to call it.
 
     Raises:
-        ValueError: a model or an operator is not known, or the options do not fit each other.
+        ValueError: a model, an operator or a graph is not known, or the options do not fit each other.
         FileNotFoundError: there are no such weights.
     """
     if not weights:
-        for name, conv in product(models or ["vig_tiny"], convs or [""]):
-            yield f"{name}{f', {conv}' if conv else ''}, untrained", untrained(name, conv)
+        for name, conv, graph in product(models or ["vig_tiny"], convs or (None,), graphs or (None,)):
+            words = [word for word in (name, conv, graph, "untrained") if word is not None]
+            yield ", ".join(words), untrained(name, conv=conv, graph=graph)
         return
-    if convs:
-        raise ValueError("--conv is for untrained models: weights bring their own operator")
+    if convs or graphs:
+        option, own = ("--conv", "operator") if convs else ("--graph", "graph")
+        raise ValueError(f"{option} is for untrained models: weights bring their own {own}")
     if models and len(models) != len(weights):
         raise ValueError(f"there are {len(weights)} --weights but {len(models)} --model: name one for each, or none")
     for path, architecture in zip_longest(weights, models or ()):
@@ -115,15 +125,16 @@ def chosen_models(
         yield f"{name}, {'/'.join(path.parts[-2:])}", built
 
 
-def untrained(name: str, conv: str) -> VisionGNN:
-    """Return a model with its first weights, always the same; without a ``conv`` its operator is its own."""
+def untrained(name: str, **options: Any) -> VisionGNN:
+    """Return a model with its first weights, always the same; of options that are None it takes its own."""
     check_model_name(name)
     torch.manual_seed(0)
-    options: dict[str, Any] = {"conv": conv} if conv else {}
+    options = {key: value for key, value in options.items() if value is not None}
     try:
         return ours(timm.create_model(name, **options), name)
     except TypeError as error:
-        raise ValueError(f"{name} cannot be built with conv={conv!r}: {error}") from None
+        given = ", ".join(f"{key}={value!r}" for key, value in options.items())
+        raise ValueError(f"{name} cannot be built with {given}: {error}") from None
 
 
 def ours(model: nn.Module, name: str) -> VisionGNN:
