@@ -126,6 +126,14 @@ def test_neighbors_of_a_pooled_graph_are_at_the_sources_and_are_as_large_as_thei
     assert sizes(axes) == [(4.0, 8.0)]
 
 
+def test_sources_that_are_no_grid_are_as_large_as_a_patch() -> None:
+    axes = Figure().subplots()
+    pos = torch.tensor([[2.0, 2.0], [6.0, 2.0], [2.0, 6.0], [6.0, 6.0]])
+    graph = ImageGraph(pos=pos, pos_source=torch.tensor([[1.0, 5.0], [7.0, 3.0]]), edge_index=torch.tensor([[1], [0]]))
+    draw_neighbors(axes, torch.rand(1, 8, 8), graph, [0])
+    assert centers(axes) == [(7.0, 3.0)] and sizes(axes) == [(4.0, 4.0)]
+
+
 def test_a_figure_has_a_row_per_view_with_the_image_and_the_blocks() -> None:
     torch.manual_seed(0)
     model = timm.create_model("pvig_micro").eval()

@@ -120,6 +120,13 @@ def grid_of(graph: Data) -> tuple[int, int]:
     return rows, columns
 
 
+def source_grid(graph: Data) -> tuple[int, int] | None:
+    """Return rows and columns of the sources of a graph's edges, or None where they are no grid, such as centroids."""
+    centers = graph.pos_source if "pos_source" in graph else graph.pos
+    columns, rows = (len(axis.unique()) for axis in centers.T)
+    return (rows, columns) if rows * columns == len(centers) else None
+
+
 def node_at(graph: Data, place: tuple[float, float]) -> int:
     """Return the node over a place, given as shares ``(down, right)`` of the image's height and width."""
     rows, columns = grid_of(graph)
@@ -180,7 +187,8 @@ def draw_neighbors(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int],
             raise ValueError(f"there is no node {node}: the graph's are 0 to {len(graph.pos) - 1}")
     draw_image(axes, image, title)
     sources = graph.pos_source if "pos_source" in graph else graph.pos
-    width, height = (2 * sources[0]).tolist()  # the first center is in the middle of the first square
+    first = graph.pos[0] if source_grid(graph) is None else sources[0]
+    width, height = (2 * first).tolist()  # the first center is in the middle of the first square
     for order, (node, color) in enumerate(zip(nodes, COLORS * len(nodes), strict=False)):
         neighbors = graph.edge_index[0][graph.edge_index[1] == node]
         w, h = width * 0.75**order, height * 0.75**order  # where two centers share a neighbor, both show
