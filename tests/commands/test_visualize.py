@@ -62,7 +62,7 @@ def test_a_page_holds_the_edges_of_the_model(photo, tmp_path):
             assert torch.equal(sources, neighbors(model, prepared, block).edge_index[0])
 
 
-def test_operators_stand_side_by_side(photo, tmp_path):
+def test_operators_are_side_by_side(photo, tmp_path):
     page = tmp_path / "page.html"
     words = ("--conv", "gin", "--conv", "gat", "--blocks", "2,3", "--node", "5,6", "--out", page)
     status, output = call("visualize", photo, *MICRO, *words)
@@ -71,6 +71,18 @@ def test_operators_stand_side_by_side(photo, tmp_path):
     found = numbers(page)
     assert len(found["graphs"]) == 2 and found["blocks"] == [2, 3]
     assert found["place"] == [5.5 / 8, 6.5 / 8]
+
+
+def test_graphs_are_side_by_side(photo, tmp_path):
+    page = tmp_path / "page.html"
+    status, output = call(
+        "visualize", photo, *MICRO, "--graph", "knn", "--graph", "grid", "--blocks", "1", "--out", page
+    )
+    assert status == 0, output
+    assert "vig_micro, knn, untrained; vig_micro, grid, untrained" in output
+    _, [grid, *_] = numbers(page)["graphs"]
+    around = [8 * row + column for row in (2, 3, 4) for column in (2, 3, 4)]
+    assert sorted(grid["neighbors"][8 * 3 + 3]) == around
 
 
 def test_weights_and_other_image_sizes(photo, tmp_path):
@@ -105,6 +117,8 @@ def test_weights_and_other_image_sizes(photo, tmp_path):
         (["PHOTO", *MICRO, "--weights", "OTHER"], "other.safetensors is not of this ViG"),
         (["PHOTO", "--weights", "OTHER"], "does not say which model it is of: add --model"),
         (["PHOTO", "--weights", "OTHER", "--conv", "gin"], "weights bring their own operator"),
+        (["PHOTO", "--weights", "OTHER", "--graph", "grid"], "weights bring their own graph"),
+        (["PHOTO", *MICRO, "--graph", "gird"], "did you mean 'grid'?"),
         (["PHOTO", *MICRO, *MICRO, "--weights", "OTHER"], "there are 1 --weights but 2 --model"),
         (["PHOTO", *MICRO, "--out", "graphs.txt"], "--out must end in .png or .svg or .html, got 'graphs.txt'"),
         (["PHOTO", *MICRO, "--html", "--out", "graphs.png"], "--out must end in .html, got 'graphs.png'"),

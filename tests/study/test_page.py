@@ -13,6 +13,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from vig_pyg.graph import ImageGraph
 from vig_pyg.study.page import graph_page
 from vig_pyg.study.views import View, view
 
@@ -172,6 +173,30 @@ def test_the_map_of_degrees_is_brightest_where_most_point(browser, views) -> Non
         degrees = views[panel].graphs[0].edge_index[0].bincount(minlength=64)
         assert torch.tensor(browser.execute_script(reds, panel)).argmax() == degrees.argmax()
         assert browser.find_elements(By.CSS_SELECTOR, ".degrees b")[panel].text == str(int(degrees.max()))
+
+
+@needs_chromium
+def test_sources_that_are_no_grid_are_at_their_places(chromium, tmp_path) -> None:
+    graph = ImageGraph(
+        pos=torch.tensor([[16.0, 16.0], [48.0, 16.0], [16.0, 48.0], [48.0, 48.0]]),
+        pos_source=torch.tensor([[20.0, 40.0], [50.0, 30.0], [33.0, 17.0]]),
+        edge_index=torch.tensor([[2, 0, 1], [0, 0, 3]]),
+        edge_attr=torch.tensor([[0.5], [1.0], [0.25]]),
+        grid=torch.tensor([[2, 2]]),
+    )
+    page = tmp_path / "page.html"
+    page.write_text(graph_page([View("centroids", "a.png", torch.rand(3, 64, 64), [graph])]), encoding="utf-8")
+    chromium.get(page.as_uri())
+    for node, sources in ((0, [2, 0]), (3, [1]), (1, [])):
+        point_at(chromium, 0, node // 2, node % 2, 2)
+        assert lit(chromium, 0) == (node, sources)
+        for rect in stage(chromium, 0).find_elements(By.CSS_SELECTOR, "rect.neighbor"):
+            x, y, width, height = (float(rect.get_attribute(name)) for name in ("x", "y", "width", "height"))
+            center = graph.pos_source[int(rect.get_attribute("data-source"))].tolist()
+            assert [x + width / 2, y + height / 2, width, height] == pytest.approx([*center, 32, 32])
+        assert chromium.find_element(By.CSS_SELECTOR, ".degree").text.startswith("–")
+    chromium.find_element(By.ID, "degrees").click()
+    assert [entry for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
 @needs_chromium

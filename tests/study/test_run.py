@@ -2,10 +2,8 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 from scipy.stats import t
 
-from vig_pyg.study.charts import chart_curves, chart_diversity
 from vig_pyg.study.run import Finding, _diversity_claims, _shown
 from vig_pyg.study.studies import Line, Row
 from vig_pyg.study.tables import MACS
@@ -45,26 +43,9 @@ def test_a_ratio_is_not_claimed_where_chance_explains_it() -> None:
     assert "times" not in sentence and sentence.startswith("No row differs from “ViG”")
 
 
-def test_every_line_of_the_chart_is_drawn_and_looks_its_own() -> None:
-    lines, results = zip(*(diverse(f"{place}", [1.0, 2.0]) for place in range(11)), strict=True)
-    (axes,) = chart_diversity(lines, results).axes
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == [str(place) for place in range(11)]
-    assert len({(line.get_color(), line.get_marker()) for line in axes.lines}) == 11
-
-
 def test_the_report_shows_every_width_that_was_tried(tmp_path) -> None:
     tried = {4: 1_000_000, 48: 9_000_000, 192: 90_000_000}
     lines = [Line(Row("alone"), [], tried, "full", 48), Line(Row("full"), [], baseline="full")]
     frame = pd.DataFrame({MACS: [9.0, 10.0]}, index=["alone", "full"])
     (search,) = _shown(tmp_path, Finding("modules", "", "", "", frame, [], {}, lines))["searches"]
     assert search["tried"] == [(4, "1.00", False), (48, "9.00", True), (192, "90.00", False)]
-
-
-def test_curves_are_means_over_seeds() -> None:
-    runs = [
-        [Epoch(loss, {"accuracy": 1 - loss}, 0.1, 1.0, 0.0) for loss in losses] for losses in ([0.3, 0.1], [0.5, 0.2])
-    ]
-    line = Line(Row("a"), [Trial(Recipe())])
-    accuracy, loss = chart_curves([line], [[Result(epochs, None) for epochs in runs]]).axes
-    assert accuracy.lines[0].get_ydata() == pytest.approx([60, 85])
-    assert loss.lines[0].get_ydata() == pytest.approx([0.4, 0.15])

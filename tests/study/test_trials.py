@@ -48,7 +48,7 @@ def test_other_code_of_the_library_makes_another_trial(tmp_path, monkeypatch) ->
     monkeypatch.setattr(machine, "__file__", str(package / "machine.py"))
     source_hash.cache_clear()
     try:
-        assert trial(0).key == before  # wherever it lies
+        assert trial(0).key == before  # wherever it is
         with (package / "conv" / "gin.py").open("a") as file:
             file.write("# changed\n")
         source_hash.cache_clear()
@@ -106,6 +106,9 @@ def test_graphs_and_diversity(tmp_path) -> None:
     result = read_result(tmp_path, measured)
     assert result is not None and result.diversity is not None
     assert len(result.diversity) == 1 and result.diversity[0] > 0
+    [graph] = result.graphs
+    around = [8 * row + column for row in (2, 3, 4) for column in (2, 3, 4)]
+    assert sorted(graph.edge_index[0][graph.edge_index[1] == 8 * 3 + 3].tolist()) == around
 
 
 PROGRAM = """

@@ -45,7 +45,7 @@ def test_distances_are_those_that_neighbors_are_chosen_by():
     assert torch.equal(graph.edge_index, knn_graph(h, 9).as_tensor())
 
 
-def test_distances_of_a_pooled_graph_lie_between_windows_and_nodes():
+def test_distances_of_a_pooled_graph_are_between_windows_and_nodes():
     model, image = micro("pvig_micro"), torch.randn(3, 32, 32)
     inputs = []
     model.blocks[0].grapher.conv.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
@@ -91,7 +91,7 @@ def test_a_place_is_the_same_in_every_grid():
 def test_a_view_shows_the_image_without_its_normalization(in_chans):
     image = torch.rand(in_chans, 32, 32)
     seen = view(micro(in_chans=in_chans), (image - 0.5) / 0.5, "model", "image.png")
-    assert torch.allclose(seen.image, image, atol=1e-6)
+    assert seen.image.shape == image.shape and torch.allclose(seen.image, image, atol=1e-6)
     assert len(seen.graphs) == 4
 
 
@@ -103,7 +103,7 @@ def sizes(axes) -> list[tuple[float, float]]:
     return [(p.get_width(), p.get_height()) for p in axes.patches]
 
 
-def test_squares_lie_on_the_neighbors_and_the_star_on_the_center() -> None:
+def test_squares_are_on_the_neighbors_and_the_star_on_the_center() -> None:
     axes = Figure().subplots()
     pos = torch.tensor([[2.0, 2.0], [6.0, 2.0], [2.0, 6.0], [6.0, 6.0]])
     graph = Data(pos=pos, edge_index=torch.tensor([[0, 3, 1], [0, 0, 2]]))
@@ -114,7 +114,7 @@ def test_squares_lie_on_the_neighbors_and_the_star_on_the_center() -> None:
     assert axes.images[0].get_extent() == [0, 8, 8, 0]
 
 
-def test_neighbors_of_a_pooled_graph_lie_at_the_sources_and_are_as_large_as_their_windows() -> None:
+def test_neighbors_of_a_pooled_graph_are_at_the_sources_and_are_as_large_as_their_windows() -> None:
     axes = Figure().subplots()
     graph = ImageGraph(
         pos=torch.tensor([[1.0, 1.0]]),
@@ -124,6 +124,14 @@ def test_neighbors_of_a_pooled_graph_lie_at_the_sources_and_are_as_large_as_thei
     draw_neighbors(axes, torch.rand(1, 8, 8), graph, [0])
     assert centers(axes) == [(6.0, 4.0)]
     assert sizes(axes) == [(4.0, 8.0)]
+
+
+def test_sources_that_are_no_grid_are_as_large_as_a_patch() -> None:
+    axes = Figure().subplots()
+    pos = torch.tensor([[2.0, 2.0], [6.0, 2.0], [2.0, 6.0], [6.0, 6.0]])
+    graph = ImageGraph(pos=pos, pos_source=torch.tensor([[1.0, 5.0], [7.0, 3.0]]), edge_index=torch.tensor([[1], [0]]))
+    draw_neighbors(axes, torch.rand(1, 8, 8), graph, [0])
+    assert centers(axes) == [(7.0, 3.0)] and sizes(axes) == [(4.0, 4.0)]
 
 
 def test_a_figure_has_a_row_per_view_with_the_image_and_the_blocks() -> None:

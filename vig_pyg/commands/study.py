@@ -68,8 +68,8 @@ def study(
     Finished trainings are kept: what was interrupted goes on, and a further seed or operator trains only what is
     missing. Processes and machines that share --out share the work, also under `accelerate launch -m vig_pyg study`.
     """
-    place, processes = leave_group()
-    console.quiet = place > 0
+    rank, processes = leave_group()
+    console.quiet = rank > 0
     with plain_errors():
         if jobs is not None and jobs < 1:
             raise ValueError(f"jobs must be at least 1, got {jobs}")

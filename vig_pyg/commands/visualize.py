@@ -110,13 +110,13 @@ def chosen_models(
         FileNotFoundError: there are no such weights.
     """
     if not weights:
-        for name, conv, graph in product(models or ["vig_tiny"], convs or [""], graphs or [""]):
-            plugged = "".join(f", {word}" for word in (conv, graph) if word)
-            yield f"{name}{plugged}, untrained", untrained(name, conv, graph)
+        for name, conv, graph in product(models or ["vig_tiny"], convs or (None,), graphs or (None,)):
+            words = [word for word in (name, conv, graph, "untrained") if word is not None]
+            yield ", ".join(words), untrained(name, conv=conv, graph=graph)
         return
     if convs or graphs:
-        option, what = ("conv", "operator") if convs else ("graph", "graph")
-        raise ValueError(f"--{option} is for untrained models: weights bring their own {what}")
+        option, own = ("--conv", "operator") if convs else ("--graph", "graph")
+        raise ValueError(f"{option} is for untrained models: weights bring their own {own}")
     if models and len(models) != len(weights):
         raise ValueError(f"there are {len(weights)} --weights but {len(models)} --model: name one for each, or none")
     for path, architecture in zip_longest(weights, models or ()):
@@ -125,15 +125,16 @@ def chosen_models(
         yield f"{name}, {'/'.join(path.parts[-2:])}", built
 
 
-def untrained(name: str, conv: str = "", graph: str = "") -> VisionGNN:
-    """Return a model with its first weights, always the same; operator and graph are its own unless named."""
+def untrained(name: str, **options: Any) -> VisionGNN:
+    """Return a model with its first weights, always the same; of options that are None it takes its own."""
     check_model_name(name)
     torch.manual_seed(0)
-    options: dict[str, Any] = {key: word for key, word in {"conv": conv, "graph": graph}.items() if word}
+    options = {key: value for key, value in options.items() if value is not None}
     try:
         return ours(timm.create_model(name, **options), name)
     except TypeError as error:
-        raise ValueError(f"{name} cannot be built with {options}: {error}") from None
+        given = ", ".join(f"{key}={value!r}" for key, value in options.items())
+        raise ValueError(f"{name} cannot be built with {given}: {error}") from None
 
 
 def ours(model: nn.Module, name: str) -> VisionGNN:

@@ -54,8 +54,8 @@ def chart_curves(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> 
     left.set(xlabel="epoch", ylabel="held-out accuracy, %")
     right.set(xlabel="epoch", ylabel="training loss")
     last = min(values[-1] for runs in accuracies for values in runs)
-    left.set_ylim(bottom=max(0, last - 5))  # early epochs would flatten what matters
-    left.legend(frameon=False)
+    left.set_ylim(max(0, last - 5), min(100.5, left.get_ylim()[1]))  # early epochs would flatten what matters
+    left.legend(frameon=False, loc="lower right")
     return figure
 
 

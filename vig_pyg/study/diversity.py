@@ -77,7 +77,7 @@ def layer_diversity(model: nn.Module, images: Tensor, layers: Sequence[nn.Module
     nodes: list[list[Tensor]] = []
     if layers is None:
         if not isinstance(model, VisionGNN):
-            raise ValueError(f"{type(model).__name__} is no model of this library: name the layers to look after")
+            raise ValueError(f"{type(model).__name__} is no model of this library: name the layers to measure")
         _, graphs = model.forward_graphs(images)
         nodes = [[graph.x for graph in batch.to_data_list()] for batch in graphs]
     else:
@@ -152,7 +152,7 @@ def _bounds(rows: Matrix, column_sum: float) -> tuple[Matrix, Matrix]:
         return ordered[0], ordered[-1]  # outside, every row sum grows
     lower, upper = np.empty_like(ordered[0]), np.empty_like(ordered[0])
     for d, column in enumerate(ordered.T):
-        sums = np.abs(column[:, None] - column).sum(1)  # falls to the median, then rises, linear in between
+        sums = np.abs(column[:, None] - column).sum(1)  # convex: least at the median
         turn = int(sums.argmin())
         lower[d] = np.interp(-column_sum, -sums[: turn + 1], column[: turn + 1])
         upper[d] = np.interp(column_sum, sums[turn:], column[turn:])

@@ -13,13 +13,13 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torchvision.transforms.functional import to_pil_image
 
-from vig_pyg.study.views import View, grid_of
+from vig_pyg.study.views import View, grid_of, source_grid
 
 
 def graph_page(views: Sequence[View], blocks: Sequence[int] = (), place: tuple[float, float] = (0.5, 0.5)) -> str:
     """Return an HTML page on which pointing at a patch lights its neighbors.
 
-    Views of one image stand side by side; where there are several images, one is chosen.
+    Views of one image are side by side; where there are several images, one is chosen.
 
     Args:
         views: What models make of images.
@@ -49,12 +49,16 @@ def graph_page(views: Sequence[View], blocks: Sequence[int] = (), place: tuple[f
 
 
 def _numbers(graph: Data) -> dict[str, Any]:
-    """Return the grids of a graph, and for every node its neighbors and their distances, the nearest first."""
-    centers = graph.pos_source if "pos_source" in graph else graph.pos
+    """Return a graph's grids, or rows and columns of sources that are none, and every node's neighbors with distances.
+
+    Both are in the order of the graph.
+    """
+    sources = source_grid(graph)
     degrees = graph.edge_index[1].bincount(minlength=graph.num_nodes).tolist()
     return {
         "grid": grid_of(graph),
-        "sources": (len(centers[:, 1].unique()), len(centers[:, 0].unique())),
+        "sources": sources,
+        "places": None if sources else (graph.pos_source / (2 * graph.pos[0]) - 0.5).flip(1).tolist(),
         "neighbors": [part.tolist() for part in graph.edge_index[0].split(degrees)],
         "distances": [[round(d, 3) for d in part.tolist()] for part in graph.edge_attr[:, 0].split(degrees)],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -107,38 +107,39 @@ def evaluate_all(studies: Studies, plans: Mapping[str, Sequence[Line]], data: Cl
     trials = trials_of(plans)
     read = {trial.key: read_result(studies.out / TRIALS, trial) for trial in trials}
     results = {key: result for key, result in read.items() if result is not None}
-    begun = {
-        name: [line for line in lines if any(trial.key in results for trial in line.trials)]
-        for name, lines in plans.items()
-    }
-    costs = _costs(studies, begun, data)
+    finished = {name: _finished(lines, results) for name, lines in plans.items()}
+    costs = _costs(studies, finished, data)
     found = []
     for study in chosen_studies(studies):
-        lines = begun[study.name]
-        gave = [[results[trial.key] for trial in line.trials if trial.key in results] for line in lines]
-        complete = all(trial.key in results for line in plans[study.name] for trial in line.trials)
+        lines = finished[study.name]
+        gave = [[results[trial.key] for trial in line.trials] for line in lines]
+        complete = [line.trials for line in lines] == [line.trials for line in plans[study.name]]
         if lines:
             frame = study_frame(lines, gave, [costs[_untrained(line).key] for line in lines])
-            found.append(_find(studies.out, study, lines, gave, frame, complete, data))
+            pictures = _draw(study, lines, gave, data)
+            _write(studies.out, study.name, frame, {name: figure for name, (figure, _) in pictures.items()})
+            captions = {name: caption for name, (_, caption) in pictures.items()}
+            claim = _diversity_claims if study.diversity else _accuracy_claims
+            said = claim(lines, gave) if complete else ["Trainings are missing: no difference is claimed."]
+            note = study.note.format(**lines[0].trials[0].recipe.model_options)
+            found.append(Finding(study.name, study.title, study.question, note, frame, said, captions, lines))
     if "models" in studies.names and len(results) == len(trials):
         found.append(_compare_models(studies))
     return found
 
 
-def _find(
-    out: Path,
-    study: Study,
-    lines: Sequence[Line],
-    results: Sequence[Sequence[Result]],
-    frame: pd.DataFrame,
-    complete: bool,
-    data: ClassificationData,
-) -> Finding:
-    """Write a study's table and pictures; return what was found."""
-    chart, claim = (chart_diversity, _diversity_claims) if study.diversity else (chart_rows, _accuracy_claims)
-    said = claim(lines, results) if complete else ["Trainings are missing: no difference is claimed."]
-    note = study.note.format(**lines[0].trials[0].recipe.model_options)
-    pictures = {
+def _finished(lines: Sequence[Line], results: Mapping[str, Result]) -> list[Line]:
+    """Return lines without the trials that are missing, and none without trials."""
+    kept = [replace(line, trials=[trial for trial in line.trials if trial.key in results]) for line in lines]
+    return [line for line in kept if line.trials]
+
+
+def _draw(
+    study: Study, lines: Sequence[Line], results: Sequence[Sequence[Result]], data: ClassificationData
+) -> dict[str, tuple[Figure, str]]:
+    """Return a study's pictures and their captions by the name of the file."""
+    chart = chart_diversity if study.diversity else chart_rows
+    return {
         study.name: (chart(lines, results), f"{study.title}: the numbers of the table as a chart."),
         f"{study.name}-curves": (
             chart_curves(lines, results),
@@ -150,9 +151,6 @@ def _find(
             "two patches, squares of their color the neighbors.",
         ),
     }
-    _write(out, study.name, frame, {name: figure for name, (figure, _) in pictures.items()})
-    captions = {name: caption for name, (_, caption) in pictures.items()}
-    return Finding(study.name, study.title, study.question, note, frame, said, captions, lines)
 
 
 def _costs(studies: Studies, plans: Mapping[str, Sequence[Line]], data: ClassificationData) -> dict[str, Cost]:
@@ -224,7 +222,7 @@ def _write(out: Path, name: str, frame: pd.DataFrame, figures: Mapping[str, Figu
 
 
 def _save(figure: Figure, path: Path) -> None:
-    write_whole(path, lambda partial: figure.savefig(partial, dpi=110, format="png"))
+    write_whole(path, lambda partial: figure.savefig(partial, dpi=150, format="png"))
 
 
 def write_study_report(

@@ -57,7 +57,7 @@ class Study:
     diversity: bool = False
     """Measure the diversity of every layer."""
     note: str = ""
-    """For the report; an option's name in braces stands for its value."""
+    """For the report; an option's name in braces is replaced by its value."""
 
 
 _OPERATOR_FIGURES = {

@@ -46,7 +46,7 @@ class Trial:
 
     @cached_property
     def key(self) -> str:
-        """A hash of all that decides the result, the code too; images are known by the name of their data set only."""
+        """A hash of all that decides the result, the code too; images are known by the name of their data set."""
         decides: dict[str, Any] = {name: v for name, v in asdict(self.recipe).items() if name not in MAY_CHANGE}
         decides |= {"diversity": self.diversity, "operator": _source(self.recipe.conv)}
         decides["code"] = source_hash()
@@ -146,7 +146,7 @@ def _run_trial(folder: Path, trial: Trial, device: str, wait: bool) -> str | Non
 def _train(folder: Path, trial: Trial, device: str) -> None:
     recipe = trial.recipe
     data = Classification.load_data(recipe)
-    with _alone(device):
+    with _one_thread(device):
         torch.manual_seed(recipe.seed)
         model = trial.build(data)
         accelerator = accelerator_for(recipe, device)
@@ -167,7 +167,7 @@ def _train(folder: Path, trial: Trial, device: str) -> None:
 
 
 @contextmanager
-def _alone(device: str) -> Iterator[None]:
+def _one_thread(device: str) -> Iterator[None]:
     """Compute on one thread on the CPU: trials side by side use cores better, and results do not depend on how many."""
     threads = torch.get_num_threads()
     if device == "cpu":
@@ -179,17 +179,17 @@ def _alone(device: str) -> Iterator[None]:
 
 
 def leave_group() -> tuple[int, int]:
-    """Leave the group of processes that ``accelerate launch`` made; return the place in it and its size.
+    """Leave the group of processes that ``accelerate launch`` made; return the rank in it and its size.
 
-    Every process then trains trials of its own, on the device of its place.
+    Every process then trains trials of its own, on the device of its local rank.
     """
-    place, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     local = int(os.environ.get("LOCAL_RANK", 0))
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
         os.environ.pop(name, None)
     if torch.cuda.is_available():
         torch.cuda.set_device(local)
-    return place, size
+    return rank, size
 
 
 def _source(conv: str | None) -> str | None:

@@ -54,7 +54,7 @@ def neighbors(model: VisionGNN, image: Tensor, block: int) -> Data:
     Returns:
         ``Data`` with ``x [N, D]`` (after the block), ``pos [N, 2]`` (centers ``(x, y)`` in pixels), ``edge_index
         [2, E]`` from neighbor to node, ``edge_attr [E, 1]`` and ``grid [[rows, columns]]``; where neighbors are
-        pooled nodes, ``edge_index[0]`` counts those, and they are at ``pos_source [M, 2]``. ``edge_attr`` is the
+        pooled nodes, ``edge_index[0]`` counts those, and their centers are ``pos_source [M, 2]``. ``edge_attr`` is the
         distance that neighbors are chosen by, :math:`\lVert h_j / \lVert h_j \rVert - h_i / \lVert h_i \rVert
         \rVert` with ``h`` the features that the operator takes: from 0 to 2. (Pyramid ViG adds the relative position
         before it ranks them.)
@@ -110,7 +110,7 @@ def view(model: VisionGNN, image: Tensor, name: str, source: str) -> View:
 def without_normalization(model: nn.Module, image: Tensor) -> Tensor:
     """Return an image ``[C, H, W]`` that was prepared for a model with values from 0 to 1 again."""
     config = resolve_model_data_config(model)
-    mean, deviation = (torch.tensor(config[key]).view(-1, 1, 1) for key in ("mean", "std"))
+    mean, deviation = (torch.tensor(config[key][: len(image)]).view(-1, 1, 1) for key in ("mean", "std"))
     return (image.cpu() * deviation + mean).clamp(0, 1)
 
 
@@ -118,6 +118,13 @@ def grid_of(graph: Data) -> tuple[int, int]:
     """Return rows and columns of a graph's nodes."""
     rows, columns = graph.grid[0].tolist()
     return rows, columns
+
+
+def source_grid(graph: Data) -> tuple[int, int] | None:
+    """Return rows and columns of the sources of a graph's edges, or None where they are no grid, such as centroids."""
+    centers = graph.pos_source if "pos_source" in graph else graph.pos
+    columns, rows = (len(axis.unique()) for axis in centers.T)
+    return (rows, columns) if rows * columns == len(centers) else None
 
 
 def node_at(graph: Data, place: tuple[float, float]) -> int:
@@ -155,12 +162,12 @@ def draw_neighbors(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int],
     """Draw nodes and their neighbors over an image, as the paper's Figure 4 does.
 
     A center is marked by a pentagram, its neighbors by squares of the same color. Those of the first are as large as
-    what they stand for, a patch or the window of patches that a pooled node is the mean of; those of the next smaller.
+    what they represent, a patch or the window of patches that a pooled node is the mean of; those of the next smaller.
 
     Args:
         axes: Where to draw.
         image: ``[3, H, W]`` or ``[1, H, W]`` with values from 0 to 1.
-        graph: ``pos`` in pixels and ``edge_index``; neighbors of a pooled graph lie at ``pos_source``. What
+        graph: ``pos`` in pixels and ``edge_index``; neighbors of a pooled graph are at ``pos_source``. What
             :func:`~vig_pyg.study.neighbors` and :class:`~vig_pyg.PatchGraph` return.
         nodes: The centers.
         title: Written above.
@@ -180,7 +187,8 @@ def draw_neighbors(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int],
             raise ValueError(f"there is no node {node}: the graph's are 0 to {len(graph.pos) - 1}")
     draw_image(axes, image, title)
     sources = graph.pos_source if "pos_source" in graph else graph.pos
-    width, height = (2 * sources[0]).tolist()  # the first lies in the middle of the first square
+    first = graph.pos[0] if source_grid(graph) is None else sources[0]
+    width, height = (2 * first).tolist()  # the first center is in the middle of the first square
     for order, (node, color) in enumerate(zip(nodes, COLORS * len(nodes), strict=False)):
         neighbors = graph.edge_index[0][graph.edge_index[1] == node]
         w, h = width * 0.75**order, height * 0.75**order  # where two centers share a neighbor, both show

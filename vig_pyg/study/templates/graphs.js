@@ -21,9 +21,14 @@ function cellAt([rows, columns], [down, right]) {
 
 /** How often every source is somebody's neighbor. */
 function degreesOf(graph) {
-  const degrees = new Array(graph.sources[0] * graph.sources[1]).fill(0);
+  const degrees = new Array(graph.places?.length ?? graph.sources[0] * graph.sources[1]).fill(0);
   for (const near of graph.neighbors) for (const source of near) degrees[source] += 1;
   return degrees;
+}
+
+/** Row and column of a source, in units of the grid of sources or, where there is none, of patches. */
+function placeOf(source, graph) {
+  return graph.places?.[source] ?? [Math.floor(source / graph.sources[1]), source % graph.sources[1]];
 }
 
 /** What a panel tells of the node at the chosen place. */
@@ -31,16 +36,18 @@ function look(panel) {
   const graph = graphOf(panel);
   const [row, column] = cellAt(graph.grid, state.place);
   const node = row * graph.grid[1] + column;
-  const [sourceRow, sourceColumn] = cellAt(graph.sources, state.place);
-  const own = sourceRow * graph.sources[1] + sourceColumn;
+  const unit = graph.sources ?? graph.grid;
+  const [sourceRow, sourceColumn] = cellAt(unit, state.place);
+  const own = graph.places ? null : sourceRow * unit[1] + sourceColumn;
   const degrees = degreesOf(graph);
   return {
-    graph, row, column, degrees, own,
-    near: graph.neighbors[node].map((source, rank) => ({
-      source, row: Math.floor(source / graph.sources[1]), column: source % graph.sources[1],
-      distance: graph.distances[node][rank],
-    })),
-    pooled: graph.sources[0] !== graph.grid[0] || graph.sources[1] !== graph.grid[1],
+    graph, row, column, degrees, own, unit,
+    near: graph.neighbors[node].map((source, rank) => {
+      const [down, right] = placeOf(source, graph);
+      return { source, row: down, column: right, distance: graph.distances[node][rank] };
+    }),
+    chosen: degrees[own] ?? "–",
+    pooled: unit[0] !== graph.grid[0] || unit[1] !== graph.grid[1],
   };
 }
 
@@ -72,7 +79,7 @@ function drawStage(panel, found) {
   const svg = panel.querySelector("svg");
   const { width, height } = svg.viewBox.baseVal;
   const [rows, columns] = found.graph.grid;
-  const [w, h] = [width / found.graph.sources[1], height / found.graph.sources[0]];
+  const [w, h] = [width / found.unit[1], height / found.unit[0]];
   svg.replaceChildren();
   const holes = found.near.map((n) => `M${n.column * w} ${n.row * h}h${w}v${h}h${-w}z`).join("");
   if (!find("degrees").checked) make("path", { class: "dim", "fill-rule": "evenodd", d: `M0 0H${width}V${height}H0z${holes}` }, svg);
@@ -88,7 +95,7 @@ function drawStage(panel, found) {
 
 function drawDegrees(panel, { graph, degrees }) {
   const canvas = panel.querySelector("canvas");
-  const shown = find("degrees").checked;
+  const shown = find("degrees").checked && !graph.places;
   canvas.hidden = panel.querySelector(".degrees").hidden = !shown;
   if (!shown) return;
   [canvas.height, canvas.width] = graph.sources;
@@ -104,6 +111,7 @@ function drawDegrees(panel, { graph, degrees }) {
 }
 
 function nameOf(n, found) {
+  if (found.graph.places) return `source ${n.source}`;
   const own = n.source === found.own;
   if (found.pooled) return `${own ? "own " : ""}window ${n.row}, ${n.column}`;
   return own ? `itself` : `${n.row}, ${n.column}`;
@@ -117,7 +125,7 @@ function drawNumbers(panel, found) {
   put(".where", `block ${graph.number} of ${graph.last} · ${graph.grid.join("×")} patches · row ${found.row}, column ${found.column}`);
   put(".count", near.length);
   put(".distance", mean.toFixed(2));
-  put(".degree", degrees[found.own]);
+  put(".degree", found.chosen);
   const small = document.createElement("small");
   small.textContent = ` (mean ${usual.toFixed(usual < 20 ? 1 : 0)})`;
   panel.querySelector(".degree").append(small);
@@ -138,7 +146,7 @@ function say(panel, found) {
   const first = found.near.slice(0, 4).map((n) => `${nameOf(n, found)} at ${n.distance.toFixed(2)}`).join("; ");
   find("live").textContent =
     `${panel.querySelector("h2").textContent}, block ${found.graph.number}: row ${found.row}, column ${found.column}; ` +
-    `${found.near.length} neighbors, the first: ${first}; chosen by ${found.degrees[found.own]} patches.`;
+    `${found.near.length} neighbors, the first: ${first}; chosen by ${found.chosen} patches.`;
 }
 
 function show() {
@@ -183,7 +191,7 @@ function press(panel, event) {
     const { grid } = graphOf(panel);
     const cell = cellAt(grid, state.place).map((at, i) => Math.min(Math.max(at + WALK[event.key][i], 0), grid[i] - 1));
     state.place = cell.map((at, i) => (at + 0.5) / grid[i]);
-    state.held = true; // a mouse that lies there does not interfere
+    state.held = true; // a mouse that rests there does not interfere
     show();
   } else return;
   event.preventDefault();
