@@ -1,14 +1,15 @@
 """How to build a graph: patches, neighbors, positions."""
 
 from vig_pyg.graph.edges import compressed, edges_from_neighbors
+from vig_pyg.graph.grid import GridGraph
 from vig_pyg.graph.image_graph import ImageGraph, batch_graphs
 from vig_pyg.graph.knn import KNNGraph, knn_graph
 from vig_pyg.graph.layout import Grid, NodeLayout
 from vig_pyg.graph.nearest import choose_backend
 from vig_pyg.graph.patches import PatchGraph, image_data
-from vig_pyg.graph.places import GridGraph, RandomGraph
 from vig_pyg.graph.position import RelativePosition, sincos_embedding
 from vig_pyg.graph.protocol import Edges, Graph, LayoutGraph
+from vig_pyg.graph.random import RandomGraph
 from vig_pyg.graph.registry import build_graph, get_graph, list_graphs, register_graph
 
 __all__ = [

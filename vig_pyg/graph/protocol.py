@@ -130,6 +130,20 @@ class LayoutGraph(Graph):
         return torch.from_numpy(links), torch.from_numpy(degree), int(degree.max())
 
 
+def links_from_neighbors(neighbors: NDArray[np.int64], k: int, sources: tuple[int, int]) -> NDArray[np.int64]:
+    """Return the links of one image, ``[2, N · k]``, from the neighbors ``[N, k]`` of its nodes.
+
+    Raises:
+        ValueError: there are fewer sources, in so many rows and columns, than neighbors.
+    """
+    if neighbors.shape[1] < k:
+        raise ValueError(
+            f"k={k} neighbors need at least {k} nodes, but a grid of {sources[0]}×{sources[1]} has "
+            f"{sources[0] * sources[1]}: use larger images or a smaller k"
+        )
+    return np.stack([neighbors.ravel(), np.repeat(np.arange(len(neighbors)), k)])
+
+
 def sorted_edges(edges: Adj | Edges, num_sources: int, num_targets: int, device: torch.device) -> Adj | Edges:
     """Return what a graph returned with its adjacency as operators want it: a plain edge list sorted by target.
 
