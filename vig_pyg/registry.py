@@ -101,7 +101,7 @@ def refuse_imports(options: Mapping[str, Any], source: object, trusted: Containe
     """Refuse a ``"module:Name"`` that a file holds: whoever wrote the file would choose what is executed.
 
     Args:
-        options: What the file holds; ``conv`` and ``graph`` may stand at any depth.
+        options: What the file holds; ``conv`` and ``graph`` may be at any depth.
         source: The file.
         trusted: Names that the user gave as well.
 

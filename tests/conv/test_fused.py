@@ -9,7 +9,7 @@ from torch.nn.utils import parametrize, prune
 from torch_geometric.nn import MeanAggregation
 
 import vig_pyg
-from vig_pyg.conv import EdgeConv, GINConv, HeadLinear, LinearNormAct, MaxRelativeConv, SAGEConv
+from vig_pyg.conv import EdgeConv, GINConv, GroupedLinear, LinearNormAct, MaxRelativeConv, SAGEConv
 
 OPERATORS = [MaxRelativeConv, EdgeConv, GINConv, SAGEConv]
 EPS = torch.finfo(torch.float32).eps
@@ -274,7 +274,7 @@ def test_large_activations_that_hooks_change_keep_their_gradient():
     layer, x = LinearNormAct(8, 1 << 9, act="gelu"), normal(1 << 13, 8)
     layer.norm.register_forward_hook(lambda module, inputs, out: 3 * out)
     layer.act.register_forward_hook(lambda module, inputs, out: out.square())
-    last = HeadLinear(1 << 9, 1)
+    last = GroupedLinear(1 << 9, 1)
     last(layer(x)).sum().backward()
     weight = layer.linear.weight.detach().clone().requires_grad_()
     z = nn.functional.batch_norm(nn.functional.linear(x, weight), None, None, training=True)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from vig_pyg.conv import HeadLinear, LinearNormAct, build_act, build_norm
+from vig_pyg.conv import GroupedLinear, LinearNormAct, build_act, build_norm
 
 
 def normal(*shape, seed=0):
@@ -11,7 +11,7 @@ def normal(*shape, seed=0):
 
 @pytest.mark.parametrize("heads", [1, 2, 4])
 def test_a_linear_map_in_heads_is_a_convolution_in_groups(heads):
-    layer, x = HeadLinear(8, 12, heads), normal(5, 8)
+    layer, x = GroupedLinear(8, 12, heads), normal(5, 8)
     nn.init.normal_(layer.bias)
     grouped = nn.functional.conv2d(x.view(5, 8, 1, 1), layer.weight.view(12, -1, 1, 1), layer.bias, groups=heads)
     torch.testing.assert_close(layer(x), grouped.view(5, 12))
@@ -19,19 +19,19 @@ def test_a_linear_map_in_heads_is_a_convolution_in_groups(heads):
 
 @pytest.mark.parametrize("heads", [1, 2, 4])
 def test_a_linear_map_of_no_nodes_is_empty(heads):
-    assert HeadLinear(8, 12, heads)(torch.empty(0, 8)).shape == (0, 12)
+    assert GroupedLinear(8, 12, heads)(torch.empty(0, 8)).shape == (0, 12)
 
 
 @pytest.mark.parametrize("heads", [1, 4])
 def test_a_linear_map_takes_nodes_that_are_a_transposed_view(heads):
-    layer, x = HeadLinear(8, 12, heads), normal(8, 5).T
+    layer, x = GroupedLinear(8, 12, heads), normal(8, 5).T
     torch.testing.assert_close(layer(x), layer(x.contiguous()))
 
 
 @pytest.mark.parametrize("heads", [0, -1])
 def test_heads_below_one_are_refused(heads):
     with pytest.raises(ValueError, match=f"^heads must be at least 1, got {heads}$"):
-        HeadLinear(8, 12, heads)
+        GroupedLinear(8, 12, heads)
 
 
 @pytest.mark.parametrize("heads", [3, 8, 12])
@@ -39,12 +39,12 @@ def test_heads_that_do_not_divide_the_channels_are_refused(heads):
     sentence = f"^heads={heads} must divide 8 input and 12 output channels$"
     sentence = sentence if heads > 0 else f"^heads must be at least 1, got {heads}$"
     with pytest.raises(ValueError, match=sentence):
-        HeadLinear(8, 12, heads)
+        GroupedLinear(8, 12, heads)
 
 
 def test_weights_start_kaiming_normal_and_biases_at_zero():
     torch.manual_seed(0)
-    layer = HeadLinear(256, 512, 4)
+    layer = GroupedLinear(256, 512, 4)
     assert layer.weight.std().item() == pytest.approx((2 / 64) ** 0.5, rel=0.02)
     assert not layer.bias.any()
 

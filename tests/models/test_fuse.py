@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn.utils import parametrize, prune
 
 import vig_pyg
-from vig_pyg.conv.linear import HeadLinear
+from vig_pyg.conv.linear import GroupedLinear
 
 
 def trained(name: str, **options) -> nn.Module:
@@ -78,7 +78,7 @@ class PlusOne(nn.Module):
         return weight + 1
 
 
-class Doubled(HeadLinear):
+class Doubled(GroupedLinear):
     """A map with weights like ours that does something else, as those of LoRA do."""
 
     def forward(self, x):

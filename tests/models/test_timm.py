@@ -131,7 +131,7 @@ def test_stopping_early_runs_no_later_block(shared):
         model.forward_intermediates(x, indices=[0], stop_early=True)
     for hook in hooks:
         hook.remove()
-    assert ran == list(range(model.taps[0] + 1))
+    assert ran == list(range(model.out_indices[0] + 1))
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -33,7 +33,7 @@ class Block(nn.Module):
 class Downsample(GridConvNormAct):
     """Halves height and width between two stages: one 3×3 convolution of stride 2, and a norm.
 
-    Shapes: as :class:`Block`; there are no edges behind it.
+    Shapes: as :class:`Block`; there are no edges after it.
     """
 
     def __init__(self, in_channels: int, out_channels: int, norm: Norm = "batch") -> None:

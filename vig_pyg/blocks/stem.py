@@ -1,4 +1,4 @@
-"""Convolutions on nodes that lie in a grid: stems and downsampling."""
+"""Convolutions on nodes in a grid: stems and downsampling."""
 
 from itertools import pairwise
 

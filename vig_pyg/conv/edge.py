@@ -16,11 +16,11 @@ from vig_pyg.conv.edge_statistics import (
     uses_batch_statistics,
 )
 from vig_pyg.conv.fused import FusedConv
-from vig_pyg.conv.linear import Act, HeadLinear, LinearNormAct, Norm
+from vig_pyg.conv.linear import Act, GroupedLinear, LinearNormAct, Norm
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
 from vig_pyg.kernels import neighbor_max, neighbor_min
-from vig_pyg.kernels.grouped_linear import head_linear
+from vig_pyg.kernels.grouped_linear import grouped_linear
 from vig_pyg.kernels.reduce import may_be_isolated, targets_of_edges
 
 
@@ -80,7 +80,7 @@ class EdgeConv(FusedConv):
             target = targets_of_edges(ptr, index.numel())
             return self.aggregate(self.message(x[1][target], x[0][index]), target, ptr, x[1].size(0))
         u, v = self._per_node(*x)
-        alone = u.size(1) - v.size(1)  # so many channels depend on the target only
+        alone = u.size(1) - v.size(1)  # channels that depend on the target only
         own, relative = u[:, :alone], u[:, alone:]
         largest = relative + neighbor_max(v, ptr, index, max_degree)
         smallest = relative + neighbor_min(v, ptr, index, max_degree)
@@ -95,7 +95,7 @@ class EdgeConv(FusedConv):
 
     def _is_separable(self) -> bool:
         # With an odd number of heads, one would see a part of x_i and a part of x_j - x_i.
-        plain = type(self.nn.linear) is HeadLinear and (self.heads == 1 or self.heads % 2 == 0)
+        plain = type(self.nn.linear) is GroupedLinear and (self.heads == 1 or self.heads % 2 == 0)
         return plain and is_affine(self.nn.norm) and falls_then_rises(self.nn.act)
 
     def _per_node(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,9 +105,9 @@ class EdgeConv(FusedConv):
             own, relative = weight.chunk(2, dim=1)
             return nn.functional.linear(target, own - relative, bias), nn.functional.linear(source, relative)
         own, relative = weight.chunk(2)  # the first half of the heads sees x_i, the second x_j - x_i
-        v = head_linear(source, relative, None, self.heads // 2)
-        v_target = v if source is target else head_linear(target, relative, None, self.heads // 2)
-        return torch.cat([head_linear(target, own, None, self.heads // 2), -v_target], dim=1) + bias, v
+        v = grouped_linear(source, relative, None, self.heads // 2)
+        v_target = v if source is target else grouped_linear(target, relative, None, self.heads // 2)
+        return torch.cat([grouped_linear(target, own, None, self.heads // 2), -v_target], dim=1) + bias, v
 
     def _norm_over_edges(self, u: Tensor, v: Tensor, ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         norm, alone, num_edges = self.nn.norm, u.size(1) - v.size(1), index.numel()

@@ -10,7 +10,7 @@ from vig_pyg.conv.norm_act import BATCH_NORMS
 
 
 def is_bare(module: nn.Module, *kinds: type[nn.Module]) -> bool:
-    """Return whether a module is exactly of a kind, and nobody's hooks look at or change what it does."""
+    """Return whether a module is exactly of a kind, and no hooks look at or change what it does."""
     return type(module) in kinds and not (module._forward_hooks or module._forward_pre_hooks)
 
 

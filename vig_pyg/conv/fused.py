@@ -47,7 +47,7 @@ class MaxAggregation(Aggregation):
 class FusedConv(MessagePassing):
     """Message passing whose ``message_and_aggregate`` runs on edges sorted by target and on sparse adjacencies.
 
-    Messages are passed one by one, as PyG does it, where somebody would miss them: where a subclass or an instance
+    Messages are passed one by one, as PyG does it, where they may be asked for: where a subclass or an instance
     overrides ``message``, ``aggregate`` or ``update`` alone, where the aggregation is another than the operator's own,
     and where hooks watch a message or the layers that it goes through.
 

@@ -11,7 +11,7 @@ from vig_pyg.checks import check_whole
 from vig_pyg.conv.fold import folded_norm
 from vig_pyg.conv.inputs import check_nodes_for
 from vig_pyg.conv.norm_act import BatchNorm, keeping_recipe, norm_act
-from vig_pyg.kernels.grouped_linear import head_linear, paired_head_linear
+from vig_pyg.kernels.grouped_linear import grouped_linear, paired_grouped_linear
 
 Norm: TypeAlias = str | Callable[[int], nn.Module] | None
 Act: TypeAlias = str | Callable[[], nn.Module] | None
@@ -65,7 +65,7 @@ def _made(name: str, factory: Callable[..., nn.Module], *args: int) -> nn.Module
     return made
 
 
-class HeadLinear(nn.Module):
+class GroupedLinear(nn.Module):
     r"""A linear map whose channels are split into heads with weights of their own (paper, Eq. 5).
 
     .. math:: y = [x^1 W^1, x^2 W^2, \dots, x^h W^h] + b
@@ -106,9 +106,9 @@ class HeadLinear(nn.Module):
         weight = self.weight
         if y is None:
             check_nodes_for(weight, self.in_channels, x)
-            return head_linear(x, weight, self.bias, self.heads)
+            return grouped_linear(x, weight, self.bias, self.heads)
         check_nodes_for(weight, self.in_channels // 2, x, y)
-        return paired_head_linear(x, y, weight, self.bias, self.heads)
+        return paired_grouped_linear(x, y, weight, self.bias, self.heads)
 
     def extra_repr(self) -> str:
         """Return what ``print(model)`` shows."""
@@ -121,7 +121,7 @@ class LinearNormAct(nn.Module):
     Args:
         in_channels: Width of the input.
         out_channels: Width of the output.
-        heads: As in :class:`HeadLinear`.
+        heads: As in :class:`GroupedLinear`.
         norm: As in :func:`build_norm`.
         act: As in :func:`build_act`.
 
@@ -133,7 +133,7 @@ class LinearNormAct(nn.Module):
         self, in_channels: int, out_channels: int, heads: int = 1, norm: Norm = "batch", act: Act = None
     ) -> None:
         super().__init__()
-        self.linear = HeadLinear(in_channels, out_channels, heads)
+        self.linear = GroupedLinear(in_channels, out_channels, heads)
         self.norm = build_norm(norm, out_channels)
         self.act = build_act(act)
 
@@ -145,11 +145,11 @@ class LinearNormAct(nn.Module):
 
     def reparameterize(self) -> None:
         """Fold a batch norm into the map, for inference; ``timm.utils.reparameterize_model`` calls it so."""
-        self.norm = folded_norm(self.linear, self.norm, HeadLinear)
+        self.norm = folded_norm(self.linear, self.norm, GroupedLinear)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Return the mapped, normalized and activated nodes, or those of the interleaved channels of two matrices."""
-        if y is not None and not isinstance(self.linear, HeadLinear):  # what stands in its place takes one matrix
+        if y is not None and not isinstance(self.linear, GroupedLinear):  # what replaces it takes one matrix
             x, y = torch.stack([x, y], dim=2).flatten(1), None
         with keeping_recipe(x):
             mapped = self.linear(x) if y is None else self.linear(x, y)

@@ -1,6 +1,6 @@
 """A norm and an activation whose outputs training does not keep.
 
-Autograd keeps what a norm returns, for the activation behind it, and what that returns, for the next layer. Both follow
+Autograd keeps what a norm returns, for the activation after it, and what that returns, for the next layer. Both follow
 from what the norm was given, which is kept anyway, by one multiplication, one addition and the activation. So they
 carry a recipe, and who would keep them keeps the recipe: a training step of ViG holds half the memory.
 """
@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torchvision.ops.misc import FrozenBatchNorm2d
 
-# Activations are computed again where they return so many values (8 MB in float32), norms alone, which cost less, where
-# they return half as many: below, time is dearer than memory.
+# Activations are computed again where they return this many values (8 MB in float32), norms alone, which cost less,
+# where they return half as many: below, time matters more than memory.
 LARGE = 1 << 21
 # Activations that are known to give the same again, and to fall and then rise, or only to rise. Nothing is known of
 # subclasses, which may compute something else.
@@ -38,7 +38,7 @@ KNOWN_ACTIVATIONS = (
 
 
 class BatchNorm(nn.BatchNorm1d, nn.BatchNorm2d):
-    """:class:`torch.nn.BatchNorm1d`, also found by who looks for norms of maps: ``timm.utils.freeze`` does."""
+    """:class:`torch.nn.BatchNorm1d`, also found where norms of maps are looked for, as ``timm.utils.freeze`` does."""
 
 
 BATCH_NORMS = (BatchNorm, nn.BatchNorm1d)

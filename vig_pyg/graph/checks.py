@@ -43,9 +43,9 @@ def check_features(name: str, x: Tensor, position: Tensor | None) -> None:
     for title, value in titled.items():
         check_matrix(title, value)
         if value.is_meta:
-            raise ValueError(f"{title} lies on the meta device, which holds no values: move it to another")
+            raise ValueError(f"{title} is on the meta device, which holds no values: move it to another")
         if value.device != x.device:
-            raise ValueError(f"{title} lies on {value.device} and {name} on {x.device}: move them together")
+            raise ValueError(f"{title} is on {value.device} and {name} on {x.device}: move them together")
         if len(value) != len(x):
             raise ValueError(f"{title} has {len(value)} rows, but there are {len(x)} nodes")
         if not value.isfinite().all():
@@ -66,7 +66,7 @@ def check_pair(
         if other is not None and other.dtype != x.dtype:
             raise TypeError(f"{title} is {other.dtype} and x is {x.dtype}: they must be the same")
     if x.device != y.device:
-        raise ValueError(f"x lies on {x.device} and y on {y.device}: move them together")
+        raise ValueError(f"x is on {x.device} and y on {y.device}: move them together")
     if x.size(1) != y.size(1):
         raise ValueError(f"x has {x.size(1)} channels and y has {y.size(1)}: they must have the same")
     if (position is None) != (position_y is None):
@@ -74,7 +74,7 @@ def check_pair(
     if position is not None and position_y is not None and position.size(1) != position_y.size(1):
         raise ValueError(f"position is {position.size(1)} wide and position_y {position_y.size(1)}: make them equal")
     if len(sizes_y) > len(sizes):
-        raise ValueError(f"y lies in {len(sizes_y)} graphs but x in {len(sizes)}: the others have no nodes to find")
+        raise ValueError(f"y is in {len(sizes_y)} graphs but x in {len(sizes)}: the others have no nodes to find")
 
 
 def graph_sizes(name: str, batch: Tensor | None, x: Tensor) -> list[int]:
@@ -90,7 +90,7 @@ def graph_sizes(name: str, batch: Tensor | None, x: Tensor) -> list[int]:
     if batch.dim() != 1 or len(batch) != len(x):
         raise ValueError(f"{name} must have shape [{len(x)}], one entry a node, got {list(batch.shape)}")
     if batch.device != x.device:
-        raise ValueError(f"{name} lies on {batch.device} and the nodes on {x.device}: move them together")
+        raise ValueError(f"{name} is on {batch.device} and the nodes on {x.device}: move them together")
     batch = batch.long()  # differences of uint8 cannot be negative
     if len(batch) and bool((batch.diff() < 0).any()):
         place = int((batch.diff() < 0).nonzero()[0]) + 1

@@ -100,7 +100,7 @@ def check_range(edge_index: Tensor, sizes: tuple[int, int]) -> None:
     Compiled code cannot look at values and takes them as they are.
 
     Raises:
-        ValueError: an edge points outside, or stands in the wrong place; the sentence names it.
+        ValueError: an edge points outside, or is in the wrong place; the sentence names it.
     """
     if torch.compiler.is_compiling() or edge_index.size(1) == 0:
         return

@@ -44,10 +44,10 @@ def batch_graphs(
 
     Args:
         x: Node features ``[N, C]``.
-        layout: Where they lie.
+        layout: Where they are.
         edges: What a graph returned.
         image_sizes: ``(height, width)`` of every image in pixels, for ``pos``.
-        source_layout: Where the sources lie, in a bipartite graph.
+        source_layout: Where the sources are, in a bipartite graph.
     """
     links = edges if isinstance(edges, Edges) else Edges(edges)
     index = edge_list(links.adjacency)

@@ -1,4 +1,4 @@
-"""How nodes lie in images: which image, which row, which column."""
+"""Where nodes are in images: which image, which row, which column."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class NodeLayout:
     def pos(self, device: torch.device | str | None = None) -> Tensor:
         """Return the center ``(x, y)`` of every node in units of the node spacing, ``[num_nodes, 2]``.
 
-        The first node of an image lies at ``(0.5, 0.5)``.
+        The first node of an image is at ``(0.5, 0.5)``.
         """
         maps = []
         for grid in self.grids:

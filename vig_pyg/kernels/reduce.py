@@ -91,8 +91,8 @@ def targets_of_edges(ptr: Tensor, num_edges: int) -> Tensor:
 
 # Maximum and minimum ####################################################################################
 
-# Beside the extremum, training needs to know who won: on CUDA a slot, the winner's place in its target's list, one
-# byte; elsewhere the winner's row of ``x``.
+# Besides the extremum, training needs to know which neighbor won: on CUDA a slot, the winner's place in its target's
+# list, one byte; elsewhere the winner's row of ``x``.
 NO_SLOT = 255
 NO_ROW = -1
 
@@ -122,12 +122,12 @@ def _neighbor_extremum(
 
 def _extremum_csr(x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with_winner: bool) -> tuple[Tensor, Tensor]:
     kind = "amax" if largest else "amin"
-    nobody = torch.empty(0, dtype=torch.int32)
+    no_winner = torch.empty(0, dtype=torch.int32)
     if index.numel() == 0:
         out = x.new_zeros(ptr.numel() - 1, x.size(1))
-        return out, out.int() if with_winner else nobody
+        return out, out.int() if with_winner else no_winner
     if not with_winner:
-        return torch.ops.aten._sparse_mm_reduce_impl(_csr(ptr, index, x), x, kind)[0], nobody
+        return torch.ops.aten._sparse_mm_reduce_impl(_csr(ptr, index, x), x, kind)[0], no_winner
     if x.dtype != torch.float64 and bool(x.sum(dtype=torch.float32).isfinite()):
         # torch finds winners ten times slower than maxima: so pack the rows.
         packed = pack(x, torch.arange(len(x)).unsqueeze(1))

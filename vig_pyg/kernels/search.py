@@ -96,7 +96,7 @@ def _best_columns(scores: Tensor, k: int) -> Tensor:
         packed.partition(columns - k, axis=1)
         packed[:, columns - k :].sort(axis=1)
         best[start : start + len(packed)] = packed[:, columns - k :]
-    if np.isnan(best[:, -1]).any():  # sorted behind all numbers
+    if np.isnan(best[:, -1]).any():  # sorted after all numbers
         return scores.topk(k).indices
     return numbers_of(torch.from_numpy(best)).flip(1).view(*scores.shape[:-1], k)
 
@@ -129,7 +129,7 @@ def nearest_cluster(queries: Tensor, keys: Tensor, k: int, *, loop: bool = True)
     neighbors = found.view(batch, num_queries, wanted) - first_key
     if loop:
         return neighbors
-    # The query itself leaves, wherever it stands; where equal points pushed it off the list, the last one does.
+    # The query itself leaves, wherever it is; where equal points pushed it off the list, the last one does.
     itself = neighbors == torch.arange(num_queries, device=device).view(1, -1, 1)
     order = itself.long().sort(dim=2, stable=True).indices
     return neighbors.gather(2, order[..., :k])

@@ -120,10 +120,10 @@ class FeaturePyramid(nn.Module):
         finest: The smallest stride of a map that is used.
         channels: Width of all levels.
         extra: Makes further, coarser levels; None makes none.
-        frozen_stages: So many of the body's feature maps, the finest first, stay as they are: all that lies before
+        frozen_stages: How many of the body's feature maps, the finest first, stay as they are: all that comes before
             them takes no gradient and is in evaluation mode.
         frozen_norm: The same for every batch norm of the body.
-        norm: Makes the normalization behind the pyramid's convolutions; None for none.
+        norm: Makes the normalization after the pyramid's convolutions; None for none.
 
     Raises:
         ValueError: the body is no pyramid with maps as coarse as that, or has fewer stages.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vig_pyg.blocks import FFN, Downsample, GridConvNormAct, Head, PatchStem
 from vig_pyg.checks import check_kind
-from vig_pyg.conv import HeadLinear, LinearNormAct
+from vig_pyg.conv import GroupedLinear, LinearNormAct
 from vig_pyg.conv.fold import is_bare
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -56,7 +56,7 @@ class LinearGELU(nn.Module):
         - input ``[N, in_channels]``, output ``[N, out_channels]``
     """
 
-    def __init__(self, linear: HeadLinear) -> None:
+    def __init__(self, linear: GroupedLinear) -> None:
         super().__init__()
         self.weight, self.bias = linear.weight, linear.bias
 
@@ -98,4 +98,4 @@ def _join_gelu(model: nn.Module) -> None:
 def _is_gelu_of(layer: Any, linear: nn.Module) -> bool:
     """Return whether a layer is the exact GELU of a linear map."""
     exact = is_bare(layer.act, nn.GELU, GELU) and getattr(layer.act, "approximate", "none") == "none"
-    return exact and is_bare(linear, HeadLinear, nn.Conv2d) and is_bare(layer.norm, nn.Identity)
+    return exact and is_bare(linear, GroupedLinear, nn.Conv2d) and is_bare(layer.norm, nn.Identity)

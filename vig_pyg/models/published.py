@@ -1,4 +1,4 @@
-"""How timm builds the published models, where their weights lie, and how their images are prepared."""
+"""How timm builds the published models, where their weights are, and how their images are prepared."""
 
 from contextlib import nullcontext
 from typing import Any

@@ -119,8 +119,8 @@ class PyramidViG(VisionGNN):
             layers,
             Head(channels[-1], num_classes, act=act, dropout=drop_rate),
             grid=first_grid,
-            # a stage's last block stands before the downsampling into the next, of which there is one per stage
-            taps=[stage + blocks - 1 for stage, blocks in enumerate(accumulate(depths))],
+            # a stage's last block comes before the downsampling into the next, of which there is one per stage
+            out_indices=[stage + blocks - 1 for stage, blocks in enumerate(accumulate(depths))],
             in_chans=in_chans,
             channels=(channels[0], channels[-1]),
             readout=readout,

@@ -143,7 +143,7 @@ class SemanticHead(nn.Module):
 
     Args:
         channels: Width of every level.
-        hidden: Width behind the first convolution.
+        hidden: Width after the first convolution.
         num_classes: How many classes there are.
         strides: Of the levels, in pixels, the finest first.
 

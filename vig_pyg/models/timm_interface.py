@@ -1,4 +1,4 @@
-"""What timm expects of a model beside its forward passes."""
+"""What timm expects of a model besides its forward passes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TimmInterface(nn.Module):
     head: Head
     feature_maps: nn.ModuleList
     feature_info: list[dict[str, Any]]
-    taps: list[int]
+    out_indices: list[int]
     global_pool: str
     num_classes: int
     num_features: int
@@ -57,7 +57,7 @@ class TimmInterface(nn.Module):
                 f"the head takes {self.num_features} channels and feature map {last} has {width}: prune_head=True, "
                 "then reset_classifier makes another"
             )
-        self.blocks, self.taps = self.blocks[: self.taps[last] + 1], self.taps[: last + 1]
+        self.blocks, self.out_indices = self.blocks[: self.out_indices[last] + 1], self.out_indices[: last + 1]
         self.feature_maps, self.feature_info = self.feature_maps[: last + 1], self.feature_info[: last + 1]
         self.num_features = width
         return wanted
@@ -94,7 +94,7 @@ class TimmInterface(nn.Module):
         What leads from one stage to the next belongs to the block after it.
         """
         check_flags(coarse=coarse)
-        ends = self.taps if coarse else [i for i, layer in enumerate(self.blocks) if isinstance(layer, Block)]
+        ends = self.out_indices if coarse else [i for i, layer in enumerate(self.blocks) if isinstance(layer, Block)]
         levels = [(rf"^blocks\.{i}\.", (sum(end < i for end in ends),)) for i in range(len(self.blocks))]
         return {"stem": r"^stem|pos_embed", "blocks": levels}
 
@@ -104,7 +104,7 @@ class TimmInterface(nn.Module):
         Raises:
             TypeError, ValueError: there are no such maps.
         """
-        count = len(self.taps)
+        count = len(self.out_indices)
         if isinstance(indices, list | tuple):
             for index in indices:
                 check_whole(-count, **{"every index of a feature map": index})
@@ -122,7 +122,7 @@ class TimmInterface(nn.Module):
         for index, layer in enumerate(self.blocks):
             if isinstance(layer, Downsample):
                 reduction, channels = 2 * reduction, layer.conv.out_channels
-            if index in self.taps:
+            if index in self.out_indices:
                 info.append({"num_chs": channels, "reduction": reduction, "module": f"blocks.{index}"})
         return info
 

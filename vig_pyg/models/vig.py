@@ -35,7 +35,7 @@ class ViG(VisionGNN):
             or takes the edges of the ``Batch``.
         graph_options: More keywords of the graph.
         grapher_fc: Linear layers around the operator (paper, Table 7).
-        ffn: An FFN behind every Grapher (paper, Table 7).
+        ffn: An FFN after every Grapher (paper, Table 7).
         norm: ``"batch"``, ``"layer"`` or a factory ``channels -> module``.
         act: An activation of timm's by name, or a factory.
         stem: ``"conv"``, or ``"patch"`` for patches and one linear layer.
@@ -43,7 +43,7 @@ class ViG(VisionGNN):
         stochastic: Draw random ones of the ``k·dilation`` neighbors in training, with probability ``epsilon``.
         epsilon: That probability.
         drop_rate: Dropout before the classifier.
-        dropout: Dropout behind every Grapher and FFN.
+        dropout: Dropout after every Grapher and FFN.
         drop_path_rate: Stochastic depth of the last block; rises linearly from zero.
         global_pool: ``"avg"``, ``"max"``, ``"avgmax"`` (the mean of both), or ``""`` to return the feature map.
 
@@ -110,7 +110,7 @@ class ViG(VisionGNN):
             blocks,
             Head(channels, num_classes, act=act, dropout=drop_rate),
             grid=stem_module.grid(*to_2tuple(img_size)),
-            taps=range(depth),
+            out_indices=range(depth),
             in_chans=in_chans,
             channels=(channels, channels),
             readout=readout,

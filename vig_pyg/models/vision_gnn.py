@@ -29,17 +29,17 @@ class VisionGNN(TimmInterface):
 
     A ``Batch`` holds images of any sizes as pixels (:func:`vig_pyg.image_data`) or, with ``stem="patch"``, patch
     graphs (:class:`vig_pyg.PatchGraph`). Nodes of all images are rows of one matrix; a
-    :class:`~vig_pyg.graph.NodeLayout` beside it says where each lies.
+    :class:`~vig_pyg.graph.NodeLayout` beside it says where each is.
 
     Args:
         stem: Turns pixels into nodes; has ``stride``.
         blocks: :class:`~vig_pyg.blocks.Block` and :class:`~vig_pyg.blocks.Downsample` in turn.
         head: From an image's features to logits.
-        grid: ``(height, width)`` in nodes behind the stem, of the images that the model is made for.
-        taps: The blocks after which a feature map is offered (``features_only``).
+        grid: ``(height, width)`` in nodes after the stem, of the images that the model is made for.
+        out_indices: The blocks after which a feature map is offered (``features_only``).
         in_chans: Channels of the images.
-        channels: Width behind the stem and behind the last block.
-        readout: Pool the last nodes, or the sum of the nodes behind the stem and behind every block.
+        channels: Width after the stem and after the last block.
+        readout: Pool the last nodes, or the sum of the nodes after the stem and after every block.
         global_pool: ``"avg"``, ``"max"``, ``"avgmax"`` (the mean of both), or ``""`` to return the feature map itself.
 
     For hooks, Grad-CAM and captum, feature maps ``[B, C, h, w]`` pass unchanged through ``feature_maps``, one for each
@@ -53,7 +53,7 @@ class VisionGNN(TimmInterface):
         head: Head,
         *,
         grid: tuple[int, int],
-        taps: Sequence[int],
+        out_indices: Sequence[int],
         in_chans: int,
         channels: tuple[int, int],
         readout: Readout = "mean",
@@ -72,13 +72,13 @@ class VisionGNN(TimmInterface):
         self.static = any(getattr(graph, "static", False) for graph in graphs)
         self.global_pool = known_pool(global_pool, "")
         self.grad_checkpointing = False
-        self.taps = list(taps)
+        self.out_indices = list(out_indices)
         self.num_classes = getattr(head.fc2, "out_features", 0)
         self.num_features = channels[1]
         if self.num_classes == 0:
             head.prune(self.num_features)
         self.feature_info = self._list_features()
-        self.feature_maps = nn.ModuleList(nn.Identity() for _ in self.taps)
+        self.feature_maps = nn.ModuleList(nn.Identity() for _ in self.out_indices)
         self.last_map = nn.Identity()
 
     def forward(self, inputs: Inputs) -> Tensor:
@@ -93,7 +93,7 @@ class VisionGNN(TimmInterface):
         return self._logits(*self._nodes(inputs))  # images of several sizes have no map
 
     def forward_features(self, inputs: Tensor) -> Tensor:
-        """Return the feature map ``[B, num_features, h, w]`` behind the last block."""
+        """Return the feature map ``[B, num_features, h, w]`` after the last block."""
         return _as_map(*self._nodes(inputs))
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
@@ -108,7 +108,7 @@ class VisionGNN(TimmInterface):
     def forward_graphs(self, inputs: Inputs) -> tuple[Tensor, list[Batch]]:
         """Return the logits and, for every block, its nodes and edges as a PyG ``Batch``.
 
-        Each has ``x`` (behind the block), ``pos`` (pixels), ``edge_index``, ``batch``; blocks whose sources are
+        Each has ``x`` (after the block), ``pos`` (pixels), ``edge_index``, ``batch``; blocks whose sources are
         pooled also have ``pos_source``, see :class:`~vig_pyg.graph.ImageGraph`.
         """
         pixels, layout = self._read(inputs)
@@ -136,7 +136,7 @@ class VisionGNN(TimmInterface):
             x: Images.
             indices: Which of ``feature_info`` to return: the last n, a list, or all.
             norm: Accepted and ignored: there is no final norm.
-            stop_early: Skip the blocks behind the last wanted map.
+            stop_early: Skip the blocks after the last wanted map.
             output_fmt: ``"NCHW"`` only.
             intermediates_only: Leave out the final feature map.
 
@@ -148,7 +148,7 @@ class VisionGNN(TimmInterface):
         check_flags(norm=norm, stop_early=stop_early, intermediates_only=intermediates_only)
         check_kind("a tensor", Tensor, x=x)
         wanted, last = self._wanted(indices)
-        wanted_blocks, last_block = {self.taps[i] for i in wanted}, self.taps[last]
+        wanted_blocks, last_block = {self.out_indices[i] for i in wanted}, self.out_indices[last]
         maps = []
         steps = self._steps(*self._read(x), self._given_edges(x))
         for step, (_, nodes, total, layout, _) in enumerate(steps):  # noqa: B007
@@ -202,8 +202,8 @@ class VisionGNN(TimmInterface):
                 x, layout, edges = recomputed(layer, x, layout, given)
             else:
                 x, layout, edges = layer(x, layout, given)
-            if index in self.taps:
-                x = _through(self.feature_maps[self.taps.index(index)], x, layout)
+            if index in self.out_indices:
+                x = _through(self.feature_maps[self.out_indices.index(index)], x, layout)
             # The mean is linear: to pool the sum is to sum what is pooled. A new width starts anew.
             total = total + x if self.readout == "accumulated" and total.shape == x.shape else x
             if index == len(self.blocks) - 1:

@@ -22,7 +22,7 @@ from tests.reliability.wrong.values import (
     nodes,
 )
 from vig_pyg.blocks import FFN, DropPath, Grapher, Head, pool_nodes
-from vig_pyg.conv import HeadLinear, LinearNormAct, build_act, build_norm
+from vig_pyg.conv import GroupedLinear, LinearNormAct, build_act, build_norm
 from vig_pyg.conv.registry import CONVS
 from vig_pyg.graph import KNNGraph
 
@@ -81,8 +81,10 @@ def _linear() -> list[Call]:
     return [
         Call("build_norm", build_norm, {"norm": "batch", "channels": 8}, {"norm": NO_NORM, "channels": NO_COUNT}),
         Call("build_act", build_act, {"act": "gelu"}, {"act": NO_ACT}),
-        Call("HeadLinear", HeadLinear, right, widths),
-        Call("HeadLinear()", HeadLinear(8, 8, 2), {"x": x}, {"x": no_features(x), "y": no_features(x[:, :4])[1:]}),
+        Call("GroupedLinear", GroupedLinear, right, widths),
+        Call(
+            "GroupedLinear()", GroupedLinear(8, 8, 2), {"x": x}, {"x": no_features(x), "y": no_features(x[:, :4])[1:]}
+        ),
         Call("LinearNormAct", LinearNormAct, right, {**widths, **NO_LAYER}),
         Call("LinearNormAct()", LinearNormAct(8, 8).eval(), {"x": x}, {"x": no_features(x)}),
     ]
