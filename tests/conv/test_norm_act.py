@@ -103,6 +103,22 @@ def test_views_are_computed_again_too(view):
     torch.testing.assert_close(torch.autograd.grad(loss, x), torch.autograd.grad(definition, x))
 
 
+def test_a_view_that_is_passed_on_is_computed_again_too():
+    torch.manual_seed(0)
+    x = torch.randn(10, 4, requires_grad=True)
+    out = norm_act(x, nn.BatchNorm1d(4), nn.GELU())
+    alive = ref(out)
+    seen = out.view(5, 2, 4)
+    del out
+    with keeping_recipe(seen):
+        loss = seen.square().sum()
+    del seen
+    gc.collect()
+    assert alive() is None
+    definition = F.gelu(F.batch_norm(x, None, None, training=True)).square().sum()
+    torch.testing.assert_close(torch.autograd.grad(loss, x), torch.autograd.grad(definition, x))
+
+
 def test_random_activations_are_kept():
     torch.manual_seed(0)
     x, weight = torch.randn(200, 4, requires_grad=True), torch.randn(3, 4, requires_grad=True)

@@ -90,15 +90,15 @@ def is_watched(*modules: nn.Module) -> bool:
 def keeping_recipe(x: Tensor) -> Iterator[None]:
     """Within it, what autograd would keep of ``x`` or of a view of it is computed again in the backward pass.
 
-    Does nothing if ``x`` carries no recipe, and leaves it to the hooks of others (gradient checkpointing, functorch)
-    where there are any.
+    Does nothing if neither ``x`` nor what it is a view of carries a recipe, and leaves it to the hooks of others
+    (gradient checkpointing, functorch) where there are any.
     """
-    attached = getattr(x, "recipe", None)
-    if attached is None or not _may_recompute(x) or attached[1] != x._version:
+    made = x if hasattr(x, "recipe") or not _may_recompute(x) or x._base is None else x._base
+    recipe, version = getattr(made, "recipe", (None, None))
+    if recipe is None or version != x._version or not _may_recompute(x):
         yield
         return
-    recipe: Callable[[], Tensor] = attached[0]
-    source = ref(x)  # hooks live as long as the graph, so they must not hold x
+    source = ref(made)  # hooks live as long as the graph, so they must not hold it
 
     def pack(kept: Tensor) -> Any:
         same = kept is source() or kept._base is source()
