@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from vig_pyg.conv.fold import folded_norm
 from vig_pyg.conv.linear import Act, Norm, build_act, build_norm
-from vig_pyg.conv.norm_act import keeping_recipe, norm_act, normalize
+from vig_pyg.conv.norm_act import norm_act, normalize
 from vig_pyg.graph.layout import Grid, NodeLayout, maps_of, nodes_of
+from vig_pyg.kernels.recompute import recomputing
 
 Maps: TypeAlias = Tensor | list[Tensor]
 
@@ -52,7 +53,7 @@ class GridConvNormAct(nn.Module):
         return made[0] if isinstance(maps, Tensor) else made
 
     def _convolved(self, x: Tensor) -> Tensor:
-        with keeping_recipe(x):
+        with recomputing(x):
             return self.conv(x)
 
 

@@ -127,16 +127,13 @@ def _extremum_csr(x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with_win
         out = x.new_zeros(ptr.numel() - 1, x.size(1))
         return out, out.int() if with_winner else no_winner
     if not with_winner:
-        return torch.ops.aten._sparse_mm_reduce_impl(_csr(ptr, index, x), x, kind)[0], no_winner
+        return torch.sparse.mm(_csr(ptr, index, x), x, kind), no_winner
     if x.dtype != torch.float64 and bool(x.sum(dtype=torch.float32).isfinite()):
         # torch finds winners ten times slower than maxima: so pack the rows.
         packed = pack(x, torch.arange(len(x)).unsqueeze(1))
-        best = torch.ops.aten._sparse_mm_reduce_impl(_csr(ptr, index, packed), packed, kind)[0]
+        best = torch.sparse.mm(_csr(ptr, index, packed), packed, kind)
         return best.to(x.dtype), numbers_of(best).int()
-    with torch.enable_grad():  # asks for the winners
-        leaf = x.detach().requires_grad_()
-        out, winner = torch.ops.aten._sparse_mm_reduce_impl(_csr(ptr, index, x), leaf, kind)
-    return out.detach(), index[winner.clamp_(max=index.numel() - 1)].int()
+    return _extremum_scatter(x, ptr, index, largest, with_winner)
 
 
 def _extremum_scatter(x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with_winner: bool) -> tuple[Tensor, Tensor]:
@@ -227,7 +224,7 @@ def _sum_csr(ptr: Tensor, index: Tensor, x: Tensor) -> Tensor:
     wide = x.to(torch.promote_types(x.dtype, torch.float32))  # sums of half precision are taken in float32
     if index.numel() == 0:
         return x.new_zeros(ptr.numel() - 1, x.size(1))
-    return torch.ops.aten._sparse_mm_reduce_impl(_csr(ptr, index, wide), wide, "sum")[0].to(x.dtype)
+    return torch.sparse.mm(_csr(ptr, index, wide), wide, "sum").to(x.dtype)
 
 
 @_neighbor_sum.register_fake

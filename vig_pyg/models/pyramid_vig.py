@@ -88,7 +88,7 @@ class PyramidViG(VisionGNN):
         depth = sum(depths)
         ks = per_block("k", 9 if k is None else k, depth)
         dilations = per_block("dilation", growing_dilation(depth, 49 // 9) if dilation is None else dilation, depth)
-        drop_paths = calculate_drop_path_rates(drop_path_rate, depth)
+        drop_paths: Any = calculate_drop_path_rates(drop_path_rate, depth)  # one per block
         stem_module = build_stem(stem, in_chans, channels[0], stride, norm, act)
         grid = first_grid = stem_module.grid(*to_2tuple(img_size))
         layers: list[nn.Module] = []

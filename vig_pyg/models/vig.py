@@ -86,7 +86,7 @@ class ViG(VisionGNN):
         options = given_options(graph, graph_options, k, dilation, stochastic)
         ks = per_block("k", linear_steps(9, 18, depth) if k is None else k, depth)
         dilations = per_block("dilation", growing_dilation(depth, 196 // 18) if dilation is None else dilation, depth)
-        drop_paths = calculate_drop_path_rates(drop_path_rate, depth)
+        drop_paths: Any = calculate_drop_path_rates(drop_path_rate, depth)  # one per block
         blocks = [
             Block(
                 Grapher(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 from torch_geometric.typing import Adj
 
-from vig_pyg.blocks import Block, ConvStem, Head, PatchStem, pool_nodes, recomputed
+from vig_pyg.blocks import Block, ConvStem, Head, PatchStem, checkpointed, pool_nodes
 from vig_pyg.blocks.head import known_pool
 from vig_pyg.checks import check_flags, check_kind
 from vig_pyg.graph.edges import check_edge_list, edges_from_list
@@ -199,7 +199,7 @@ class VisionGNN(TimmInterface):
         for index, layer in enumerate(self.blocks):
             given = edges if self.static else None
             if self.grad_checkpointing and torch.is_grad_enabled():
-                x, layout, edges = recomputed(layer, x, layout, given)
+                x, layout, edges = checkpointed(layer, x, layout, given)
             else:
                 x, layout, edges = layer(x, layout, given)
             if index in self.out_indices:
