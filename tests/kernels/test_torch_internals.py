@@ -16,6 +16,7 @@ from vig_pyg.kernels.torch_internals import (
     is_watched,
     linear_gelu,
     saves_without_hooks,
+    sparse_extremum,
     version_of,
 )
 
@@ -73,3 +74,15 @@ def test_onednn_joins_gelu_to_maps():
     torch.testing.assert_close(linear_gelu(x, weight, bias), F.gelu(F.linear(x, weight, bias)))
     conv, maps = nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2), torch.randn(2, 4, 7, 8)
     torch.testing.assert_close(conv_gelu(maps, conv), F.gelu(conv(maps)))
+
+
+@pytest.mark.parametrize("kind", ["amax", "amin"])
+def test_the_entry_that_an_extremum_is_from_is_known(kind):
+    x, columns = torch.randn(6, 4), torch.tensor([5, 1, 3, 0, 2])
+    matrix = torch.sparse_csr_tensor(torch.tensor([0, 2, 2, 5]), columns, torch.ones(5), (3, 6))
+    out, entry = sparse_extremum(matrix, x, kind)
+    for row, entries in ((0, range(2)), (2, range(2, 5))):
+        values = x[columns[entries.start : entries.stop]]
+        torch.testing.assert_close(out[row], getattr(values, kind)(0))
+        assert torch.equal(entry[row], getattr(values, kind.replace("a", "arg", 1))(0) + entries.start)
+    assert (entry[1] >= len(columns)).all() and not out.requires_grad

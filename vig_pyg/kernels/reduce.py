@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from vig_pyg.kernels.packing import numbers_of, pack
+from vig_pyg.kernels.torch_internals import sparse_extremum
 
 
 def neighbor_max(x: Tensor, ptr: Tensor, index: Tensor, max_degree: int, center: Tensor | None = None) -> Tensor:
@@ -133,7 +134,8 @@ def _extremum_csr(x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with_win
         packed = pack(x, torch.arange(len(x)).unsqueeze(1))
         best = torch.sparse.mm(_csr(ptr, index, packed), packed, kind)
         return best.to(x.dtype), numbers_of(best).int()
-    return _extremum_scatter(x, ptr, index, largest, with_winner)
+    out, winner = sparse_extremum(_csr(ptr, index, x), x, kind)
+    return out, index[winner.clamp_(max=index.numel() - 1)].int()
 
 
 def _extremum_scatter(x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with_winner: bool) -> tuple[Tensor, Tensor]:

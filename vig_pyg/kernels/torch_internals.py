@@ -50,3 +50,16 @@ def conv_gelu(x: Tensor, conv: nn.Conv2d) -> Tensor:
     """Return the exact GELU of a convolution, as :func:`linear_gelu`."""
     settings = conv.padding, conv.stride, conv.dilation, conv.groups
     return torch.ops.mkldnn._convolution_pointwise(x, conv.weight, conv.bias, *settings, "gelu", [], "none")
+
+
+def sparse_extremum(matrix: Tensor, x: Tensor, kind: str) -> tuple[Tensor, Tensor]:
+    """Return what ``torch.sparse.mm(matrix, x, kind)`` does, ``[N, C]``, and which entry of the matrix gave each value.
+
+    Args:
+        matrix: In CSR form, on the CPU. What a row without entries gets for one is larger than any.
+        x: ``[M, C]``.
+        kind: ``"amax"`` or ``"amin"``.
+    """
+    with torch.enable_grad():  # asks for the entries
+        out, entry = torch.ops.aten._sparse_mm_reduce_impl(matrix, x.detach().requires_grad_(), kind)
+    return out.detach(), entry
