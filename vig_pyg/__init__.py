@@ -18,6 +18,7 @@ with stop_at_once(), stop_on_mismatched_torch():
         list_graphs,
         register_graph,
     )
+    from vig_pyg.kernels.recompute import recompute_activations
     from vig_pyg.models import PyramidViG, ViG, fuse_for_inference, load_checkpoint
 
 __version__ = "0.1.0"
@@ -39,6 +40,7 @@ __all__ = [
     "list_convs",
     "list_graphs",
     "load_checkpoint",
+    "recompute_activations",
     "register_conv",
     "register_graph",
 ]

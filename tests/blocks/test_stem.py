@@ -1,21 +1,18 @@
-"""Convolutions on nodes equal convolutions on maps."""
+"""The stem equals torch's layers for maps, and keeps images of several sizes apart."""
 
 import copy
+from itertools import pairwise
 
 import pytest
 import torch
 from torch import nn
 
 from vig_pyg.blocks import ConvStem, Downsample, GridConvNormAct, PatchStem, build_stem
-from vig_pyg.graph.layout import NodeLayout
-
-
-def nodes(images):
-    return NodeLayout.join([images.permute(0, 2, 3, 1)])
+from vig_pyg.graph.layout import maps_of, nodes_of
 
 
 def as_map(x, layout):
-    return layout.maps(x)[0].permute(0, 3, 1, 2)
+    return maps_of(x, layout)[0]
 
 
 def map_norm(norm):
@@ -40,7 +37,7 @@ def test_the_stem_equals_layers_on_maps(stride, size, training):
     stem = ConvStem(3, 16, stride).double().train(training)
     reference = on_maps(stem)
     images = torch.randn(2, 3, *size, dtype=torch.float64)
-    out, layout = stem(*nodes(images))
+    out, layout = stem(*nodes_of([images]))
     torch.testing.assert_close(as_map(out, layout), reference(images))
     assert layout.sizes == [stem.grid(*size)] * 2
     for ours, theirs in zip(stem, reference[1::3], strict=True):
@@ -54,29 +51,39 @@ def test_downsampling_equals_layers_on_maps(size, training):
     layer = Downsample(4, 8).double().train(training)
     maps = torch.randn(3, 4, *size, dtype=torch.float64)
     reference = nn.Sequential(copy.deepcopy(layer.conv), map_norm(layer.norm))
-    out, layout, edges = layer(*nodes(maps))
+    out, layout, edges = layer(*nodes_of([maps]))
     torch.testing.assert_close(as_map(out, layout), reference(maps))
     assert edges is None
     assert layout.sizes == [(-(-size[0] // 2), -(-size[1] // 2))] * 3
 
 
-@pytest.mark.parametrize("layer", [GridConvNormAct(3, 8, 2, act="gelu"), PatchStem(3, 8, 4)])
-def test_images_of_several_sizes_are_kept_apart(layer):
-    layer = copy.deepcopy(layer).double().eval()
+@pytest.mark.parametrize("stem", [ConvStem(3, 8, 4), PatchStem(3, 8, 4)])
+def test_images_of_several_sizes_are_kept_apart(stem):
+    stem = copy.deepcopy(stem).double().eval()
     images = [torch.randn(1, 3, *size, dtype=torch.float64) for size in [(8, 8), (5, 12), (9, 4)]]
-    pixels, layout = NodeLayout.join([i.permute(0, 2, 3, 1) for i in images])
-    out, out_layout = layer(pixels, layout)
-    alone = [layer(*nodes(i)) for i in images]
+    out, layout = stem(*nodes_of(images))
+    alone = [stem(*nodes_of([image])) for image in images]
     torch.testing.assert_close(out, torch.cat([x for x, _ in alone]))
-    assert out_layout.sizes == [size for _, own in alone for size in own.sizes]
+    assert layout.sizes == [size for _, own in alone for size in own.sizes]
 
 
 def test_the_norm_takes_its_statistics_over_all_images():
     layer = GridConvNormAct(3, 8).double().train()
-    images = [torch.randn(1, 3, *size, dtype=torch.float64) for size in [(8, 8), (5, 12)]]
-    out, _ = layer(*NodeLayout.join([i.permute(0, 2, 3, 1) for i in images]))
+    maps = layer([torch.randn(1, 3, *size, dtype=torch.float64) for size in [(8, 8), (5, 12)]])
+    out, _ = nodes_of(maps)
     torch.testing.assert_close(out.mean(0), torch.zeros(8, dtype=torch.float64))
     torch.testing.assert_close(out.std(0, correction=0), torch.ones(8, dtype=torch.float64), rtol=1e-3, atol=0)
+
+
+def test_between_its_layers_is_one_map_that_is_not_copied():
+    stem, seen = ConvStem(3, 16, 8).eval(), []
+    for layer in stem:
+        layer.register_forward_hook(lambda layer, inputs, out: seen.append((inputs[0], out)))
+    with torch.no_grad():
+        out, _ = stem(*nodes_of([torch.randn(2, 3, 32, 32)]))
+    for (_, made), (taken, _) in pairwise(seen):
+        assert made is taken and made.is_contiguous(memory_format=torch.channels_last)
+    assert out.data_ptr() == seen[-1][1].data_ptr()
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -85,7 +92,7 @@ def test_the_patch_stem_is_a_convolution_as_wide_as_its_stride(size, training):
     stem = PatchStem(3, 8, 4).double().train(training)
     images = torch.randn(2, 3, *size, dtype=torch.float64)
     reference = nn.Sequential(copy.deepcopy(stem.conv), map_norm(stem.norm))
-    out, layout = stem(*nodes(images))
+    out, layout = stem(*nodes_of([images]))
     torch.testing.assert_close(as_map(out, layout), reference(images))
     assert layout.sizes == [stem.grid(*size)] * 2
 

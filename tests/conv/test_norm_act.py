@@ -12,7 +12,8 @@ from torch.utils.checkpoint import checkpoint
 
 from vig_pyg.conv import norm_act as module
 from vig_pyg.conv.linear import LinearNormAct
-from vig_pyg.conv.norm_act import keeping_recipe, norm_act
+from vig_pyg.conv.norm_act import norm_act
+from vig_pyg.kernels.recompute import recomputing
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +88,7 @@ def test_a_value_that_was_changed_is_kept_as_it_is():
     out = norm_act(x, norm, nn.GELU())
     with torch.no_grad():
         out.mul_(2)
-    with keeping_recipe(out):
+    with recomputing(out):
         mapped = F.linear(out, weight)
     torch.testing.assert_close(torch.autograd.grad(mapped.sum(), weight)[0], out.detach().sum(0).expand(3, -1))
 
@@ -97,7 +98,7 @@ def test_views_are_computed_again_too(view):
     torch.manual_seed(0)
     x = torch.randn(10, 4, requires_grad=True)
     out = norm_act(x, nn.BatchNorm1d(4), nn.GELU())
-    with keeping_recipe(out):
+    with recomputing(out):
         loss = view(out).square().sum()
     definition = view(F.gelu(F.batch_norm(x, None, None, training=True))).square().sum()
     torch.testing.assert_close(torch.autograd.grad(loss, x), torch.autograd.grad(definition, x))
@@ -107,7 +108,7 @@ def test_random_activations_are_kept():
     torch.manual_seed(0)
     x, weight = torch.randn(200, 4, requires_grad=True), torch.randn(3, 4, requires_grad=True)
     out = norm_act(x, nn.BatchNorm1d(4), nn.RReLU())
-    with keeping_recipe(out):
+    with recomputing(out):
         mapped = F.linear(out, weight)
     torch.testing.assert_close(torch.autograd.grad(mapped.sum(), weight)[0], out.detach().sum(0).expand(3, -1))
 

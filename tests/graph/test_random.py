@@ -2,9 +2,9 @@
 
 import torch
 
-from tests.graph.test_grid import LAYOUT, neighbors, of
+from tests.graph.linked import LAYOUT, neighbors, of
+from vig_pyg.graph import RandomGraph
 from vig_pyg.graph.edges import edge_list
-from vig_pyg.graph.random import RandomGraph
 
 
 def test_random_neighbors_are_distinct_of_the_same_image_and_hold_the_node_itself():

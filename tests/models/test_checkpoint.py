@@ -17,8 +17,8 @@ WRAPPINGS = {
     "plain": lambda state: state,
     "under model": lambda state: {"model": state, "epoch": 3},
     "under state_dict": lambda state: {"state_dict": state, "epoch": 3},
-    "behind module.": lambda state: {f"module.{n}": w for n, w in state.items()},
-    "under state_dict behind module.": lambda state: {"state_dict": {f"module.{n}": w for n, w in state.items()}},
+    "under module.": lambda state: {f"module.{n}": w for n, w in state.items()},
+    "under state_dict under module.": lambda state: {"state_dict": {f"module.{n}": w for n, w in state.items()}},
 }
 
 

@@ -320,7 +320,7 @@ def test_the_edges_are_those_of_the_features_in_every_block(run):
         assert torch.equal(graph.edge_index, expected.as_tensor())
 
 
-def test_the_features_are_those_behind_every_block(run):
+def test_the_features_are_those_after_every_block(run):
     model, batch, _, graphs = run
     for graph, (x, _, _) in zip(graphs, outputs(model, model.blocks, batch), strict=True):
         torch.testing.assert_close(graph.x, x)

@@ -3,9 +3,9 @@
 from vig_pyg.blocks.block import Block, Downsample
 from vig_pyg.blocks.drop_path import DropPath
 from vig_pyg.blocks.ffn import FFN
+from vig_pyg.blocks.grad_checkpointing import checkpointed
 from vig_pyg.blocks.grapher import Grapher
 from vig_pyg.blocks.head import Head, pool_nodes
-from vig_pyg.blocks.recompute import recomputed
 from vig_pyg.blocks.stem import ConvStem, GridConvNormAct, PatchStem, build_stem
 
 __all__ = [
@@ -19,6 +19,6 @@ __all__ = [
     "Head",
     "PatchStem",
     "build_stem",
+    "checkpointed",
     "pool_nodes",
-    "recomputed",
 ]

@@ -5,7 +5,7 @@ from torch_geometric.typing import Adj
 
 from vig_pyg.blocks.ffn import FFN
 from vig_pyg.blocks.grapher import Grapher
-from vig_pyg.blocks.stem import GridConvNormAct
+from vig_pyg.blocks.stem import GridConvNormAct, on_maps
 from vig_pyg.conv.linear import Norm
 from vig_pyg.graph.layout import NodeLayout
 
@@ -43,4 +43,4 @@ class Downsample(GridConvNormAct):
         self, x: Tensor, layout: NodeLayout, edge_index: Adj | None = None
     ) -> tuple[Tensor, NodeLayout, Adj | None]:
         """Return the new nodes, their layout and no edges."""
-        return *super().forward(x, layout), None
+        return *on_maps(super().forward, x, layout), None

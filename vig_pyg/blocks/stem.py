@@ -1,21 +1,23 @@
-"""Convolutions on nodes in a grid: stems and downsampling."""
+"""Convolutions of feature maps: stems and downsampling."""
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from vig_pyg.conv.fold import folded_norm
 from vig_pyg.conv.linear import Act, Norm, build_act, build_norm
-from vig_pyg.conv.norm_act import keeping_recipe, norm_act, normalize
-from vig_pyg.graph.layout import Grid, NodeLayout
+from vig_pyg.conv.norm_act import norm_act, normalize
+from vig_pyg.graph.layout import Grid, NodeLayout, maps_of, nodes_of
+from vig_pyg.kernels.recompute import recomputing
+
+Maps: TypeAlias = Tensor | list[Tensor]
 
 
 class GridConvNormAct(nn.Module):
-    """A 3×3 convolution over each image's grid of nodes, a norm and an activation.
-
-    A node matrix *is* a channels-last map, so nothing is copied on the way in or out, and the norm takes its
-    statistics over all nodes of a batch, whatever the sizes of its images.
+    """A 3×3 convolution of feature maps, a norm over all their nodes and an activation.
 
     Args:
         in_channels: Width of the input.
@@ -25,7 +27,8 @@ class GridConvNormAct(nn.Module):
         act: As in :func:`~vig_pyg.conv.build_act`.
 
     Shapes:
-        - input ``[N, in_channels]`` and its layout, output ``[N', out_channels]`` and its layout
+        - input: a map ``[B, in_channels, H, W]``, or a list of maps of several sizes, which are normalized together
+        - output: a map ``[B, out_channels, H', W']``, or a list of them; nodes in memory, so channels last
     """
 
     def __init__(
@@ -42,12 +45,27 @@ class GridConvNormAct(nn.Module):
         """Fold a batch norm into the convolution, for inference; ``timm.utils.reparameterize_model`` calls it so."""
         self.norm = folded_norm(self.conv, self.norm, nn.Conv2d)
 
-    def forward(self, x: Tensor, layout: NodeLayout) -> tuple[Tensor, NodeLayout]:
-        """Return the new nodes and their layout."""
-        with keeping_recipe(x):
-            maps = [self.conv(m.permute(0, 3, 1, 2)).permute(0, 2, 3, 1) for m in layout.maps(x)]
-        x, layout = NodeLayout.join(maps)
-        return norm_act(x, self.norm, self.act), layout
+    def forward(self, maps: Maps) -> Maps:
+        """Return the new map, or maps."""
+        # A node matrix is a channels-last map, so the norm sees nodes and the next convolution a map, without a copy.
+        x, layout = nodes_of([self._convolved(m) for m in ([maps] if isinstance(maps, Tensor) else maps)])
+        made = maps_of(norm_act(x, self.norm, self.act), layout)
+        return made[0] if isinstance(maps, Tensor) else made
+
+    def _convolved(self, x: Tensor) -> Tensor:
+        with recomputing(x):
+            return self.conv(x)
+
+
+def on_maps(layers: Callable[[Maps], Maps], x: Tensor, layout: NodeLayout) -> tuple[Tensor, NodeLayout]:
+    """Return what layers make of nodes seen as one map, or as one for every size; nothing is copied on the way.
+
+    Shapes:
+        - nodes ``[N, C]`` and their layout → nodes ``[N', C']`` and theirs
+    """
+    maps = maps_of(x, layout)
+    made = layers(maps[0] if len(maps) == 1 else maps)
+    return nodes_of([made] if isinstance(made, Tensor) else made)
 
 
 class ConvStem(nn.Sequential):
@@ -87,9 +105,7 @@ class ConvStem(nn.Sequential):
         self, x: Tensor, layout: NodeLayout
     ) -> tuple[Tensor, NodeLayout]:
         """Return the nodes and their layout."""
-        for layer in self:
-            x, layout = layer(x, layout)
-        return x, layout
+        return on_maps(super().forward, x, layout)
 
 
 class PatchStem(nn.Module):

@@ -80,7 +80,7 @@ class EdgeConv(FusedConv):
             target = targets_of_edges(ptr, index.numel())
             return self.aggregate(self.message(x[1][target], x[0][index]), target, ptr, x[1].size(0))
         u, v = self._per_node(*x)
-        alone = u.size(1) - v.size(1)  # so many channels depend on the target only
+        alone = u.size(1) - v.size(1)  # channels that depend on the target only
         own, relative = u[:, :alone], u[:, alone:]
         largest = relative + neighbor_max(v, ptr, index, max_degree)
         smallest = relative + neighbor_min(v, ptr, index, max_degree)

@@ -7,11 +7,12 @@ from torch import nn
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 from vig_pyg.conv.norm_act import BATCH_NORMS
+from vig_pyg.kernels.torch_internals import FORWARD_HOOKS, is_watched
 
 
 def is_bare(module: nn.Module, *kinds: type[nn.Module]) -> bool:
-    """Return whether a module is exactly of a kind, and nobody's hooks look at or change what it does."""
-    return type(module) in kinds and not (module._forward_hooks or module._forward_pre_hooks)
+    """Return whether a module is exactly of a kind, and no hooks look at or change what it does."""
+    return type(module) in kinds and not is_watched(module, by=FORWARD_HOOKS)
 
 
 def folded_norm(linear: nn.Module, norm: nn.Module, kind: type[nn.Module]) -> nn.Module:

@@ -13,8 +13,9 @@ from torch_geometric.typing import Adj, PairTensor
 
 from vig_pyg.checks import check_whole
 from vig_pyg.conv.inputs import check_inputs
-from vig_pyg.conv.norm_act import is_watched
 from vig_pyg.graph.edges import edge_list
+from vig_pyg.graph.pyg_internals import messages_are_watched
+from vig_pyg.kernels.torch_internals import is_watched
 
 STEPS = ("message", "aggregate", "update")
 
@@ -47,7 +48,7 @@ class MaxAggregation(Aggregation):
 class FusedConv(MessagePassing):
     """Message passing whose ``message_and_aggregate`` runs on edges sorted by target and on sparse adjacencies.
 
-    Messages are passed one by one, as PyG does it, where somebody would miss them: where a subclass or an instance
+    Messages are passed one by one, as PyG does it, where they may be asked for: where a subclass or an instance
     overrides ``message``, ``aggregate`` or ``update`` alone, where the aggregation is another than the operator's own,
     and where hooks watch a message or the layers that it goes through.
 
@@ -100,12 +101,6 @@ class FusedConv(MessagePassing):
         return ()
 
     def _may_fuse(self) -> bool:
-        watched = (
-            self._message_forward_pre_hooks
-            or self._message_forward_hooks
-            or self._aggregate_forward_pre_hooks
-            or self._aggregate_forward_hooks
-            or is_watched(self.aggr_module, *self.message_layers())
-        )
+        watched = messages_are_watched(self) or is_watched(self.aggr_module, *self.message_layers())
         own = type(self.aggr_module) is self._own_aggregation and not any(step in vars(self) for step in STEPS)
         return own and not self._overrides and not watched

@@ -42,7 +42,7 @@ def check_inputs(x: Tensor | PairTensor, edge_index: Adj, channels: int, weight:
         edges, values = to_edge_index(edge_index)
         check_range(edges.flip(0), sizes)
         _refuse_values(values)
-        return pair, _without_layout(edge_index)
+        return pair, _without_layout(edge_index, edges.flip(0))
     if isinstance(edge_index, EdgeIndex) and edge_index.sparse_size() == sizes and hasattr(edge_index, "max_degree"):
         return pair, edge_index  # made here: its edges stay inside
     check_edge_list(edge_index, weight.device)
@@ -80,7 +80,7 @@ def _refuse_values(values: Tensor) -> None:
         )
 
 
-def _without_layout(adj: Adj) -> Adj:
+def _without_layout(adj: Adj, edges: Tensor) -> Adj:
     if not isinstance(adj, Tensor) or adj.layout == torch.sparse_csr:
         return adj
-    return adj._indices().flip(0) if adj.layout == torch.sparse_coo else adj.to_sparse_csr()
+    return edges if adj.layout == torch.sparse_coo else adj.to_sparse_csr()

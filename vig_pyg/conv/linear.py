@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from vig_pyg.checks import check_whole
 from vig_pyg.conv.fold import folded_norm
 from vig_pyg.conv.inputs import check_nodes_for
-from vig_pyg.conv.norm_act import BatchNorm, keeping_recipe, norm_act
+from vig_pyg.conv.norm_act import BatchNorm, norm_act
 from vig_pyg.kernels.grouped_linear import grouped_linear, paired_grouped_linear
+from vig_pyg.kernels.recompute import recomputing
 
 Norm: TypeAlias = str | Callable[[int], nn.Module] | None
 Act: TypeAlias = str | Callable[[], nn.Module] | None
@@ -149,8 +150,8 @@ class LinearNormAct(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Return the mapped, normalized and activated nodes, or those of the interleaved channels of two matrices."""
-        if y is not None and not isinstance(self.linear, GroupedLinear):  # what stands in its place takes one matrix
+        if y is not None and not isinstance(self.linear, GroupedLinear):  # what replaces it takes one matrix
             x, y = torch.stack([x, y], dim=2).flatten(1), None
-        with keeping_recipe(x):
+        with recomputing(x):
             mapped = self.linear(x) if y is None else self.linear(x, y)
         return norm_act(mapped, self.norm, self.act)

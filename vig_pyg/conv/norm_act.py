@@ -1,25 +1,24 @@
 """A norm and an activation whose outputs training does not keep.
 
 Autograd keeps what a norm returns, for the activation after it, and what that returns, for the next layer. Both follow
-from what the norm was given, which is kept anyway, by one multiplication, one addition and the activation. So they
-carry a recipe, and who would keep them keeps the recipe: a training step of ViG holds half the memory.
+from what the norm was given, which is kept anyway, by one multiplication, one addition and the activation. So they are
+computed again: a training step of ViG holds half the memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
-from weakref import ref
 
 import torch
 from timm.layers import activations
 from torch import Tensor, nn
-from torch.autograd.graph import saved_tensors_hooks
 from torchvision.ops.misc import FrozenBatchNorm2d
 
-# Activations are computed again where they return so many values (8 MB in float32), norms alone, which cost less, where
-# they return half as many: below, time is dearer than memory.
+from vig_pyg.kernels.recompute import may_recompute, recomputing, set_recompute
+from vig_pyg.kernels.torch_internals import batch_statistics, is_watched
+
+# Activations are computed again where they return this many values (8 MB in float32), norms alone, which cost less,
+# where they return half as many: below, time matters more than memory.
 LARGE = 1 << 21
 # Activations that are known to give the same again, and to fall and then rise, or only to rise. Nothing is known of
 # subclasses, which may compute something else.
@@ -38,7 +37,7 @@ KNOWN_ACTIVATIONS = (
 
 
 class BatchNorm(nn.BatchNorm1d, nn.BatchNorm2d):
-    """:class:`torch.nn.BatchNorm1d`, also found by who looks for norms of maps: ``timm.utils.freeze`` does."""
+    """:class:`torch.nn.BatchNorm1d`, also found where norms of maps are looked for, as ``timm.utils.freeze`` does."""
 
 
 BATCH_NORMS = (BatchNorm, nn.BatchNorm1d)
@@ -56,59 +55,28 @@ def normalize(x: Tensor, norm: nn.Module) -> Tensor:
 
 
 def norm_act(x: Tensor, norm: nn.Module, act: nn.Module) -> Tensor:
-    r"""Return :math:`\sigma(\mathrm{norm}(x))`, with a recipe to compute it again for :func:`keeping_recipe`.
+    r"""Return :math:`\sigma(\mathrm{norm}(x))`, which :func:`~vig_pyg.kernels.recompute.recomputing` can compute again.
 
     Shapes:
         - x, output: ``[N, C]``
     """
     normed = normalize(x, norm)
     alone = type(act) is nn.Identity
-    if not _may_recompute(normed) or normed.numel() < (LARGE // 2 if alone else LARGE):
+    if not may_recompute(normed) or normed.numel() < (LARGE // 2 if alone else LARGE):
         return act(normed)
     if type(act) not in KNOWN_ACTIVATIONS or getattr(act, "inplace", False) or is_watched(norm, act):
         return act(normed)
-    affine = _affine(norm, normed.grad_fn)
+    affine = _affine(norm, normed)
     again = None if affine is None else _Normed(x.detach(), *affine, normed.dtype)
     if again is not None:
-        _attach(normed, again.take)
+        set_recompute(normed, again.take)
     if alone:
         return act(normed)
-    with keeping_recipe(normed):
+    with recomputing(normed):
         out = act(normed)
     compute = normed.detach if again is None else again.compute
-    _attach(out, lambda: act.forward(compute()))
+    set_recompute(out, lambda: act.forward(compute()))
     return out
-
-
-def is_watched(*modules: nn.Module) -> bool:
-    """Return whether hooks look at what modules take or return, so that they must be called as modules."""
-    hooks = "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"
-    return any(getattr(module, kind) for module in modules for kind in hooks)
-
-
-@contextmanager
-def keeping_recipe(x: Tensor) -> Iterator[None]:
-    """Within it, what autograd would keep of ``x`` or of a view of it is computed again in the backward pass.
-
-    Does nothing if ``x`` carries no recipe, and leaves it to the hooks of others (gradient checkpointing, functorch)
-    where there are any.
-    """
-    attached = getattr(x, "recipe", None)
-    if attached is None or not _may_recompute(x) or attached[1] != x._version:
-        yield
-        return
-    recipe: Callable[[], Tensor] = attached[0]
-    source = ref(x)  # hooks live as long as the graph, so they must not hold x
-
-    def pack(kept: Tensor) -> Any:
-        same = kept is source() or kept._base is source()
-        return (kept.size(), kept.stride(), kept.storage_offset()) if same else kept
-
-    def unpack(kept: Any) -> Tensor:
-        return kept if isinstance(kept, Tensor) else recipe().as_strided(*kept)
-
-    with saved_tensors_hooks(pack, unpack):
-        yield
 
 
 class _Normed:
@@ -130,28 +98,17 @@ class _Normed:
         return normed
 
 
-def _affine(norm: Any, node: Any) -> tuple[Tensor, Tensor] | None:
+def _affine(norm: Any, normed: Tensor) -> tuple[Tensor, Tensor] | None:
     """Return the scale and the shift that a batch norm used, or None for another norm."""
     if type(norm) not in BATCH_NORMS:
         return None
     if not norm.training and norm.running_mean is not None and norm.running_var is not None:
         mean, scale = norm.running_mean, (norm.running_var + norm.eps).rsqrt()
-    elif hasattr(node, "_saved_result2"):
-        mean, scale = node._saved_result1, node._saved_result2
+    elif (batch := batch_statistics(normed)) is not None:
+        mean, scale = batch
     else:
         return None
     if norm.weight is None:
         return scale, -mean * scale
     scale = scale * norm.weight.detach()
     return scale, norm.bias.detach() - mean * scale
-
-
-def _attach(x: Tensor, recipe: Callable[[], Tensor]) -> None:
-    x.recipe = recipe, x._version  # type: ignore[attr-defined]
-
-
-def _may_recompute(x: Tensor) -> bool:
-    if torch.compiler.is_compiling() or not (torch.is_grad_enabled() and x.requires_grad):
-        return False
-    hooks: Any = torch._C._autograd
-    return hooks._saved_tensors_hooks_is_enabled() and hooks._top_saved_tensors_default_hooks(True) is None

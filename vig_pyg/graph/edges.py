@@ -6,6 +6,8 @@ from torch_geometric import EdgeIndex
 from torch_geometric.typing import Adj
 from torch_geometric.utils import is_sparse, to_edge_index
 
+from vig_pyg.graph.pyg_internals import sorted_edge_index
+
 INDEX_TYPES = (torch.int64, torch.int32)
 
 
@@ -22,14 +24,9 @@ def edges_from_neighbors(neighbors: Tensor, num_sources: int) -> EdgeIndex:
     num_targets, k = neighbors.shape
     device = neighbors.device
     target = torch.arange(num_targets, device=device).view(-1, 1).expand(-1, k)
-    edges = EdgeIndex(
-        torch.stack([neighbors.reshape(-1), target.reshape(-1)]),
-        sparse_size=(num_sources, num_targets),
-        sort_order="col",
-    )
-    edges._indptr = torch.arange(0, num_targets * k + 1, max(k, 1), device=device)
-    edges.max_degree = k
-    return edges
+    ptr = torch.arange(0, num_targets * k + 1, max(k, 1), device=device)
+    edges = torch.stack([neighbors.reshape(-1), target.reshape(-1)])
+    return sorted_edge_index(edges, (num_sources, num_targets), ptr, k)
 
 
 def compressed(edge_index: Adj) -> tuple[Tensor, Tensor, int]:
@@ -60,12 +57,10 @@ def edges_from_list(edge_index: Tensor, num_sources: int, num_targets: int) -> E
         ValueError: an edge points outside.
     """
     check_range(edge_index, (num_sources, num_targets))
-    order = edge_index[1].argsort(stable=True)
-    edges = EdgeIndex(edge_index[:, order].contiguous(), sparse_size=(num_sources, num_targets), sort_order="col")
-    degrees = edge_index[1].bincount(minlength=num_targets)
-    edges._indptr = nn.functional.pad(degrees.cumsum(0), (1, 0))
-    edges.max_degree = int(degrees.max()) if num_targets else 0
-    return edges
+    edges = edge_index[:, edge_index[1].argsort(stable=True)].contiguous()
+    degrees = edges[1].bincount(minlength=num_targets)
+    ptr, max_degree = nn.functional.pad(degrees.cumsum(0), (1, 0)), int(degrees.max()) if num_targets else 0
+    return sorted_edge_index(edges, (num_sources, num_targets), ptr, max_degree)
 
 
 def edge_list(adjacency: Adj) -> Tensor:
@@ -100,7 +95,7 @@ def check_range(edge_index: Tensor, sizes: tuple[int, int]) -> None:
     Compiled code cannot look at values and takes them as they are.
 
     Raises:
-        ValueError: an edge points outside, or stands in the wrong place; the sentence names it.
+        ValueError: an edge points outside, or is in the wrong place; the sentence names it.
     """
     if torch.compiler.is_compiling() or edge_index.size(1) == 0:
         return

@@ -1,10 +1,10 @@
-"""The grid of a CNN as a graph: to compare graphs in feature space with."""
+"""The graph of the nearest nodes in the image, whatever is in it: the grid of a CNN."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vig_pyg.checks import check_whole
-from vig_pyg.graph.protocol import LayoutGraph, links_of
+from vig_pyg.graph.protocol import LayoutGraph, links_from_neighbors
 from vig_pyg.graph.registry import register_graph
 
 
@@ -33,7 +33,7 @@ class GridGraph(LayoutGraph):
         apart = _centers(targets, targets)[:, None] - _centers(sources, targets)
         nearest = np.square(apart).sum(2).argsort(axis=1, kind="stable")
         dilation = min(self.dilation, max(1, nearest.shape[1] // self.k))
-        return links_of(nearest[:, : self.k * dilation : dilation], self.k, sources)
+        return links_from_neighbors(nearest[:, : self.k * dilation : dilation], self.k, sources)
 
 
 def _centers(grid: tuple[int, int], image: tuple[int, int]) -> NDArray[np.float64]:

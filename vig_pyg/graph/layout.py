@@ -134,6 +134,23 @@ class NodeLayout:
         return self.join(maps)[0]
 
 
+def maps_of(x: Tensor, layout: NodeLayout) -> list[Tensor]:
+    """Return nodes as one channels-last feature map ``[count, C, height, width]`` per grid, without copying.
+
+    Raises:
+        ValueError: ``x`` does not have a row per node.
+    """
+    return [m.permute(0, 3, 1, 2) for m in layout.maps(x)]
+
+
+def nodes_of(maps: Sequence[Tensor]) -> tuple[Tensor, NodeLayout]:
+    """Return feature maps ``[count, C, height, width]`` as one node matrix and its layout.
+
+    One map whose channels are last in memory is not copied.
+    """
+    return NodeLayout.join([m.permute(0, 2, 3, 1) for m in maps])
+
+
 def check_layout(layout: NodeLayout, x: Tensor) -> None:
     """Refuse what is not the layout of the nodes ``x``."""
     if not isinstance(layout, NodeLayout) or not isinstance(x, Tensor):  # on the way of every block: cheap

@@ -6,7 +6,6 @@ all pairs; the published table is an inner product as well, of embeddings whose 
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -76,16 +75,13 @@ class RelativePosition(nn.Module):
         self.recent: Recent[tuple[Tensor, Tensor]] = Recent(KEPT_GRIDS)
         divided = grid[0] % pool == grid[1] % pool == 0
         self.register_buffer("table", self._table() if divided else None, persistent=False)
+        self.register_load_state_dict_post_hook(type(self).init_non_persistent_buffers)
 
-    def init_non_persistent_buffers(self) -> None:
-        """Compute the table again, which no file holds: after ``to_empty``, say. timm calls it by this name."""
+    def init_non_persistent_buffers(self, *_: object) -> None:
+        """Compute the table again, which no file holds: after ``to_empty``, say. torch and timm call it."""
         if self.table is not None and not self.table.is_meta:
             with torch.device("cpu"):
                 self.table.copy_(self._table())
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        self.init_non_persistent_buffers()
 
     def _table(self) -> Tensor:
         embedding = sincos_embedding(grid_places(*self.grid), self.channels)

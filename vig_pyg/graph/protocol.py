@@ -31,6 +31,7 @@ from torch_geometric.utils import is_sparse
 
 from vig_pyg.graph.edges import check_edge_list, compressed, edges_from_list
 from vig_pyg.graph.layout import NodeLayout, check_layout
+from vig_pyg.graph.pyg_internals import sorted_edge_index
 from vig_pyg.graph.recent import Recent
 from vig_pyg.kernels.reduce import targets_of_edges
 
@@ -116,10 +117,8 @@ class LayoutGraph(Graph):
             found.append((links.to(device).unsqueeze(1) + first + step * image).flatten(1))
             degrees.append(degree.to(device).repeat(target.count))
             first, largest = first + step * target.count, max(largest, most)
-        edges = EdgeIndex(torch.cat(found, 1), sparse_size=(sources.num_nodes, targets.num_nodes), sort_order="col")
-        edges._indptr = nn.functional.pad(torch.cat(degrees).cumsum(0), (1, 0))
-        edges.max_degree = largest
-        return edges
+        ptr = nn.functional.pad(torch.cat(degrees).cumsum(0), (1, 0))
+        return sorted_edge_index(torch.cat(found, 1), (sources.num_nodes, targets.num_nodes), ptr, largest)
 
     @torch.compiler.assume_constant_result
     def _of_image(self, height: int, width: int, source_height: int, source_width: int) -> tuple[Tensor, Tensor, int]:
@@ -130,11 +129,11 @@ class LayoutGraph(Graph):
         return torch.from_numpy(links), torch.from_numpy(degree), int(degree.max())
 
 
-def links_of(neighbors: NDArray[np.int64], k: int, sources: tuple[int, int]) -> NDArray[np.int64]:
-    """Return neighbors ``[N, k]`` as links ``[2, N · k]``, for :meth:`LayoutGraph.links`.
+def links_from_neighbors(neighbors: NDArray[np.int64], k: int, sources: tuple[int, int]) -> NDArray[np.int64]:
+    """Return the links of one image, ``[2, N · k]``, from the neighbors ``[N, k]`` of its nodes.
 
     Raises:
-        ValueError: there are fewer sources than neighbors.
+        ValueError: there are fewer sources, in so many rows and columns, than neighbors.
     """
     if neighbors.shape[1] < k:
         raise ValueError(
@@ -177,6 +176,5 @@ def from_windows(edges: Adj | Edges, window: Tensor, num_sources: int) -> Adj | 
     adjacency = edges.adjacency if isinstance(edges, Edges) else edges
     ptr, index, max_degree = compressed(adjacency)
     targets = targets_of_edges(ptr, index.numel())
-    pooled = EdgeIndex(torch.stack([window[index], targets]), sparse_size=(num_sources, len(window)), sort_order="col")
-    pooled._indptr, pooled.max_degree = ptr, max_degree
+    pooled = sorted_edge_index(torch.stack([window[index], targets]), (num_sources, len(window)), ptr, max_degree)
     return edges._replace(adjacency=pooled) if isinstance(edges, Edges) else pooled

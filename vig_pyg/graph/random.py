@@ -1,10 +1,10 @@
-"""Random edges: to compare graphs in feature space with."""
+"""The graph of random nodes, which every other has to beat."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vig_pyg.checks import check_whole
-from vig_pyg.graph.protocol import LayoutGraph, links_of
+from vig_pyg.graph.protocol import LayoutGraph, links_from_neighbors
 from vig_pyg.graph.registry import register_graph
 
 
@@ -34,4 +34,4 @@ class RandomGraph(LayoutGraph):
         order = np.random.default_rng(self.seed).random((targets[0] * targets[1], sources[0] * sources[1]))
         if targets == sources:
             np.fill_diagonal(order, -1)
-        return links_of(order.argsort(axis=1)[:, : self.k], self.k, sources)
+        return links_from_neighbors(order.argsort(axis=1)[:, : self.k], self.k, sources)

@@ -14,7 +14,7 @@ class Recent(Generic[Made]):
     """Keeps what was made for the last few keys. Copies and files do without it, and so does what compiles or traces.
 
     Args:
-        most: So many are kept.
+        most: How many are kept.
     """
 
     def __init__(self, most: int) -> None:

@@ -28,7 +28,7 @@ def grouped_linear(x: Tensor, weight: Tensor, bias: Tensor | None, heads: int) -
     """
     if heads == 1:
         return torch.nn.functional.linear(x, weight, bias)
-    return _head_products(bias, x, weight.unflatten(0, (heads, -1)).transpose(1, 2))
+    return _grouped_products(bias, x, weight.unflatten(0, (heads, -1)).transpose(1, 2))
 
 
 def paired_grouped_linear(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None, heads: int) -> Tensor:
@@ -38,17 +38,17 @@ def paired_grouped_linear(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | N
         - x, y ``[N, C]``, weight ``[out, 2 C / heads]``, output ``[N, out]``
     """
     of_x, of_y = (part.unflatten(0, (heads, -1)).transpose(1, 2) for part in weight.unflatten(1, (-1, 2)).unbind(2))
-    return _head_products(bias, x, of_x, y, of_y)
+    return _grouped_products(bias, x, of_x, y, of_y)
 
 
-def _head_products(bias: Tensor | None, *pairs: Tensor) -> Tensor:
+def _grouped_products(bias: Tensor | None, *pairs: Tensor) -> Tensor:
     """Return ``Σ x W + b`` over pairs of ``x [N, heads · c]`` and ``W [heads, c, o]``, as ``[N, heads · o]``."""
     device = pairs[0].device.type
     if is_autocasting(device):
         dtype = torch.get_autocast_dtype(device)
         bias, pairs = bias if bias is None else bias.to(dtype), tuple(part.to(dtype) for part in pairs)
     if not torch.compiler.is_compiling():
-        return _HeadProducts.apply(bias, *pairs)
+        return _GroupedProducts.apply(bias, *pairs)
     terms = [torch.bmm(_split(x, len(weight)), weight) for x, weight in zip(pairs[::2], pairs[1::2], strict=True)]
     out = sum(terms[1:], terms[0]).transpose(0, 1).flatten(1)
     return out if bias is None else out + bias
@@ -59,7 +59,7 @@ def _split(x: Tensor, heads: int) -> Tensor:
     return x.unflatten(1, (heads, -1)).transpose(0, 1)
 
 
-class _HeadProducts(Function):
+class _GroupedProducts(Function):
     @staticmethod
     def forward(bias: Tensor | None, *pairs: Tensor) -> Tensor:
         heads, _, width = pairs[1].shape
@@ -84,6 +84,6 @@ class _HeadProducts(Function):
         saved = ctx.saved_tensors
         for place, (x, weight) in enumerate(zip(saved[::2], saved[1::2], strict=True)):
             wanted = ctx.needs_input_grad[2 * place + 1 : 2 * place + 3]
-            grads.append(_head_products(None, grad, weight.transpose(1, 2)) if wanted[0] else None)
+            grads.append(_grouped_products(None, grad, weight.transpose(1, 2)) if wanted[0] else None)
             grads.append(_split(x, len(weight)).transpose(1, 2) @ _split(grad, len(weight)) if wanted[1] else None)
         return tuple(grads)

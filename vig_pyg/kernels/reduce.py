@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from vig_pyg.kernels.packing import numbers_of, pack
+from vig_pyg.kernels.torch_internals import sparse_extremum
 
 
 def neighbor_max(x: Tensor, ptr: Tensor, index: Tensor, max_degree: int, center: Tensor | None = None) -> Tensor:
@@ -91,8 +92,8 @@ def targets_of_edges(ptr: Tensor, num_edges: int) -> Tensor:
 
 # Maximum and minimum ####################################################################################
 
-# Beside the extremum, training needs to know who won: on CUDA a slot, the winner's place in its target's list, one
-# byte; elsewhere the winner's row of ``x``.
+# Besides the extremum, training needs to know which neighbor won: on CUDA a slot, the winner's place in its target's
+# list, one byte; elsewhere the winner's row of ``x``.
 NO_SLOT = 255
 NO_ROW = -1
 
@@ -122,21 +123,19 @@ def _neighbor_extremum(
 
 def _extremum_csr(x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with_winner: bool) -> tuple[Tensor, Tensor]:
     kind = "amax" if largest else "amin"
-    nobody = torch.empty(0, dtype=torch.int32)
+    no_winner = torch.empty(0, dtype=torch.int32)
     if index.numel() == 0:
         out = x.new_zeros(ptr.numel() - 1, x.size(1))
-        return out, out.int() if with_winner else nobody
+        return out, out.int() if with_winner else no_winner
     if not with_winner:
-        return torch.ops.aten._sparse_mm_reduce_impl(_csr(ptr, index, x), x, kind)[0], nobody
+        return torch.sparse.mm(_csr(ptr, index, x), x, kind), no_winner
     if x.dtype != torch.float64 and bool(x.sum(dtype=torch.float32).isfinite()):
         # torch finds winners ten times slower than maxima: so pack the rows.
         packed = pack(x, torch.arange(len(x)).unsqueeze(1))
-        best = torch.ops.aten._sparse_mm_reduce_impl(_csr(ptr, index, packed), packed, kind)[0]
+        best = torch.sparse.mm(_csr(ptr, index, packed), packed, kind)
         return best.to(x.dtype), numbers_of(best).int()
-    with torch.enable_grad():  # asks for the winners
-        leaf = x.detach().requires_grad_()
-        out, winner = torch.ops.aten._sparse_mm_reduce_impl(_csr(ptr, index, x), leaf, kind)
-    return out.detach(), index[winner.clamp_(max=index.numel() - 1)].int()
+    out, winner = sparse_extremum(_csr(ptr, index, x), x, kind)
+    return out, index[winner.clamp_(max=index.numel() - 1)].int()
 
 
 def _extremum_scatter(x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with_winner: bool) -> tuple[Tensor, Tensor]:
@@ -227,7 +226,7 @@ def _sum_csr(ptr: Tensor, index: Tensor, x: Tensor) -> Tensor:
     wide = x.to(torch.promote_types(x.dtype, torch.float32))  # sums of half precision are taken in float32
     if index.numel() == 0:
         return x.new_zeros(ptr.numel() - 1, x.size(1))
-    return torch.ops.aten._sparse_mm_reduce_impl(_csr(ptr, index, wide), wide, "sum")[0].to(x.dtype)
+    return torch.sparse.mm(_csr(ptr, index, wide), wide, "sum").to(x.dtype)
 
 
 @_neighbor_sum.register_fake

@@ -129,7 +129,7 @@ def nearest_cluster(queries: Tensor, keys: Tensor, k: int, *, loop: bool = True)
     neighbors = found.view(batch, num_queries, wanted) - first_key
     if loop:
         return neighbors
-    # The query itself leaves, wherever it stands; where equal points pushed it off the list, the last one does.
+    # The query itself leaves, wherever it is; where equal points pushed it off the list, the last one does.
     itself = neighbors == torch.arange(num_queries, device=device).view(1, -1, 1)
     order = itself.long().sort(dim=2, stable=True).indices
     return neighbors.gather(2, order[..., :k])

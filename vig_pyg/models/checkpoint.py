@@ -46,7 +46,7 @@ def load_checkpoint(model: nn.Module, checkpoint: str | Path | Mapping[str, Any]
     """Load weights into a model of ours and return it.
 
     Understood are our own layout, the published one and mmpretrain's, also under ``model`` or ``state_dict`` and
-    after ``module.``, in ``.pth``, ``.pth.tar`` and ``.safetensors`` files. Fixed relative positions are left
+    prefixed by ``module.``, in ``.pth``, ``.pth.tar`` and ``.safetensors`` files. Fixed relative positions are left
     out, absolute positions resized to the model's grid. With another number of classes the model's classifier
     stays new, and a warning says so; a model without a head takes the rest. Nothing is loaded unless everything fits.
 
@@ -100,7 +100,7 @@ def read_checkpoint(path: str | Path) -> Mapping[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no checkpoint, is cut off, is not what the ``SHA256SUMS`` beside it says, or holds objects
+        ValueError: it is no checkpoint, is cut off, is not what the ``SHA256SUMS`` next to it says, or holds objects
             that are not safe to load.
     """
     path = Path(path)

@@ -12,7 +12,6 @@ import torch
 from accelerate.utils import convert_to_fp32
 from timm.layers import Format
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, FeaturePyramidNetwork
 
 from vig_pyg.checks import check_flags, check_kind, check_whole
@@ -20,6 +19,8 @@ from vig_pyg.kernels.grouped_linear import is_autocasting
 from vig_pyg.models.checkpoint import load_checkpoint
 from vig_pyg.models.names import check_model_name, is_ours
 from vig_pyg.models.vision_gnn import VisionGNN
+
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 def build_backbone(name: str, init: str | None = None, **options: Any) -> nn.Module:
@@ -120,7 +121,7 @@ class FeaturePyramid(nn.Module):
         finest: The smallest stride of a map that is used.
         channels: Width of all levels.
         extra: Makes further, coarser levels; None makes none.
-        frozen_stages: So many of the body's feature maps, the finest first, stay as they are: all that is before
+        frozen_stages: How many of the body's feature maps, the finest first, stay as they are: all that comes before
             them takes no gradient and is in evaluation mode.
         frozen_norm: The same for every batch norm of the body.
         norm: Makes the normalization after the pyramid's convolutions; None for none.
@@ -181,7 +182,7 @@ class FeaturePyramid(nn.Module):
 
     def _frozen_modules(self) -> Iterator[nn.Module]:
         for name, module in self.body.named_modules():
-            if name in self.frozen or (self.frozen_norm and isinstance(module, _BatchNorm)):
+            if name in self.frozen or (self.frozen_norm and isinstance(module, BATCH_NORMS)):
                 yield module
 
     @property

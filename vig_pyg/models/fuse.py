@@ -12,6 +12,7 @@ from vig_pyg.blocks import FFN, Downsample, GridConvNormAct, Head, PatchStem
 from vig_pyg.checks import check_kind
 from vig_pyg.conv import GroupedLinear, LinearNormAct
 from vig_pyg.conv.fold import is_bare
+from vig_pyg.kernels.torch_internals import conv_gelu, linear_gelu
 
 Model = TypeVar("Model", bound=nn.Module)
 FOLDED = (LinearNormAct, GridConvNormAct, Downsample, PatchStem)  # nothing is known of subclasses
@@ -63,7 +64,7 @@ class LinearGELU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the mapped and activated nodes."""
         if _takes_onednn(x, self.weight):
-            return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "gelu", [], "none")
+            return linear_gelu(x, self.weight, self.bias)
         return F.gelu(F.linear(x, self.weight, self.bias))
 
 
@@ -73,9 +74,7 @@ class ConvGELU(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """Return the activated map."""
         if _takes_onednn(x, self.weight):
-            return torch.ops.mkldnn._convolution_pointwise(
-                x, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups, "gelu", [], "none"
-            )
+            return conv_gelu(x, self)
         return F.gelu(super().forward(x))
 
 

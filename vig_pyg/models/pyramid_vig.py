@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Literal
 
-from timm.layers import to_2tuple
+from timm.layers import calculate_drop_path_rates, to_2tuple
 from timm.models import generate_default_cfgs, register_model
 from torch import nn
 
@@ -88,6 +88,7 @@ class PyramidViG(VisionGNN):
         depth = sum(depths)
         ks = per_block("k", 9 if k is None else k, depth)
         dilations = per_block("dilation", growing_dilation(depth, 49 // 9) if dilation is None else dilation, depth)
+        drop_paths: Any = calculate_drop_path_rates(drop_path_rate, depth)  # one per block
         stem_module = build_stem(stem, in_chans, channels[0], stride, norm, act)
         grid = first_grid = stem_module.grid(*to_2tuple(img_size))
         layers: list[nn.Module] = []
@@ -98,7 +99,6 @@ class PyramidViG(VisionGNN):
                 grid = -(-grid[0] // 2), -(-grid[1] // 2)
             position = RelativePosition(width, grid, pools[stage]) if relative else None
             for _ in range(depths[stage]):
-                drop_path = drop_path_rate * index / max(depth - 1, 1)
                 options = {"position": position, "stochastic": stochastic, "epsilon": epsilon, **shared}
                 grapher = Grapher(
                     width,
@@ -110,16 +110,16 @@ class PyramidViG(VisionGNN):
                     norm=norm,
                     act=act,
                     dropout=dropout,
-                    drop_path=drop_path,
+                    drop_path=drop_paths[index],
                 )
-                layers.append(Block(grapher, FFN(width, 4, norm, act, dropout, drop_path) if ffn else None))
+                layers.append(Block(grapher, FFN(width, 4, norm, act, dropout, drop_paths[index]) if ffn else None))
                 index += 1
         super().__init__(
             stem_module,
             layers,
             Head(channels[-1], num_classes, act=act, dropout=drop_rate),
             grid=first_grid,
-            # a stage's last block stands before the downsampling into the next, of which there is one per stage
+            # a stage's last block comes before the downsampling into the next, of which there is one per stage
             out_indices=[stage + blocks - 1 for stage, blocks in enumerate(accumulate(depths))],
             in_chans=in_chans,
             channels=(channels[0], channels[-1]),

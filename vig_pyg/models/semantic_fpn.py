@@ -79,17 +79,14 @@ class SemanticFPN(nn.Module):
         self._pixels = {"mean": tuple(mean), "std": tuple(std)}
         for name, values in self._pixels.items():
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
+        self.register_load_state_dict_post_hook(type(self).init_non_persistent_buffers)
 
-    def init_non_persistent_buffers(self) -> None:
-        """Fill in mean and deviation again, which no file holds (after ``to_empty``, say); timm calls it so."""
+    def init_non_persistent_buffers(self, *_: object) -> None:
+        """Fill in mean and deviation again, which no file holds: after ``to_empty``, say. torch and timm call it."""
         for name, values in self._pixels.items():
             buffer: Tensor = getattr(self, name)
             if not buffer.is_meta:
                 buffer.copy_(torch.tensor(values, device="cpu").view(-1, 1, 1))
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        self.init_non_persistent_buffers()
 
     @overload
     def forward(self, images: Tensor) -> Tensor: ...

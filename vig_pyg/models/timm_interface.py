@@ -1,10 +1,9 @@
-"""What timm expects of a model beside its forward passes."""
+"""What timm expects of a model besides its forward passes."""
 
 from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from timm.models._features import feature_take_indices
 from torch import nn
 
 from vig_pyg.blocks import Block, ConvStem, Downsample, Head, PatchStem
@@ -108,14 +107,16 @@ class TimmInterface(nn.Module):
         if isinstance(indices, list | tuple):
             for index in indices:
                 check_whole(-count, **{"every index of a feature map": index})
-            if max(indices, default=0) >= count:
+            if max(indices, default=count) >= count:
                 raise ValueError(f"there are {count} feature maps, 0 to {count - 1}, got indices {indices!r}")
-        elif indices is not None:
-            check_whole(**{"indices, where it is one number,": indices})
-            if indices > count:
-                raise ValueError(f"there are {count} feature maps, but the last {indices} were asked for")
-        wanted, last = feature_take_indices(count, indices)
-        return list(wanted), last
+            wanted = [index % count for index in indices]
+        else:
+            number = count if indices is None else indices
+            check_whole(**{"indices, where it is one number,": number})
+            if number > count:
+                raise ValueError(f"there are {count} feature maps, but the last {number} were asked for")
+            wanted = list(range(count - number, count))
+        return wanted, max(wanted)
 
     def _list_features(self) -> list[dict[str, Any]]:
         info, reduction, channels = [], self.stem.stride, self.pos_embed.size(1)

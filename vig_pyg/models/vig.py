@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from timm.layers import to_2tuple
+from timm.layers import calculate_drop_path_rates, to_2tuple
 from timm.models import generate_default_cfgs, register_model
 
 from vig_pyg.blocks import FFN, Block, Grapher, Head, build_stem
@@ -86,7 +86,7 @@ class ViG(VisionGNN):
         options = given_options(graph, graph_options, k, dilation, stochastic)
         ks = per_block("k", linear_steps(9, 18, depth) if k is None else k, depth)
         dilations = per_block("dilation", growing_dilation(depth, 196 // 18) if dilation is None else dilation, depth)
-        drops = [drop_path_rate * i / max(depth - 1, 1) for i in range(depth)]
+        drop_paths: Any = calculate_drop_path_rates(drop_path_rate, depth)  # one per block
         blocks = [
             Block(
                 Grapher(
@@ -98,9 +98,9 @@ class ViG(VisionGNN):
                     norm=norm,
                     act=act,
                     dropout=dropout,
-                    drop_path=drops[i],
+                    drop_path=drop_paths[i],
                 ),
-                FFN(channels, 4, norm, act, dropout, drops[i]) if ffn else None,
+                FFN(channels, 4, norm, act, dropout, drop_paths[i]) if ffn else None,
             )
             for i in range(depth)
         ]

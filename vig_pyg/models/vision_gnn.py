@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 from torch_geometric.typing import Adj
 
-from vig_pyg.blocks import Block, ConvStem, Head, PatchStem, pool_nodes, recomputed
+from vig_pyg.blocks import Block, ConvStem, Head, PatchStem, checkpointed, pool_nodes
 from vig_pyg.blocks.head import known_pool
 from vig_pyg.checks import check_flags, check_kind
 from vig_pyg.graph.edges import check_edge_list, edges_from_list
 from vig_pyg.graph.image_graph import batch_graphs
-from vig_pyg.graph.layout import NodeLayout
+from vig_pyg.graph.layout import NodeLayout, maps_of, nodes_of
 from vig_pyg.kernels.grouped_linear import is_autocasting
 from vig_pyg.models.timm_interface import UNTRACEABLE, TimmInterface
 
@@ -103,7 +103,7 @@ class VisionGNN(TimmInterface):
             raise ValueError(f"a feature map must have shape [B, {self.num_features}, h, w], got {got}")
         if x.size(0) == 0 or not x.is_floating_point():
             raise ValueError(f"there must be at least one feature map of floats, got {x.size(0)} of {x.dtype}")
-        return self._logits(*NodeLayout.join([x.permute(0, 2, 3, 1)]), pre_logits)
+        return self._logits(*nodes_of([x]), pre_logits)
 
     def forward_graphs(self, inputs: Inputs) -> tuple[Tensor, list[Batch]]:
         """Return the logits and, for every block, its nodes and edges as a PyG ``Batch``.
@@ -199,7 +199,7 @@ class VisionGNN(TimmInterface):
         for index, layer in enumerate(self.blocks):
             given = edges if self.static else None
             if self.grad_checkpointing and torch.is_grad_enabled():
-                x, layout, edges = recomputed(layer, x, layout, given)
+                x, layout, edges = checkpointed(layer, x, layout, given)
             else:
                 x, layout, edges = layer(x, layout, given)
             if index in self.out_indices:
@@ -228,7 +228,7 @@ class VisionGNN(TimmInterface):
                 raise ValueError(f"images must have shape [B, {self.in_chans}, H, W], got {list(inputs.shape)}")
             if inputs.layout != torch.strided:
                 raise TypeError(f"images must be a dense tensor, got {inputs.layout}")
-            x, layout = NodeLayout.join([inputs.permute(0, 2, 3, 1)])
+            x, layout = nodes_of([inputs])
         elif isinstance(inputs, torch.fx.Proxy):
             raise TypeError(UNTRACEABLE.format("torch.fx"))
         elif not isinstance(inputs, Data):
@@ -274,10 +274,10 @@ def _nodes_of(batch: Data) -> tuple[Tensor, NodeLayout]:
 def _through(module: nn.Module, x: Tensor, layout: NodeLayout) -> Tensor:
     if len(layout.grids) > 1:  # images of several sizes have no common map
         return x
-    return NodeLayout.join([module(_as_map(x, layout)).permute(0, 2, 3, 1)])[0]
+    return nodes_of([module(_as_map(x, layout))])[0]
 
 
 def _as_map(x: Tensor, layout: NodeLayout) -> Tensor:
     if len(layout.grids) != 1:
         raise ValueError("images of different sizes have no common feature map: call the model, or forward_graphs")
-    return layout.maps(x)[0].permute(0, 3, 1, 2)
+    return maps_of(x, layout)[0]

@@ -125,7 +125,7 @@ def neighbor_sum(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
 
 
 def neighbor_sum_backward(grad: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
-    """Return the gradient of the sources, ``[num_sources, C]``: each gets those of all lists it stands in."""
+    """Return the gradient of the sources, ``[num_sources, C]``: each gets those of all lists that it is in."""
     num_targets, channels = grad.shape
     grad_x = grad.new_zeros(num_sources, channels, dtype=torch.float32)
     if grad.numel():

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 
-def recomputed(layer: nn.Module, *inputs: Any) -> Any:
+def checkpointed(layer: nn.Module, *inputs: Any) -> Any:
     """Return what a layer returns, keeping its inputs only and computing what is inside again in the backward pass.
 
     As :func:`torch.utils.checkpoint.checkpoint`, but what a layer remembers (statistics of batch norms, say) is moved

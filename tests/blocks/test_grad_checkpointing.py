@@ -36,14 +36,14 @@ def test_weights_and_statistics_are_equal_with_and_without(name, options):
     torch.manual_seed(0)
     model = timm.create_model(name, **options).double()
     images = torch.randn(3, 4, 3, 32, 32, dtype=torch.double)
-    plain, recomputed = (three_steps(model, images, enable) for enable in (False, True))
+    plain, checkpointed = (three_steps(model, images, enable) for enable in (False, True))
     assert plain["blocks.0.ffn.fc1.norm.num_batches_tracked"] == 3
-    torch.testing.assert_close(recomputed, plain, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(checkpointed, plain, rtol=1e-9, atol=1e-12)
 
 
 def test_statistics_move_once_in_a_compiled_step():
     torch.manual_seed(0)
     model = timm.create_model("vig_micro", depth=1).double()
     images = torch.randn(1, 2, 3, 32, 32, dtype=torch.double)
-    plain, recomputed = three_steps(model, images, False), three_steps(model, images, True, compiled=True)
-    torch.testing.assert_close(recomputed, plain, rtol=1e-9, atol=1e-12)
+    plain, checkpointed = three_steps(model, images, False), three_steps(model, images, True, compiled=True)
+    torch.testing.assert_close(checkpointed, plain, rtol=1e-9, atol=1e-12)
