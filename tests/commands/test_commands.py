@@ -251,3 +251,10 @@ def test_graphs_are_listed():
 def test_a_wrong_graph_is_one_sentence(words, sentence):
     status, output = call("train", *words, "--device", "cpu")
     assert status == 2 and sentence in output, output
+
+
+def test_debug_shows_the_traceback_that_is_otherwise_a_sentence():
+    status, output = call("predict", "nowhere", "x.png")
+    assert status == 2 and "there are no weights in nowhere" in output
+    result = CliRunner().invoke(app, ["--debug", "predict", "nowhere", "x.png"])
+    assert isinstance(result.exception, FileNotFoundError) and result.exception.__traceback__ is not None

@@ -15,8 +15,7 @@ import vig_pyg
 from tests.models.published import published_state
 from vig_pyg.data.masks import IGNORE_INDEX, SegmentationBatch
 from vig_pyg.segmentation import Segmentation, build_segmenter, load_segmentation_data, load_segmenter
-from vig_pyg.train import Recipe, accelerator_for, fit, read_recipe
-from vig_pyg.train.fit import Interrupted
+from vig_pyg.train import Interrupted, Recipe, accelerator_for, fit, read_recipe
 from vig_pyg.train.run import states
 
 SMALL = ["head_options.channels=32", "batch=4", "device_batch=4", "learning_rate_batch=4", "image_size=64"]

@@ -12,7 +12,7 @@ from torch import nn
 
 from tests.train.training import SMALL, small_digits
 from vig_pyg.train import accelerator_for, build_model, fit, load_data, load_model, read_recipe
-from vig_pyg.train.fit import images_at_once
+from vig_pyg.train.devices import images_at_once
 from vig_pyg.train.run import TrainingError, states
 
 BRIEF = (*SMALL, "epochs=1", "warmup_epochs=0")

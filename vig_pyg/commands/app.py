@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Annotated, Any
 
 import torch
@@ -24,16 +25,22 @@ from vig_pyg.data.images import LIMIT, limit_pixels
 from vig_pyg.train.run import Interrupted, TrainingError
 
 WRONG_PLACES = (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError)
+# What is said in one sentence; torch's own errors are all of the last kind.
+SAID = (ValueError, TypeError, ModuleNotFoundError, OSError, FloatingPointError, MemoryError, RuntimeError)
 WRONG_NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS, errno.EINVAL, errno.ENXIO, errno.ENODEV)
 LARGEST_BATCH = 10**7
+DEBUG: ContextVar[bool] = ContextVar("debug", default=False)  # of the command that runs
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console(highlight=False, markup=False, emoji=False)  # names hold what they like: color is a style
 
 
 @app.callback()
-def about() -> None:
+def about(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of what goes wrong.")] = False,
+) -> None:
     """Graph neural networks on images: train, evaluate, predict, compare."""
+    DEBUG.set(debug)
     logging.basicConfig(level=logging.ERROR, handlers=[RichHandler(console=console, show_path=False, show_time=False)])
     logging.getLogger("vig_pyg").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module=r"(torch(_geometric|metrics|vision)?\.|copyreg)")
@@ -77,24 +84,31 @@ MaxPixels = Annotated[
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Say what is wrong in one sentence: exit status 2 for wrong input, 1 for a failure on the way, 130 for Ctrl-C."""
+    """Say what is wrong in one sentence: exit status 2 for wrong input, 1 for a failure on the way, 130 for Ctrl-C.
+
+    With ``vig-pyg --debug``, errors show their tracebacks instead.
+    """
     try:
         yield
+    except SAID as error:
+        if DEBUG.get():
+            raise
+        _say(error)
+        raise typer.Exit(_status(error)) from None
     except Interrupted as stop:
         console.print(f"Interrupted: {stop}.")
         raise typer.Exit(130) from None
     except KeyboardInterrupt:
         console.print("Interrupted.")
         raise typer.Exit(130) from None
-    except TrainingError as error:
-        _say(error)
-        raise typer.Exit(1) from None
-    except (ValueError, TypeError, ModuleNotFoundError, *WRONG_PLACES) as error:
-        _say(error)
-        raise typer.Exit(2) from None
-    except (OSError, FloatingPointError, MemoryError, RuntimeError) as error:  # torch's own are all of the last kind
-        _say(error)
-        raise typer.Exit(2 if getattr(error, "errno", None) in WRONG_NAMES else 1) from None
+
+
+def _status(error: Exception) -> int:
+    """Return 2 for wrong input and 1 for a failure on the way."""
+    if isinstance(error, TrainingError):
+        return 1
+    wrong = isinstance(error, (ValueError, TypeError, ModuleNotFoundError, *WRONG_PLACES))
+    return 2 if wrong or getattr(error, "errno", None) in WRONG_NAMES else 1
 
 
 def _say(error: Exception) -> None:

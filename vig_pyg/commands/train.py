@@ -27,7 +27,8 @@ from vig_pyg.manifest import check
 from vig_pyg.study.cost import count_parameters
 from vig_pyg.tasks import Epoch, Recipe, Task, get_task, list_recipes, list_tasks, read_recipe
 from vig_pyg.tasks.registry import tasks_with
-from vig_pyg.train.fit import accelerator_for, fit, images_at_once
+from vig_pyg.train.devices import accelerator_for, images_at_once
+from vig_pyg.train.fit import fit
 from vig_pyg.train.run import RECIPE, Progress
 
 

@@ -20,7 +20,7 @@ from vig_pyg.study.cost import count_macs, without_computing
 from vig_pyg.study.trials import DIVERSITY_IMAGES, Trial
 from vig_pyg.tasks.classification import Classification, ClassificationRecipe
 from vig_pyg.train import ClassificationData
-from vig_pyg.train.fit import images_at_once
+from vig_pyg.train.devices import images_at_once
 
 OPERATORS = ("max_relative", "edge", "gin", "sage")
 DEFAULTS: dict[str, Any] = {"heads": 4, "graph": "dynamic", "grapher_fc": True, "ffn": True}

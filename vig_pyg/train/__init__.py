@@ -16,7 +16,8 @@ from vig_pyg.tasks import (
 )
 from vig_pyg.tasks.accuracy import Evaluation, evaluate
 from vig_pyg.tasks.classifier import build_model, load_model, save_weights
-from vig_pyg.train.fit import accelerator_for, fit
+from vig_pyg.train.devices import accelerator_for
+from vig_pyg.train.fit import fit
 from vig_pyg.train.run import Interrupted
 
 __all__ = [

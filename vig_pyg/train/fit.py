@@ -5,12 +5,9 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,22 +15,20 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType
 from timm.optim import create_optimizer_v2
-from timm.scheduler import CosineLRScheduler, MultiStepLRScheduler
-from timm.scheduler.scheduler import Scheduler
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from vig_pyg.checks import check_flags, check_kind, known_device
+from vig_pyg.checks import check_flags, check_kind
 from vig_pyg.data.samplers import EpochSampler
 from vig_pyg.files import write_whole
 from vig_pyg.tasks.recipe import Recipe
 from vig_pyg.tasks.registry import get_task
 from vig_pyg.tasks.results import Epoch
 from vig_pyg.tasks.task import Task
+from vig_pyg.train.devices import accelerator_for, images_at_once
 from vig_pyg.train.run import (
     Interrupted,
     Progress,
@@ -44,6 +39,8 @@ from vig_pyg.train.run import (
     save_state,
     write_metrics,
 )
+from vig_pyg.train.schedule import learning_rates
+from vig_pyg.train.signals import stop_signals
 from vig_pyg.train.state import StateContent
 from vig_pyg.train.sync import synchronize_batch_norm
 
@@ -98,7 +95,7 @@ def fit(
     task = data if isinstance(data, Task) else _task_of(recipe, data)
     training = _Training(model, task, recipe, accelerator, None if out is None else Path(out), on_look)
     training.open(resume)
-    with _stop_signals() as training.stop:
+    with stop_signals() as training.stop:
         while training.progress.epoch < recipe.epochs:
             try:
                 epoch = training.epoch()
@@ -119,59 +116,6 @@ def _task_of(recipe: Recipe, data: Any) -> Task:
             f"{type(recipe).__name__}"
         )
     return task(task.load_data(replace(recipe, data=data)) if isinstance(data, str) else data, recipe)
-
-
-def accelerator_for(recipe: Recipe, device: str | None = None) -> Accelerator:
-    """Return accelerate's view of devices and processes, in the recipe's precision; ``device="cpu"`` uses no GPU.
-
-    Raises:
-        ValueError: it would take another device than the one asked for, or its own settings say another precision.
-    """
-    check_kind("a Recipe", Recipe, recipe=recipe)
-    configured = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")  # `accelerate launch` always sets it
-    if configured not in ("no", recipe.precision):
-        raise ValueError(
-            f"accelerate is set to mixed_precision={configured}, but the recipe says precision={recipe.precision}: "
-            "give both the same"
-        )
-    alone = not torch.distributed.is_initialized()
-    AcceleratorState._reset_state(alone)  # a notebook may have trained in another precision or elsewhere before
-    asked = None if device is None else known_device(device)
-    if asked is not None and asked.type == "cuda" and asked.index is not None:
-        torch.cuda.set_device(asked)  # accelerate takes the current one
-    accelerator = Accelerator(cpu=asked is not None and asked.type == "cpu", mixed_precision=recipe.precision)
-    taken = accelerator.device
-    if recipe.precision == "fp16" and taken.type == "cpu":  # accelerate would compute in float32
-        raise ValueError("precision=fp16 needs a GPU: on a CPU take bf16 or no")
-    if asked is not None and (asked.type != taken.type or asked.index not in (None, taken.index, _current(taken))):
-        raise ValueError(f"device {device!r} was asked for, but accelerate takes {taken} in this process")
-    return accelerator
-
-
-def _current(device: torch.device) -> int | None:
-    """Return the number of a device, also where it is the current one and has none."""
-    if device.index is not None or device.type != "cuda":
-        return device.index or 0
-    return torch.cuda.current_device()
-
-
-def images_at_once(recipe: Recipe, processes: int) -> int:
-    """Return how many images of a batch one process takes at once: the most that divide its share.
-
-    Raises:
-        ValueError: the processes cannot share the batch, or only in parts of less than half of ``device_batch``.
-    """
-    share, rest = divmod(recipe.batch, processes)
-    if rest:
-        raise ValueError(f"batch={recipe.batch} cannot be shared by {processes} processes: take a multiple of them")
-    most = min(share, recipe.device_batch)
-    at_once = next(n for n in range(most, 0, -1) if share % n == 0)
-    if 2 * at_once < most:
-        raise ValueError(
-            f"batch={recipe.batch} divides into {at_once} image(s) at a time, far fewer than "
-            f"device_batch={recipe.device_batch} allows: take a multiple of {recipe.device_batch * processes}"
-        )
-    return at_once
 
 
 class _Training:
@@ -211,7 +155,7 @@ class _Training:
         optimizer = create_optimizer_v2(
             model, recipe.optimizer, recipe.scaled_learning_rate, recipe.weight_decay, layer_decay=recipe.layer_decay
         )
-        self.schedule = _schedule(optimizer, recipe, self.updates)
+        self.schedule = learning_rates(optimizer, recipe, self.updates)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.forward = torch.compile(self.model) if recipe.compile else self.model
         self.progress = Progress()
@@ -396,43 +340,8 @@ class _Training:
         return f"the last good state is {self.state}" if self.state else "no state was written yet"
 
 
-def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, updates: int) -> Scheduler:
-    warmup = min(int(recipe.warmup_epochs * updates), recipe.epochs * updates - 2)
-    options: dict[str, Any] = {
-        "warmup_t": max(0, warmup),
-        "warmup_lr_init": recipe.warmup_learning_rate,
-        "t_in_epochs": False,
-    }
-    if recipe.decay_epochs:
-        ends = [epoch * updates + 1 for epoch in recipe.decay_epochs]  # timm counts them from 1
-        return MultiStepLRScheduler(optimizer, ends, 0.1, warmup_prefix=False, **options)
-    left = max(2, recipe.epochs * updates - warmup)
-    return CosineLRScheduler(optimizer, left, recipe.min_learning_rate, warmup_prefix=True, **options)
-
-
 def _seed(seed: int, update: int, rank: int) -> None:
     """Let everything random in an update follow from its number."""
     drawn = np.random.SeedSequence([seed, update, rank]).generate_state(2)
     torch.manual_seed(int(drawn[0]))
     np.random.seed(drawn[1])
-
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """Yield an event that Ctrl-C and SIGTERM set; the second Ctrl-C stops at once."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def ask(number: int, _: object) -> None:
-        if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
