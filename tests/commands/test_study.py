@@ -167,7 +167,7 @@ def test_the_recipes_that_a_study_of_graphs_kept_train_again(tmp_path):
     found = {}
     for file in (tmp_path / "trials").glob("*.json"):
         content = json.loads(file.read_text())
-        graph = content["recipe"]["model_options"]["graph"]
+        graph = content["recipe"]["graph"]
         if graph in ("grid", "random"):
             again = ("--recipe", file.with_suffix(".yaml"), "--out", tmp_path / graph, "--device", "cpu")
             status, output = call("train", *again)

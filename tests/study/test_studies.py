@@ -73,6 +73,19 @@ def test_the_edges_of_a_planned_graph_are_those_to_train_on(digits) -> None:
         assert line.trials[0].build(data).eval()(line.trials[0].sample(data, 1)).shape == (1, 10)
 
 
+def test_the_graph_that_is_asked_for_is_in_all_rows_and_in_their_recipes(digits) -> None:
+    recipe, data = digits
+    asked = replace(recipe, graph="random", graph_options={"seed": 3})
+    for study in (operators(OPERATORS), ABLATIONS["modules"], ABLATIONS["heads"]):
+        for line in plan(study, asked, ["max_relative"], 1, data):
+            kept = line.trials[0].recipe
+            assert (kept.graph, kept.graph_options) == ("random", {"seed": 3}) and "graph" not in kept.model_options
+            assert line.trials[0].build(data).blocks[0].grapher.graph.seed == 3
+    for asked in (replace(recipe, graph="grid"), replace(recipe, model_options={"graph": "grid"})):
+        with pytest.raises(ValueError, match="the study of graphs chooses the graph itself: leave out 'grid'"):
+            plan(ABLATIONS["graphs"], asked, ["max_relative"], 1, data)
+
+
 def test_graphs_are_studied_in_a_model_that_pools_too(digits) -> None:
     recipe, data = digits
     lines = plan(ABLATIONS["graphs"], replace(recipe, model="pvig_micro"), ["max_relative"], 1, data)

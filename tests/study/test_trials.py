@@ -57,19 +57,24 @@ def test_other_code_of_the_library_makes_another_trial(tmp_path, monkeypatch) ->
         source_hash.cache_clear()
 
 
-def test_another_version_of_an_operator_makes_another_trial(tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("part", "source"),
+    [
+        ("conv", "from torch_geometric.nn import SAGEConv\ndef part(i, o):\n    return SAGEConv(i, o, aggr={!r})\n"),
+        ("graph", "import vig_pyg\ndef part(x, layout):\n    return vig_pyg.knn_graph(x, len({!r}), layout.batch())\n"),
+    ],
+)
+def test_another_version_of_an_operator_or_a_graph_makes_another_trial(part, source, tmp_path, monkeypatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # bytecode is known by seconds: both versions are of one
-    source = (
-        "from torch_geometric.nn import SAGEConv\ndef conv(i, o):\n    return SAGEConv(i, o, aggr=how)\nhow = {!r}\n"
-    )
-    (tmp_path / "mine_in_a_file.py").write_text(source.format("mean"))
-    module = importlib.import_module("mine_in_a_file")
-    before = trial(0, conv="mine_in_a_file:conv").key
-    assert trial(0, conv="mine_in_a_file:conv").key == before
-    (tmp_path / "mine_in_a_file.py").write_text(source.format("max"))
+    file, word = tmp_path / f"my_{part}_in_a_file.py", f"my_{part}_in_a_file:part"
+    file.write_text(source.format("mean"))
+    module = importlib.import_module(file.stem)
+    before = trial(0, **{part: word}).key
+    assert trial(0, **{part: word}).key == before
+    file.write_text(source.format("max"))
     importlib.reload(module)
-    assert trial(0, conv="mine_in_a_file:conv").key != before
+    assert trial(0, **{part: word}).key != before
 
 
 def test_a_finished_trial_is_kept_and_what_ran_before_does_not_matter(tmp_path, monkeypatch) -> None:

@@ -19,11 +19,13 @@ from vig_pyg.models.vig import ViG
 from vig_pyg.study.cost import count_macs, without_computing
 from vig_pyg.study.trials import DIVERSITY_IMAGES, Trial
 from vig_pyg.tasks.classification import Classification, ClassificationRecipe
+from vig_pyg.tasks.classifier import model_keywords
 from vig_pyg.train import ClassificationData
 from vig_pyg.train.devices import images_at_once
 
+GRAPH = "dynamic"
 OPERATORS = ("max_relative", "edge", "gin", "sage")
-DEFAULTS: dict[str, Any] = {"heads": 4, "graph": "dynamic", "grapher_fc": True, "ffn": True}
+DEFAULTS: dict[str, Any] = {"heads": 4, "graph": GRAPH, "grapher_fc": True, "ffn": True}
 RISING = "9 to 18"  # neighbors, from the first block to the last
 
 
@@ -124,9 +126,9 @@ GRAPHS = Study(
     "Ways to build the graph",
     "Does it help to rebuild the graph from the features in every block, and does the graph matter at all?",
     [
-        Row("rebuilt in every block", {"graph": "dynamic"}),
-        Row("rebuilt, every second neighbor", {"dilation": 2}),
-        Row("rebuilt, neighbors drawn", {"dilation": 2, "stochastic": True}),
+        Row("rebuilt in every block", {"graph": GRAPH}),
+        Row("rebuilt, every second neighbor", {"graph": GRAPH, "dilation": 2}),
+        Row("rebuilt, neighbors drawn", {"graph": GRAPH, "dilation": 2, "stochastic": True}),
         Row("built once", {"graph": "static"}),
         Row("grid of the image", {"graph": "grid"}),
         Row("random", {"graph": "random"}),
@@ -176,15 +178,20 @@ def plan(
 
     Args:
         study: The rows.
-        base: How to train; its ``model_options`` hold for all rows that say nothing else.
+        base: How to train; its ``graph`` and ``model_options`` hold for all rows that say nothing else.
         convs: Operators to repeat every row with; rows that name theirs keep it.
         seeds: Trainings per row, from seeds 0, 1, 2, …
         data: What to train on.
 
     Raises:
-        ValueError: an option does not fit the model.
+        ValueError: an option does not fit the model, or the study chooses the graph itself.
     """
-    default = {**DEFAULTS, **study.shared, **base.model_options}
+    keywords = model_keywords(replace(base, conv=None))
+    given = keywords.get("graph") or keywords.get("graph_options")
+    if given and all("graph" in row.options for row in study.rows):
+        raise ValueError(f"the study of {study.name} chooses the graph itself: leave out {given!r}")
+    default = {**DEFAULTS, **study.shared, **keywords}
+    graph_options = default.pop("graph_options", {})
     images = Trial(base).sample(data, 1)
     found = []
     for conv in convs if study.name != "operators" else [""]:
@@ -193,9 +200,11 @@ def plan(
             options = {**default, **row.options}
             tried: dict[int, int] = {}
             width = None
-            recipe = _with_neighbors(replace(base, conv=options.pop("conv", conv), model_options=options), data)
+            plugged = {"conv": options.pop("conv", conv), "graph": options.pop("graph"), "graph_options": graph_options}
+            recipe = _with_neighbors(replace(base, **plugged, model_options=options), data)
             if study.match_macs:
-                full = _with_neighbors(replace(recipe, model_options=default), data)
+                own = {name: value for name, value in default.items() if name != "graph"}
+                full = _with_neighbors(replace(recipe, model_options=own), data)
                 width, tried = _search_width(recipe, full, data, images)
                 if row.label != study.baseline:
                     recipe = replace(recipe, model_options={**recipe.model_options, "channels": width})
@@ -219,10 +228,10 @@ def _with_neighbors(recipe: ClassificationRecipe, data: ClassificationData) -> C
     """Return a recipe that says the number of neighbors, in every block where they differ: the model's own if none."""
     options = dict(recipe.model_options)
     wanted = options.pop("k", None)
-    if isinstance(wanted, int | list) or not takes(options.get("graph", "knn"), "k"):
+    if isinstance(wanted, int | list) or not takes(recipe.graph or GRAPH, "k"):
         return recipe
     with torch.device("meta"):
-        model = Trial(replace(recipe, model_options={**options, "graph": "dynamic"})).build(data)
+        model = Trial(replace(recipe, graph=GRAPH, graph_options={}, model_options=options)).build(data)
     own = [layer.grapher.graph.k for layer in model.modules() if isinstance(layer, Block)]
     ks = linear_steps(9, 18, len(own)) if wanted == RISING else own
     return replace(recipe, model_options={**options, "k": ks[0] if len(set(ks)) == 1 else ks})

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from vig_pyg.conv import get_conv
 from vig_pyg.files import write_whole
-from vig_pyg.graph import ImageGraph
+from vig_pyg.graph import ImageGraph, get_graph
 from vig_pyg.machine import source_hash
 from vig_pyg.manifest import DamagedError, sealed, unseal
 from vig_pyg.models.vision_gnn import VisionGNN
@@ -48,8 +48,9 @@ class Trial:
     def key(self) -> str:
         """A hash of all that decides the result, the code too; images are known by the name of their data set."""
         decides: dict[str, Any] = {name: v for name, v in asdict(self.recipe).items() if name not in MAY_CHANGE}
-        decides |= {"diversity": self.diversity, "operator": _source(self.recipe.conv)}
-        decides["code"] = source_hash()
+        conv, graph = self.recipe.conv, self.recipe.graph
+        parts = [get_conv(conv) if conv else None, get_graph(graph) if graph else None]
+        decides |= {"diversity": self.diversity, "parts": [_source(part) for part in parts], "code": source_hash()}
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
 
     def build(self, data: ClassificationData) -> nn.Module:
@@ -192,10 +193,10 @@ def leave_group() -> tuple[int, int]:
     return rank, size
 
 
-def _source(conv: str | None) -> str | None:
-    """Return the source of the module of a user's operator, so that another version of it makes another trial."""
-    module = get_conv(conv).__module__ if conv else "vig_pyg"
-    if module.startswith("vig_pyg"):
+def _source(part: Callable[..., Any] | None) -> str | None:
+    """Return the source of a user's operator or graph, the module's, so that another version makes another trial."""
+    module = getattr(part, "__module__", "vig_pyg")
+    if part is None or module.startswith("vig_pyg"):
         return None
     try:
         return inspect.getsource(sys.modules[module])
