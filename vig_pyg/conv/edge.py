@@ -8,8 +8,8 @@ from torch_geometric.typing import Adj, PairTensor
 
 from vig_pyg.conv.edge_statistics import (
     degrees,
-    falls_then_rises,
     is_affine,
+    is_quasiconvex,
     scale_and_shift,
     statistics_of_sources,
     statistics_of_sums,
@@ -36,8 +36,8 @@ class EdgeConv(FusedConv):
     statistics over edges. A node without neighbors gets zeros.
 
     Nothing of this needs a tensor with a row per edge. The map is linear, so an edge's value is a sum
-    :math:`u_i + v_j` of two values per node. An activation that falls and then rises, after a scale and a shift per
-    channel, takes its largest value where :math:`v_j` is largest or smallest, so two neighbor reductions give the
+    :math:`u_i + v_j` of two values per node. A quasiconvex activation (it falls, then rises), after a scale and a shift
+    per channel, takes its largest value where :math:`v_j` is largest or smallest, so two neighbor reductions give the
     maximum, exactly. Other norms and activations are computed edge by edge.
 
     Args:
@@ -96,7 +96,7 @@ class EdgeConv(FusedConv):
     def _is_separable(self) -> bool:
         # With an odd number of heads, one would see a part of x_i and a part of x_j - x_i.
         plain = type(self.nn.linear) is GroupedLinear and (self.heads == 1 or self.heads % 2 == 0)
-        return plain and is_affine(self.nn.norm) and falls_then_rises(self.nn.act)
+        return plain and is_affine(self.nn.norm) and is_quasiconvex(self.nn.act)
 
     def _per_node(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``u [N, out]`` and ``v [M, out or out / 2]``: an edge's last channels are ``u_i + v_j``."""

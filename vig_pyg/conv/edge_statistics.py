@@ -19,8 +19,8 @@ from vig_pyg.conv.norm_act import BATCH_NORMS, KNOWN_ACTIVATIONS
 from vig_pyg.kernels import neighbor_sum
 
 
-def falls_then_rises(act: nn.Module) -> bool:
-    """Return whether an activation is known to take its maximum over any interval at one of its ends."""
+def is_quasiconvex(act: nn.Module) -> bool:
+    """Return whether an activation is known to be quasiconvex: over any interval it is largest at one of the ends."""
     return type(act) in KNOWN_ACTIVATIONS
 
 
