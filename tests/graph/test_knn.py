@@ -2,11 +2,12 @@ import pytest
 import torch
 import torch_cluster
 import torch_scatter
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric import EdgeIndex
 from torch_geometric.nn import GATConv, GCNConv, SAGEConv, TransformerConv
 
+from tests.graph.searched import batch_of, brute_force, drawn, every_backend, neighbors, normal, unit
 from vig_pyg.graph import (
     Grid,
     KNNGraph,
@@ -18,41 +19,6 @@ from vig_pyg.graph import (
     knn_graph,
 )
 from vig_pyg.graph.position import average_pool
-
-BACKENDS = ["auto", "dense", "blockwise", "torch_cluster"]
-every_backend = pytest.mark.parametrize("backend", BACKENDS)
-drawn = settings(max_examples=25, deadline=None, derandomize=True)
-
-
-def normal(*shape, seed=0):
-    return torch.randn(*shape, dtype=torch.double, generator=torch.Generator().manual_seed(seed))
-
-
-def unit(x):
-    return x / x.norm(dim=1, keepdim=True)
-
-
-def batch_of(sizes):
-    return torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
-
-
-def neighbors(edges, k):
-    """The neighbors of every target in the order of the edges, ``[targets, k]``."""
-    source, target = edges.as_tensor()
-    target = target.view(-1, k)
-    assert torch.equal(target, torch.arange(len(target)).view(-1, 1).expand(-1, k))
-    return source.view(-1, k)
-
-
-def brute_force(x, y, k, dilation=1, loop=True, position=None, position_y=None):
-    distance = torch.cdist(y, x).square()
-    if position is not None:
-        distance = distance - 2 * position_y @ position.T
-    if not loop:
-        distance.fill_diagonal_(torch.inf)
-    candidates = len(x) - (not loop)
-    dilation = min(dilation, candidates // k)
-    return distance.sort(dim=1, stable=True).indices[:, : k * dilation : dilation]
 
 
 @every_backend
@@ -186,53 +152,6 @@ def test_bipartite_edges_agree_with_torch_cluster():
     ours = knn_graph(x, 5, batch, y=y, batch_y=batch_y)
     theirs = torch.stack([source, target])
     assert sorted(ours.as_tensor().T.tolist()) == sorted(theirs.T.tolist())
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("cosine", [True, False])
-@pytest.mark.parametrize("loop", [True, False])
-def test_all_backends_agree(cosine, loop, dtype):
-    x, batch = normal(90, 8).to(dtype), batch_of([30, 20, 40])
-    found = [
-        knn_graph(x, 5, batch, dilation=2, cosine=cosine, loop=loop, backend=backend).as_tensor()
-        for backend in BACKENDS
-    ]
-    assert all(torch.equal(edges, found[0]) for edges in found)
-
-
-@every_backend
-@pytest.mark.parametrize("offset", [1e4, -1e4])
-def test_points_far_from_the_origin_keep_their_neighbors_in_single_precision(offset, backend):
-    steps = torch.randperm(400, generator=torch.Generator().manual_seed(0)).view(100, 4)
-    x = steps.float() / 8 + torch.tensor([offset, -offset, 0, offset])
-    edges = knn_graph(x, 6, backend=backend)
-    distance = torch.cdist(steps.double(), steps.double())
-    expected = distance.sort(dim=1).values[:, :6]
-    torch.testing.assert_close(distance.gather(1, neighbors(edges, 6)), expected)
-
-
-def test_two_images_far_from_each_other_keep_their_neighbors_in_single_precision():
-    near = torch.randperm(200, generator=torch.Generator().manual_seed(0)).view(50, 4).float() / 8
-    edges = knn_graph(torch.cat([near - 1e4, near + 1e4]), 5, batch_of([50, 50]))
-    alone = brute_force(near.double(), near.double(), 5)
-    distance = torch.cdist(near.double(), near.double())
-    for half in neighbors(edges, 5).split(50):
-        torch.testing.assert_close(distance.gather(1, half % 50), distance.gather(1, alone))
-
-
-@pytest.mark.parametrize(
-    ("queries", "keys", "channels", "backend"),
-    [
-        (196, 196, 192, "dense"),
-        (16_384, 16_384, 3, "torch_cluster"),
-        (16_384, 16_384, 4, "blockwise"),
-        (1024, 1024, 3, "dense"),
-        (4096, 4096, 64, "dense"),
-        (4097, 4096, 64, "blockwise"),
-    ],
-)
-def test_auto_chooses_by_number_and_width_of_the_points(queries, keys, channels, backend):
-    assert choose_backend(queries, keys, channels) == backend
 
 
 # Stochastic ############################################################################################
@@ -400,191 +319,3 @@ def test_the_module_says_which_image_has_too_few_nodes():
     layout = NodeLayout.from_sizes([(4, 4), (2, 3)])
     with pytest.raises(ValueError, match="k=9 neighbors need at least 9 nodes, but an image of 2×3 nodes offers 6"):
         KNNGraph(9)(normal(22, 4), layout)
-
-
-# Bad input #############################################################################################
-
-X = torch.zeros(6, 3)
-NAN_ROW_4 = X.index_fill(0, torch.tensor([4]), torch.nan)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "kind", "message"),
-    [
-        ({"x": torch.zeros(6)}, ValueError, r"x must have shape \[nodes, channels\], got \[6\]"),
-        ({"x": torch.zeros(2, 3, 4)}, ValueError, r"got \[2, 3, 4\]"),
-        ({"x": torch.tensor(1.0)}, ValueError, r"got \[\]"),
-        ({"x": X.long()}, TypeError, r"x must hold floating point numbers, got torch\.int64"),
-        ({"x": X.bool()}, TypeError, r"got torch\.bool"),
-        ({"x": NAN_ROW_4}, ValueError, "x must be finite, but row 4 holds NaN"),
-        ({"x": X.index_fill(0, torch.tensor([2]), -torch.inf)}, ValueError, "row 2 holds NaN or infinity"),
-        ({"x": None}, TypeError, "x must be a tensor, got NoneType"),
-        ({"x": X + 0j}, TypeError, r"got torch\.complex64"),
-        ({"x": X.to(torch.float8_e4m3fn)}, TypeError, r"got torch\.float8_e4m3fn"),
-        ({"x": X.to_sparse()}, TypeError, r"x must be a dense tensor, got torch\.sparse_coo"),
-        ({"x": X.to("meta")}, ValueError, "x is on the meta device, which holds no values"),
-        ({"x": X[:, :0]}, ValueError, r"x must have at least one channel, got \[6, 0\]"),
-        ({"position": X + 0j}, TypeError, r"the position of x must hold floating point numbers, got torch\.complex64"),
-        ({"position": X[:, :0]}, ValueError, "the position of x must have at least one channel"),
-        ({"epsilon": "much"}, TypeError, "epsilon must be a number, got 'much'"),
-        ({"epsilon": 1j}, TypeError, "epsilon must be a number, got 1j"),
-        ({"epsilon": torch.nan}, ValueError, "between 0 and 1, got nan"),
-        ({"loop": "no"}, TypeError, "loop must be True or False, got 'no'"),
-        ({"cosine": None}, TypeError, "cosine must be True or False, got None"),
-        ({"stochastic": 3}, TypeError, "stochastic must be True or False, got 3"),
-        ({"batch": torch.tensor([1, 1, 1, 0, 0, 0]).byte()}, ValueError, "sorted, but falls at position 3"),
-        ({"batch": torch.zeros(6) + 0j}, TypeError, r"batch must hold integers, got torch\.complex64"),
-        ({"batch": torch.zeros(6).long().to("meta")}, ValueError, "batch is on meta and the nodes on cpu"),
-        ({"batch": torch.tensor([0, 0, 0, 10**12, 10**12, 10**12])}, ValueError, "from 0 on, below 16777216, got 10+"),
-        ({"k": 0}, ValueError, "k must be at least 1, got 0"),
-        ({"k": -3}, ValueError, "got -3"),
-        ({"k": 7}, ValueError, "k=7 neighbors need at least 7 nodes, but graph 0 has 6"),
-        ({"k": 6, "loop": False}, ValueError, "k=6 neighbors without the node itself need at least 7 nodes"),
-        ({"k": 3, "batch": batch_of([4, 2])}, ValueError, "k=3 .* graph 1 has 2"),
-        ({"dilation": 0}, ValueError, "dilation must be at least 1, got 0"),
-        ({"dilation": -2}, ValueError, "got -2"),
-        ({"epsilon": 1.5}, ValueError, r"between 0 and 1, got 1\.5"),
-        ({"epsilon": -0.1}, ValueError, r"got -0\.1"),
-        ({"backend": "faiss"}, ValueError, "one of auto, dense, blockwise, fused, torch_cluster, got 'faiss'"),
-        ({"batch": torch.tensor([0, 0, 1, 0, 1, 1])}, ValueError, "sorted, but falls at position 3"),
-        ({"batch": torch.zeros(5).long()}, ValueError, r"batch must have shape \[6\], .* got \[5\]"),
-        ({"batch": torch.zeros(6, 1).long()}, ValueError, r"got \[6, 1\]"),
-        ({"batch": torch.tensor([-1, -1, 0, 0, 0, 0])}, ValueError, "batch must not be negative, got -1"),
-        ({"batch": torch.zeros(6)}, TypeError, r"batch must hold integers, got torch\.float32"),
-        ({"batch": torch.zeros(6).bool()}, TypeError, r"got torch\.bool"),
-        ({"y": torch.zeros(4, 2)}, ValueError, "x has 3 channels and y has 2"),
-        ({"y": torch.zeros(4)}, ValueError, r"y must have shape \[nodes, channels\], got \[4\]"),
-        ({"y": NAN_ROW_4}, ValueError, "y must be finite, but row 4"),
-        ({"y": X, "loop": False}, ValueError, "loop=False has no meaning between two sets"),
-        ({"y": X, "batch_y": torch.zeros(5).long()}, ValueError, r"batch_y must have shape \[6\], .* got \[5\]"),
-        ({"y": X, "batch_y": batch_of([3, 3])}, ValueError, "y is in 2 graphs but x in 1"),
-        ({"batch_y": torch.zeros(6).long()}, ValueError, "batch_y and position_y describe y"),
-        ({"position": torch.zeros(5, 2)}, ValueError, "the position of x has 5 rows, but there are 6 nodes"),
-        ({"position": torch.zeros(6)}, ValueError, r"the position of x must have shape .* got \[6\]"),
-        ({"position": NAN_ROW_4}, ValueError, "the position of x must be finite, but row 4"),
-        ({"position": X, "y": X}, ValueError, "must be given together"),
-        ({"position": X, "y": X, "position_y": X[:, :2]}, ValueError, "3 wide and position_y 2"),
-        ({"position": X, "backend": "torch_cluster"}, ValueError, "'torch_cluster' cannot add positions"),
-    ],
-)
-def test_bad_input_is_refused_in_one_sentence_that_names_it(arguments, kind, message):
-    with pytest.raises(kind, match=message) as error:
-        knn_graph(**{"x": X, "k": 2, **arguments})
-    assert "\n" not in str(error.value)
-    assert len(str(error.value)) < 140
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"k": 0}, "k must be at least 1, got 0"),
-        ({"dilation": -1}, "dilation must be at least 1, got -1"),
-        ({"epsilon": 2}, "between 0 and 1, got 2"),
-        ({"backend": "fast"}, "got 'fast'"),
-    ],
-)
-def test_a_module_that_cannot_be_is_refused_at_once(options, message):
-    with pytest.raises(ValueError, match=message):
-        KNNGraph(**{"k": 3, **options})
-
-
-def test_distances_that_overflow_still_give_distinct_neighbors_and_every_node_itself():
-    points = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
-    points[7] = 1e25
-    found = knn_graph(points, 3)[0].view(20, 3)
-    assert found[7, 0] == 7 and found.min() >= 0 and found.max() < 20
-    assert all(len(set(row)) == 3 for row in found.tolist())
-
-
-@pytest.mark.parametrize("k", [3.0, True, "3"])
-def test_a_number_of_neighbors_that_is_not_whole_is_refused(k):
-    with pytest.raises(TypeError, match="k must be a whole number"):
-        knn_graph(torch.randn(5, 3), k)
-
-
-def test_features_of_two_precisions_are_refused():
-    with pytest.raises(TypeError, match=r"y is torch\.float64 and x is torch\.float32"):
-        knn_graph(torch.randn(5, 3), 2, y=torch.randn(5, 3).double())
-
-
-# Values of any size ####################################################################################
-
-
-@every_backend
-@pytest.mark.parametrize("cosine", [True, False])
-@pytest.mark.parametrize("size", [3e37, 1e25, 1e19, 1e-22, 1e-25, 1e-38, 1e-42])
-def test_neighbors_do_not_depend_on_the_size_of_the_features(size, cosine, backend):
-    """Three graphs of different sizes of features, each compared with distances in float64."""
-    scales = torch.tensor([size, 1.0, size]).repeat_interleave(30).view(-1, 1)
-    x = normal(90, 4).float() * scales
-    found = neighbors(knn_graph(x, 4, batch_of([30] * 3), cosine=cosine, backend=backend), 4)
-    for graph, (points, ours) in enumerate(zip(x.double().split(30), found.split(30), strict=True)):
-        points = unit(points) if cosine else points / points.abs().max()
-        assert torch.equal(ours - 30 * graph, brute_force(points, points, 4))
-
-
-@pytest.mark.parametrize("size", [1e25, 1e-25])
-def test_positions_keep_their_weight_among_features_of_any_size(size):
-    x, position = normal(30, 4).float() * size, normal(30, 3, seed=1).float() * size
-    found = neighbors(knn_graph(x, 4, position=position), 4)
-    x, position = x.double() / size, position.double() / size
-    assert torch.equal(found, brute_force(x, x, 4, position=position, position_y=position))
-
-
-@every_backend
-@pytest.mark.parametrize("loop", [True, False])
-def test_a_node_of_zeros_has_no_direction_and_distance_one_to_every_other(backend, loop):
-    """Beyond a right angle, at distance sqrt(2), a node is farther than one without a direction."""
-    x = torch.cat([torch.zeros(1, 4, dtype=torch.double), normal(19, 4)])
-    directions = torch.nn.functional.normalize(x, dim=1)
-    ours = neighbors(knn_graph(x, 6, cosine=True, loop=loop, backend=backend), 6)
-    distance = torch.cdist(directions, directions)
-    if not loop:
-        distance.fill_diagonal_(torch.inf)
-    torch.testing.assert_close(distance.gather(1, ours), distance.sort(dim=1).values[:, :6])
-
-
-@every_backend
-@pytest.mark.parametrize("cosine", [True, False])
-def test_denormals_that_count_as_zero_leave_every_neighbor_once(backend, cosine):
-    try:
-        if not torch.set_flush_denormal(True):
-            pytest.skip("this processor cannot flush denormal numbers")
-        x = torch.zeros(12, 3)
-        x[:4] = torch.eye(4, 3)  # tied scores of zero among the rest
-        found = neighbors(knn_graph(x, 8, cosine=cosine, backend=backend), 8)
-    finally:
-        torch.set_flush_denormal(False)
-    assert all(len(set(row)) == 8 for row in found.tolist())
-
-
-# The module refuses ####################################################################################
-
-LAYOUT = NodeLayout.uniform(1, 2, 3)
-
-
-@pytest.mark.parametrize(
-    ("x", "layout", "message"),
-    [
-        (X.long(), LAYOUT, r"x must hold floating point numbers, got torch\.int64"),
-        (X + 0j, LAYOUT, r"got torch\.complex64"),
-        (X[:, 0], LAYOUT, r"x must have shape \[nodes, channels\], got \[6\]"),
-        (X[:, :0], LAYOUT, "x must have at least one channel"),
-        (X[:4], LAYOUT, r"the layout has 6 nodes, but x has shape \[4, 3\]"),
-        ((X, X, X), LAYOUT, "x must be a tensor, got tuple"),
-        (X, None, "the layout must be a NodeLayout or a pair of them, got NoneType"),
-        (X, NodeLayout(()), "the layout holds no images"),
-        ((X, X[:, :2]), (LAYOUT, LAYOUT), "3 channels of .* and 2 channels"),
-        ((X, X.double()), (LAYOUT, LAYOUT), r"torch\.float32 on cpu and .* torch\.float64 on cpu"),
-        ((X, X.repeat(2, 1)), (LAYOUT, NodeLayout.uniform(2, 2, 3)), "must hold the same images"),
-    ],
-)
-def test_the_module_refuses_nodes_that_do_not_fit_in_one_sentence(x, layout, message):
-    with pytest.raises((TypeError, ValueError), match=message):
-        KNNGraph(2)(x, layout)
-
-
-@pytest.mark.parametrize("position", [3, X])
-def test_a_position_of_another_kind_is_refused_at_once(position):
-    with pytest.raises(TypeError, match="position must be a RelativePosition or None"):
-        KNNGraph(2, position=position)

@@ -36,8 +36,8 @@ class EdgeConv(FusedConv):
     statistics over edges. A node without neighbors gets zeros.
 
     Nothing of this needs a tensor with a row per edge. The map is linear, so an edge's value is a sum
-    :math:`u_i + v_j` of two values per node. An activation that falls and then rises, after a scale and a shift per
-    channel, takes its largest value where :math:`v_j` is largest or smallest, so two neighbor reductions give the
+    :math:`u_i + v_j` of two values per node. A quasiconvex activation (it falls, then rises), after a scale and a shift
+    per channel, takes its largest value where :math:`v_j` is largest or smallest, so two neighbor reductions give the
     maximum, exactly. Other norms and activations are computed edge by edge.
 
     Args:

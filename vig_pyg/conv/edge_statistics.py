@@ -20,7 +20,7 @@ from vig_pyg.kernels import neighbor_sum
 
 
 def is_quasiconvex(act: nn.Module) -> bool:
-    """Return whether an activation is known to take its maximum over any interval at one of its ends."""
+    """Return whether an activation is known to be quasiconvex: over any interval it is largest at one of the ends."""
     return type(act) in KNOWN_ACTIVATIONS
 
 

@@ -20,8 +20,8 @@ from vig_pyg.kernels.torch_internals import batch_statistics, is_watched
 # Activations are computed again where they return this many values (8 MB in float32), norms alone, which cost less,
 # where they return half as many: below, time matters more than memory.
 LARGE = 1 << 21
-# Activations that are known to give the same again, and to fall and then rise, or only to rise. Nothing is known of
-# subclasses, which may compute something else.
+# Activations that are known to give the same again, and to be quasiconvex: to fall and then rise, or only to rise.
+# Nothing is known of subclasses, which may compute something else.
 KNOWN_ACTIVATIONS = (
     nn.GELU,
     nn.Hardswish,

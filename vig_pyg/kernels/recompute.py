@@ -72,7 +72,7 @@ def recomputing(x: Tensor) -> Iterator[None]:
     Does nothing if neither ``x`` nor what it is a view of can be, and leaves it to the hooks of others (gradient
     checkpointing, functorch) where there are any.
     """
-    made = _made(x) if may_recompute(x) else None
+    made = _made(x) if isinstance(x, Tensor) and may_recompute(x) else None  # what is no tensor, the layer refuses
     if made is None:
         yield
         return
