@@ -92,6 +92,7 @@ def train(
         built = kind.build_model(chosen, images)
         learned = kind(images, chosen)
         learned.check_fits(built)
+        learned.check_data(built)
         console.quiet = not accelerator.is_main_process
         announce(learned, name, built, accelerator, out, resume)
         history = run(built, learned, chosen, out, resume, accelerator)

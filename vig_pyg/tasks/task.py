@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from vig_pyg.data.folders import find_images
+from vig_pyg.data.samplers import Draw
 from vig_pyg.files import write_whole
 from vig_pyg.registry import refuse_imports
 from vig_pyg.tasks.loaders import test_loader, train_loader
@@ -97,6 +98,16 @@ class Task(ABC):
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise ValueError(f"{self.recipe.model} does not take these images: {reason}") from error
         model.train()
+
+    def check_data(self, model: nn.Module) -> None:
+        """Load one image as the training will, so that data of which none can be used are refused before it begins.
+
+        Raises:
+            ValueError: too many images in a row cannot be used; names one.
+        """
+        dataset = self.train_loader(model, 1).dataset
+        if hasattr(dataset, "__getitems__"):  # shards are only read in order
+            dataset.__getitems__([Draw(0, 0)])
 
     # What a training does.
 
