@@ -21,6 +21,7 @@ from tests.train.training import small_digits
 from vig_pyg.detection import mask_rcnn, retinanet
 from vig_pyg.segmentation import semantic_fpn
 from vig_pyg.study import diversity, draw_neighbors, layer_diversity, neighbors
+from vig_pyg.tasks import get_task
 from vig_pyg.train import (
     Recipe,
     accelerator_for,
@@ -144,7 +145,10 @@ def _training() -> list[Call]:
             {"recipe": recipe, "device": "cpu"},
             {"recipe": NO_RECIPE, "device": ("gpu", "meta", "cpu:7", 3.5, "", ["cpu"])},
         ),
-        Call("Recipe", Recipe, {}, {each.name: (object, 1j, math.inf, -7) for each in fields(Recipe)}),
+        *(
+            Call(kind.__name__, kind, {}, {each.name: (object, 1j, math.inf, -7) for each in fields(kind)})
+            for kind in (get_task(task).recipe_class for task in ("classify", "detect", "segment"))
+        ),
     ]
 
 
