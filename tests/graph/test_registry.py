@@ -56,7 +56,8 @@ def test_a_name_builds_its_graph(word, kind):
 
 
 def test_the_list_holds_names_and_no_aliases():
-    assert list_graphs() == ["grid", "knn", "random", "static"]
+    names = list_graphs()  # tests may have registered more
+    assert names == sorted(names) and {"grid", "knn", "random", "static"} <= set(names) and "dynamic" not in names
 
 
 def test_an_unknown_name_is_refused_with_the_nearest():

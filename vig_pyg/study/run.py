@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
+from vig_pyg.conv import get_conv
 from vig_pyg.files import write_whole
 from vig_pyg.study.baselines import BASELINES
 from vig_pyg.study.charts import chart_curves, chart_diversity, chart_graphs, chart_models, chart_rows
@@ -66,6 +67,8 @@ class Studies:
         """
         if not isinstance(self.base, ClassificationRecipe):  # what a file says is known only now
             raise ValueError(f"a study trains classifiers: task must be classify, got {self.base.task!r}")
+        for conv in self.convs:
+            get_conv(conv)
         for name in self.names:
             if name not in NAMES:
                 raise ValueError(f"there is no study {name!r}: take one of {', '.join(NAMES)}, or all")
