@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from torch import nn
 
+from vig_pyg.data.folders import distinct_images
 from vig_pyg.models.names import check_model_name, is_ours
 from vig_pyg.tasks.classifier import drop_path_rate, model_keywords
 from vig_pyg.tasks.recipe import Recipe
 from vig_pyg.tasks.rules import key
+from vig_pyg.tasks.task import Task
 from vig_pyg.tasks.weights import weights_file
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -27,6 +30,20 @@ class BackboneRecipe(Recipe):
     """Stages of the backbone that are not trained."""
     frozen_norm: bool = False
     """Keep the batch norms of the backbone as they are."""
+
+
+class BackboneTask(Task):
+    """A task on a backbone: its predictions are a folder with a picture of every image."""
+
+    @classmethod
+    def place(cls, out: Path | None) -> Path:
+        """Return a folder."""
+        return Path("runs/predict") if out is None else out
+
+    @classmethod
+    def files(cls, places: Iterable[str | Path]) -> list[Path]:
+        """Return image files, each of which can have a picture of its name."""
+        return distinct_images(places)
 
 
 def head_options(recipe: BackboneRecipe) -> dict[str, Any]:

@@ -14,18 +14,16 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from vig_pyg.data.coco import Coco, DetectionBatch, Objects, load_coco
-from vig_pyg.data.folders import distinct_images
 from vig_pyg.data.images import LARGEST_IMAGE
 from vig_pyg.data.scenes import SCENES
 from vig_pyg.models.detectors import HEADS, Detector
 from vig_pyg.tasks import detect
 from vig_pyg.tasks.average_precision import AveragePrecision, as_rows, evaluate, write_figures
-from vig_pyg.tasks.backbone import BackboneRecipe, build_on_backbone, head_options
+from vig_pyg.tasks.backbone import BackboneRecipe, BackboneTask, build_on_backbone, head_options
 from vig_pyg.tasks.loaders import test_loader, train_loader
 from vig_pyg.tasks.registry import register_task
 from vig_pyg.tasks.results import Epoch, Trained
 from vig_pyg.tasks.rules import key, require
-from vig_pyg.tasks.task import Task
 from vig_pyg.tasks.weights import plugged, read_config, with_weights, write_weights
 
 
@@ -50,7 +48,7 @@ class DetectionRecipe(BackboneRecipe):
 
 
 @register_task("detect")
-class Detection(Task):
+class Detection(BackboneTask):
     """Learns to find objects, by the sum of the detector's own losses.
 
     Args:
@@ -145,16 +143,6 @@ class Detection(Task):
         """Write COCO's figures as JSON and the AP of every class as CSV."""
         write_figures(found, self.data.classes, out)
         return as_rows(found), f"{found.images:,} images. Written to {out}: figures.json, classes.csv."
-
-    @classmethod
-    def place(cls, out: Path | None) -> Path:
-        """Return a folder."""
-        return Path("runs/predict") if out is None else out
-
-    @classmethod
-    def files(cls, places: Iterable[str | Path]) -> list[Path]:
-        """Return image files, each of which can have a picture of its name."""
-        return distinct_images(places)
 
     @classmethod
     def predict(

@@ -14,7 +14,6 @@ from accelerate.utils import send_to_device
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from vig_pyg.data.folders import distinct_images
 from vig_pyg.data.images import LARGEST_IMAGE
 from vig_pyg.data.masks import (
     IGNORE_INDEX,
@@ -28,13 +27,12 @@ from vig_pyg.data.masks import (
 from vig_pyg.data.scenes import SCENES
 from vig_pyg.models.semantic_fpn import semantic_fpn
 from vig_pyg.tasks import segment
-from vig_pyg.tasks.backbone import BackboneRecipe, build_on_backbone, head_options
+from vig_pyg.tasks.backbone import BackboneRecipe, BackboneTask, build_on_backbone, head_options
 from vig_pyg.tasks.iou import Evaluation, as_rows, evaluate, write_iou
 from vig_pyg.tasks.loaders import test_loader, train_loader
 from vig_pyg.tasks.registry import register_task
 from vig_pyg.tasks.results import Epoch, Trained
 from vig_pyg.tasks.rules import key
-from vig_pyg.tasks.task import Task
 from vig_pyg.tasks.weights import plugged, read_config, with_weights, write_weights
 
 
@@ -55,7 +53,7 @@ class SegmentationRecipe(BackboneRecipe):
 
 
 @register_task("segment")
-class Segmentation(Task):
+class Segmentation(BackboneTask):
     """Learns the class of every pixel by cross-entropy.
 
     Args:
@@ -158,16 +156,6 @@ class Segmentation(Task):
             f"{found.images:,} images{f', {len(found.broken)} not counted' if found.broken else ''}. "
             f"Written to {out}: classes.csv, confusion.csv."
         )
-
-    @classmethod
-    def place(cls, out: Path | None) -> Path:
-        """Return a folder."""
-        return Path("runs/predict") if out is None else out
-
-    @classmethod
-    def files(cls, places: Iterable[str | Path]) -> list[Path]:
-        """Return image files, each of which can have a picture of its name."""
-        return distinct_images(places)
 
     @classmethod
     def predict(
