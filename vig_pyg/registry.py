@@ -12,11 +12,8 @@ from typing import Any, Generic, TypeVar
 Factory = Callable[..., Any]
 Entry = TypeVar("Entry", bound=Factory)
 
-KEYWORDS = {
-    "conv": "operator",
-    "graph": "graph",
-    "task": "task",
-}  # the options that take such words, and what they name
+# The options that take such words, and what they name.
+KEYWORDS = {"conv": "operator", "graph": "graph", "task": "task"}
 
 
 class Registry(Generic[Entry]):

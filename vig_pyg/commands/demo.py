@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vig_pyg.commands.app import app, check_device, from_this_folder, plain_errors
-from vig_pyg.commands.study import compare, default_jobs
+from vig_pyg.commands.study import command_line, compare, default_jobs
 from vig_pyg.study.run import Studies
 from vig_pyg.study.studies import OPERATORS
 from vig_pyg.train import read_recipe
@@ -34,15 +33,6 @@ def demo(
         plugged = [] if graph is None else [f"graph={graph}"]
         recipe = read_recipe("digits", [f"epochs={epochs}", "warmup_epochs=0.9", *plugged])
         convs = list(dict.fromkeys(conv))
-        words = [
-            *(("--graph", graph) if graph else ()),
-            "--epochs",
-            str(epochs),
-            "--seeds",
-            str(seeds),
-            "--device",
-            device,
-        ]
-        command = shlex.join(["vig-pyg", "demo", *words, *(word for name in convs for word in ("--conv", name))])
+        options = {"graph": graph, "epochs": epochs, "seeds": seeds, "device": device}
         studies = Studies(["operators"], recipe, convs, seeds, out, device)  # type: ignore[arg-type]
-        compare(studies, default_jobs(device), command)
+        compare(studies, default_jobs(device), command_line(["demo"], convs, options))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -80,11 +80,8 @@ def study(
         studies = Studies(names, chosen, list(dict.fromkeys(conv or [])), seeds, out, device)  # type: ignore[arg-type]
         if jobs is None:
             jobs = default_jobs(device) if processes == 1 else 1
-        compare(
-            studies,
-            jobs,
-            _command(studies, changes or [], {"data": data, "graph": graph, "model": model, "recipe": recipe}),
-        )
+        options = {"data": data, "graph": graph, "model": model, "recipe": recipe, "seeds": seeds}
+        compare(studies, jobs, command_line(["study", name, *(changes or [])], studies.convs, options))
 
 
 def compare(studies: Studies, jobs: int, command: str) -> None:
@@ -150,13 +147,10 @@ def _train(studies: Studies, plans: dict[str, list[Line]], jobs: int) -> bool:
     return True
 
 
-def _command(studies: Studies, changes: list[str], given: Mapping[str, str | None]) -> str:
-    """Return the command that repeats the studies."""
-    words = ["vig-pyg", "study", "all" if tuple(studies.names) == NAMES else studies.names[0], *changes]
-    words += [word for conv in studies.convs for word in ("--conv", conv)]
-    options = {**given, "seeds": str(studies.seeds)}
-    words += [word for name, value in options.items() if value is not None for word in (f"--{name}", value)]
-    return shlex.join(words)
+def command_line(words: Sequence[str], convs: Sequence[str], options: Mapping[str, object]) -> str:
+    """Return a command as it is typed, without the options that are None."""
+    given = [("conv", conv) for conv in convs] + [(name, value) for name, value in options.items() if value is not None]
+    return shlex.join(["vig-pyg", *words, *(word for name, value in given for word in (f"--{name}", str(value)))])
 
 
 def _show(findings: list[Finding]) -> None:
