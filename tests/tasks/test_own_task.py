@@ -105,3 +105,5 @@ def test_a_name_is_registered_once(monkeypatch):
         get_task("slantd")
     with pytest.raises(TypeError, match=r"must be a subclass of vig_pyg\.tasks\.Task"):
         get_task("tests.tasks.slant:slant")
+    with pytest.raises(TypeError, match="task must be a name, got"):
+        get_task(["detect"])

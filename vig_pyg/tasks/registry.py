@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from vig_pyg.checks import check_kind
 from vig_pyg.registry import Registry, refuse_imports
 from vig_pyg.tasks.task import Task
 from vig_pyg.tasks.weights import CONFIG, weights_config, weights_file
@@ -34,8 +35,9 @@ def get_task(task: str) -> type[Task]:
 
     Raises:
         ValueError: no task has that name; the sentence lists the known ones and the nearest.
-        TypeError: it is no :class:`~vig_pyg.tasks.Task`.
+        TypeError: ``task`` is no text, or what it names is no :class:`~vig_pyg.tasks.Task`.
     """
+    check_kind("a name", str, task=task)
     found = TASKS.find(task)
     if not (isinstance(found, type) and issubclass(found, Task)):
         raise TypeError(f"the task {task!r} must be a subclass of vig_pyg.tasks.Task, got {found!r}")
@@ -61,14 +63,10 @@ def task_of(weights: str | Path, trust: bool = False) -> str:
     file = weights_file(weights)
     config = weights_config(file)
     task = config.get("task", "classify")
-    if not isinstance(task, str):
-        raise ValueError(
-            f"{file.with_name(CONFIG)} names the task {task!r}: it must be one of {', '.join(list_tasks())}"
-        )
     if not trust:
         refuse_imports({"task": task}, file.with_name(CONFIG))
     try:
         get_task(task)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{file.with_name(CONFIG)}: {error}") from None
     return task
