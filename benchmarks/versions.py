@@ -12,11 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import timm
-import torch
-
 from benchmarks.measure import in_turn, peak_memory, save, summarize
-from benchmarks.speed import inference, training_step
 
 HERE = Path(__file__).parents[1]
 MODELS = ("vig_tiny", "pvig_tiny")
@@ -30,26 +26,11 @@ model.train()(torch.randn(32, 3, 224, 224)).square().mean().backward()
 """
 
 
-def answer(batch: int) -> None:
-    """Run a task for every line on standard input, and say when it is done."""
-    import vig_pyg  # noqa: F401  (the checkout whose folder is first in PYTHONPATH)
-
-    images, calls = torch.randn(batch, 3, 224, 224, generator=torch.Generator().manual_seed(0)), {}
-    for name in MODELS:
-        evaluated, trained = timm.create_model(name), timm.create_model(name)
-        calls[f"{name}, inference"] = inference(evaluated, images)
-        calls[f"{name}, training step"] = training_step(trained, images)
-    print("ready", flush=True)
-    for line in sys.stdin:
-        calls[line.strip()]()
-        print("done", flush=True)
-
-
 def start(checkout: Path, batch: int) -> tuple[subprocess.Popen[str], Callable[[str], object]]:
     """Start a process with the package of a checkout; return it and what has it run a task."""
     process = subprocess.Popen(
-        [sys.executable, __file__, "--answer", "--batch", str(batch)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(checkout), str(HERE)])},
+        [sys.executable, Path(__file__).with_name("answer.py"), str(batch), *MODELS],
+        env=os.environ | {"PYTHONPATH": str(checkout)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -58,12 +39,15 @@ def start(checkout: Path, batch: int) -> tuple[subprocess.Popen[str], Callable[[
     assert process.stdin is not None and process.stdout is not None
     commands, answers = process.stdin, process.stdout
 
+    def expect(word: str, what: str) -> None:
+        if answers.readline() != f"{word}\n":
+            raise RuntimeError(f"the version in {checkout} failed at {what}")
+
     def run(task: str) -> None:
         print(task, file=commands, flush=True)
-        if answers.readline() != "done\n":
-            raise RuntimeError(f"the version in {checkout} failed at {task}")
+        expect("done", task)
 
-    answers.readline()
+    expect("ready", "its start")
     return process, run
 
 
@@ -79,16 +63,12 @@ def times_of_one_start(checkouts: dict[str, Path], batch: int, rounds: int) -> d
 def main() -> None:
     """Measure speed and memory of both versions and save them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("other", nargs="?", type=Path, help="folder of a checkout of another version")
+    parser.add_argument("other", type=Path, help="folder of a checkout of another version")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--starts", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=8, help="calls of each task in a process")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/versions-cpu.json"))
-    parser.add_argument("--answer", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.answer:
-        answer(args.batch)
-        return
     checkouts = {"other": args.other.resolve(), "this": HERE}
     all_times = [
         times_of_one_start(dict(sorted(checkouts.items(), reverse=bool(turn % 2))), args.batch, args.rounds)
