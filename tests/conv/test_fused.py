@@ -206,16 +206,44 @@ def test_large_activations_that_hooks_change_keep_their_gradient():
 # Values on edges #######################################################################################
 
 
+WEIGHED = [vig_pyg.MaxRelativeConv, vig_pyg.GINConv, vig_pyg.SAGEConv]
+
+
 @pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta state")
 @pytest.mark.parametrize("layout", [torch.sparse_csr, torch.sparse_csc, torch.sparse_coo])
-@every_operator
-def test_values_of_a_sparse_adjacency_are_refused(operator, layout):
-    adjacency = torch.eye(5)
-    conv = operator(8, 8)
-    conv(normal(5, 8), adjacency.to_sparse(layout=layout))
-    adjacency[2, 2] = 0.5
-    with pytest.raises(ValueError, match=r"the adjacency has an edge of value 0\.5, but this operator takes"):
-        conv(normal(5, 8), adjacency.to_sparse(layout=layout))
+@pytest.mark.parametrize("operator", WEIGHED)
+def test_values_of_a_sparse_adjacency_are_factors_of_messages(operator, layout):
+    adjacency, conv = torch.eye(5), operator(8, 8)
+    adjacency[0, 1], adjacency[2, 2] = 0.5, 2.5
+    target, source = adjacency.nonzero().T
+    x, weight = normal(5, 8), adjacency[target, source]
+    expected = conv(x, torch.stack([source, target]), weight)
+    torch.testing.assert_close(conv(x, adjacency.to_sparse(layout=layout)), expected)
+    assert not torch.allclose(conv(x, (adjacency != 0).float().to_sparse(layout=layout)), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("operator", WEIGHED)
+def test_a_weight_is_a_factor_of_the_message(operator):
+    x, edges = graph()
+    conv, weight = operator(8, 8, norm=None), torch.rand(edges.size(1))
+    message = conv.message(**{name: x[edges[1 if name == "x_i" else 0]] for name in taken(conv)})
+    sent = []
+    conv.register_message_forward_hook(lambda *args: sent.append(args[2]))
+    conv(x, edges, weight)
+    torch.testing.assert_close(sent[0], message * weight[:, None])
+
+
+def taken(conv):
+    return [name for name in conv.inspector.get_param_dict("message") if name != "edge_weight"]
+
+
+def test_values_and_weights_that_an_edge_convolution_has_no_use_for_are_refused():
+    conv = vig_pyg.EdgeConv(8, 8)
+    with pytest.raises(TypeError, match="messages of EdgeConv take no edge_weight, but edges have it"):
+        conv(normal(5, 8), (torch.eye(5) / 2).to_sparse())
+    x, edges = graph()
+    with pytest.raises(TypeError, match="has edge_dim=None and takes edge_attr accordingly, which is given"):
+        conv(x, edges, torch.rand(edges.size(1)))
 
 
 # Flush to zero #########################################################################################

@@ -1,11 +1,14 @@
 """The edge convolution of DGCNN."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.typing import Adj, PairTensor
+from torch_geometric.typing import Adj, OptPairTensor, OptTensor, PairTensor, Size
+from torch_geometric.utils import is_sparse
 
+from vig_pyg.checks import check_whole
 from vig_pyg.conv.edge_statistics import (
     degrees,
     is_affine,
@@ -15,8 +18,9 @@ from vig_pyg.conv.edge_statistics import (
     statistics_of_sums,
     uses_batch_statistics,
 )
-from vig_pyg.conv.fused import FusedConv
-from vig_pyg.conv.linear import Act, GroupedLinear, LinearNormAct, Norm
+from vig_pyg.conv.fused import Aggr, FusedConv, InChannels, source_map
+from vig_pyg.conv.lazy import Layers
+from vig_pyg.conv.linear import Act, GroupedLinear, Norm
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
 from vig_pyg.kernels import neighbor_max, neighbor_min
@@ -41,37 +45,73 @@ class EdgeConv(FusedConv):
     maximum, exactly. Other norms and activations are computed edge by edge.
 
     Args:
-        in_channels: Width of the input.
+        in_channels: Width of the input; or of sources and targets, where a linear map without bias brings the former to
+            the width of the latter; or -1, or ``(-1, -1)``, where the first call is to say it.
         out_channels: Width of the output.
-        heads: Heads ``h`` of the update; divides ``2 · in_channels`` and ``out_channels``.
+        heads: Heads ``h`` of the update; divides both widths.
         norm: ``"batch"``, ``"layer"``, a factory or None.
         act: A name of timm's, a factory or None.
+        aggr: Another aggregation than the maximum, in PyG's words, a list of them, or a module; several are joined.
+        edge_dim: Width of edge features :math:`\mathbf{e}_{ji}`, which are joined to the pair, computed edge by edge.
+        **kwargs: Of :class:`~torch_geometric.nn.MessagePassing`.
 
     Shapes:
-        - x: ``[N, in_channels]``, or ``([M, in_channels], [N, in_channels])`` of a bipartite graph
-        - edge_index: any PyG adjacency from sources to targets
+        - x: ``[N, C]``, or ``([M, C_s], [N, C_t])`` of a bipartite graph, where the targets may be None (zeros)
+        - edge_index: any PyG adjacency from sources to targets, without values
+        - edge_attr: ``[E, edge_dim]``, in the order of the edges
         - output: ``[N, out_channels]``
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, heads: int = 1, norm: Norm = "batch", act: Act = "gelu"
+        self,
+        in_channels: InChannels,
+        out_channels: int,
+        heads: int = 1,
+        norm: Norm = "batch",
+        act: Act = "gelu",
+        aggr: Aggr = "max",
+        edge_dim: int | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__("max", in_channels, out_channels)
-        self.heads = heads
-        self.nn = LinearNormAct(2 * in_channels, out_channels, heads, norm, act)
+        check_whole(edge_dim=1 if edge_dim is None else edge_dim)
+        self.edge_dim = edge_dim
+        super().__init__(in_channels, out_channels, heads, norm, act, aggr, **kwargs)
 
-    def forward(self, x: Tensor | PairTensor, edge_index: Adj) -> Tensor:
+    def layers(self, source: int, target: int) -> Layers:
+        """Return what brings sources to the width of targets, and the map of the pairs."""
+        joined = 2 * target + (self.edge_dim or 0)
+        return {"source": source_map(source, target), "nn": self.mapped(joined, self.out_channels)}
+
+    def forward(
+        self, x: Tensor | OptPairTensor, edge_index: Adj, edge_attr: OptTensor = None, size: Size = None
+    ) -> Tensor:
         """Return the new features of the targets."""
-        pair, edge_index = self.prepare(x, edge_index)
-        return self.propagate(edge_index, x=pair, size=(pair[0].size(0), pair[1].size(0)))
+        edge_attr = self._checked(edge_attr, edge_index)
+        pair, edges, weight = self.prepare(x, edge_index, size, edge_attr=edge_attr)
+        return self.exchange(pair, edges, edge_attr=edge_attr, edge_weight=weight)
+
+    def _checked(self, edge_attr: OptTensor, edge_index: Adj) -> OptTensor:
+        """Return edge features ``[E, edge_dim]``; refuse what is not what the operator was made for."""
+        if edge_attr is None and self.edge_dim is None:
+            return None
+        if edge_attr is None or self.edge_dim is None:
+            what = "but got none" if edge_attr is None else "which is given: make it with edge_dim"
+            raise TypeError(f"this EdgeConv has edge_dim={self.edge_dim} and takes edge_attr accordingly, {what}")
+        if is_sparse(edge_index):
+            raise TypeError("edge_attr follows the order of an edge list: give the adjacency as edge_index [2, E]")
+        edge_attr = edge_attr.view(-1, 1) if edge_attr.dim() == 1 else edge_attr
+        if edge_attr.shape != (edge_index.size(1), self.edge_dim):
+            expected = [edge_index.size(1), self.edge_dim]
+            raise ValueError(f"edge_attr must have shape {expected}, a row per edge, got {list(edge_attr.shape)}")
+        return edge_attr
 
     def message_layers(self) -> Iterable[nn.Module]:
         """Return the layers that messages go through."""
         return self.nn.modules()
 
-    def message(self, x_i: Tensor, x_j: Tensor) -> Tensor:
+    def message(self, x_i: Tensor, x_j: Tensor, edge_attr: OptTensor = None) -> Tensor:
         """Return the mapped pairs, ``[E, out_channels]``."""
-        return self.nn(torch.cat([x_i, x_j - x_i], dim=1))
+        return self.nn(torch.cat([x_i, x_j - x_i] if edge_attr is None else [x_i, x_j - x_i, edge_attr], dim=1))
 
     def message_and_aggregate(self, edge_index: Adj, x: PairTensor) -> Tensor:
         """Return the maximum over edges, ``[N, out_channels]``, from values per node."""

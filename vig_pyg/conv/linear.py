@@ -77,6 +77,7 @@ class GroupedLinear(nn.Module):
         in_channels: Width of the input, a multiple of ``heads``.
         out_channels: Width of the output, a multiple of ``heads``.
         heads: Number of heads ``h``.
+        bias: Whether there is a bias ``b``.
 
     Shapes:
         - input ``[N, in_channels]``, or two of ``[N, in_channels / 2]``; output ``[N, out_channels]``
@@ -85,7 +86,7 @@ class GroupedLinear(nn.Module):
         ValueError: ``heads`` does not divide the channels.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, heads: int = 1) -> None:
+    def __init__(self, in_channels: int, out_channels: int, heads: int = 1, bias: bool = True) -> None:
         super().__init__()
         check_whole(in_channels=in_channels, out_channels=out_channels, heads=heads)
         if in_channels % heads or out_channels % heads:
@@ -94,13 +95,14 @@ class GroupedLinear(nn.Module):
         self.out_channels = out_channels
         self.heads = heads
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels // heads))
-        self.bias = nn.Parameter(torch.empty(out_channels))
+        self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw new weights."""
         nn.init.kaiming_normal_(self.weight)
-        nn.init.zeros_(self.bias)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Return the mapped nodes, or those of two matrices' interleaved channels ``(x⁰, y⁰, x¹, y¹, …)``."""

@@ -1,10 +1,11 @@
 """The max-relative operator, ViG's own choice."""
 
+import torch
 from torch import Tensor
-from torch_geometric.typing import Adj, PairTensor
+from torch_geometric.typing import Adj, OptPairTensor, OptTensor, PairTensor, Size
 
-from vig_pyg.conv.fused import FusedConv
-from vig_pyg.conv.linear import Act, LinearNormAct, Norm
+from vig_pyg.conv.fused import FusedConv, source_map
+from vig_pyg.conv.lazy import Layers
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
 from vig_pyg.kernels import neighbor_max
@@ -20,36 +21,44 @@ class MaxRelativeConv(FusedConv):
 
     with the channels of both interleaved and :math:`\mathbf{W}` in heads. Since :math:`\mathbf{x}_i` is the same
     for every neighbor, :math:`\mathbf{m}_i = \max_j \mathbf{x}_j - \mathbf{x}_i`: nothing is computed per edge.
-    A node without neighbors has :math:`\mathbf{m}_i = 0`.
+    A node without neighbors has :math:`\mathbf{m}_i = 0`. An edge weight is a factor of the difference.
 
     Args:
-        in_channels: Width of the input.
+        in_channels: Width of the input; or of sources and targets, where a linear map without bias brings the former to
+            the width of the latter; or -1, or ``(-1, -1)``, where the first call is to say it.
         out_channels: Width of the output.
         heads: Heads ``h`` of the update; divides both widths.
         norm: ``"batch"``, ``"layer"``, a factory or None.
         act: A name of timm's, a factory or None.
+        aggr: Another aggregation than the maximum, in PyG's words, a list of them, or a module.
+        **kwargs: Of :class:`~torch_geometric.nn.MessagePassing`.
 
     Shapes:
-        - x: ``[N, in_channels]``, or ``([M, in_channels], [N, in_channels])`` of a bipartite graph
-        - edge_index: any PyG adjacency from sources to targets
+        - x: ``[N, C]``, or ``([M, C_s], [N, C_t])`` of a bipartite graph, where the targets may be None (zeros)
+        - edge_index: any PyG adjacency from sources to targets; values of a sparse one are weights
+        - edge_weight: ``[E]``
         - output: ``[N, out_channels]``
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, heads: int = 1, norm: Norm = "batch", act: Act = "gelu"
-    ) -> None:
-        super().__init__("max", in_channels, out_channels)
-        self.nn = LinearNormAct(2 * in_channels, out_channels, heads, norm, act)
+    def layers(self, source: int, target: int) -> Layers:
+        """Return what brings sources to the width of targets, and the update."""
+        joined = target + self.aggregated_width(target)
+        return {"source": source_map(source, target), "nn": self.mapped(joined, self.out_channels)}
 
-    def forward(self, x: Tensor | PairTensor, edge_index: Adj) -> Tensor:
+    def forward(
+        self, x: Tensor | OptPairTensor, edge_index: Adj, edge_weight: OptTensor = None, size: Size = None
+    ) -> Tensor:
         """Return the new features of the targets."""
-        pair, edge_index = self.prepare(x, edge_index)
-        relative = self.propagate(edge_index, x=pair, size=(pair[0].size(0), pair[1].size(0)))
-        return self.nn(pair[1], relative)
+        pair, edges, weight = self.prepare(x, edge_index, size, edge_weight)
+        relative = self.exchange(pair, edges, edge_weight=weight)
+        if relative.size(1) == pair[1].size(1):
+            return self.nn(pair[1], relative)
+        parts = relative.view(len(relative), -1, pair[1].size(1)).transpose(1, 2)
+        return self.nn(torch.cat([pair[1].unsqueeze(2), parts], dim=2).flatten(1))
 
-    def message(self, x_i: Tensor, x_j: Tensor) -> Tensor:
-        """Return the differences, ``[E, in_channels]``."""
-        return x_j - x_i
+    def message(self, x_i: Tensor, x_j: Tensor, edge_weight: OptTensor = None) -> Tensor:
+        """Return the differences, ``[E, C]``, times the weights of their edges."""
+        return x_j - x_i if edge_weight is None else (x_j - x_i) * edge_weight.view(-1, 1)
 
     def message_and_aggregate(self, edge_index: Adj, x: PairTensor) -> Tensor:
         """Return the maximum of the differences, ``[N, in_channels]``, without computing them."""

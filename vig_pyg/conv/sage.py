@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.typing import Adj, PairTensor
+from torch_geometric.typing import Adj, OptPairTensor, OptTensor, PairTensor, Size
 
 from vig_pyg.conv.edge_statistics import (
     degrees,
@@ -14,7 +14,7 @@ from vig_pyg.conv.edge_statistics import (
     uses_batch_statistics,
 )
 from vig_pyg.conv.fused import FusedConv
-from vig_pyg.conv.linear import Act, LinearNormAct, Norm
+from vig_pyg.conv.lazy import Layers
 from vig_pyg.conv.norm_act import KNOWN_ACTIVATIONS
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
@@ -32,41 +32,44 @@ class SAGEConv(FusedConv):
 
     with both maps in heads. The first norm takes its statistics over edges: a node that is a neighbor more often
     counts more. A node without neighbors has :math:`\mathbf{m}_i = 0`. What a neighbor sends does not depend on
-    who receives it, so it is computed once per node.
+    who receives it, so it is computed once per node. An edge weight is a factor of it.
 
     Args:
-        in_channels: Width of the input.
+        in_channels: Width of the input, or of sources and targets; -1, or ``(-1, -1)``, where the first call says it.
         out_channels: Width of the output.
-        heads: Heads ``h`` of both maps; divides both widths.
+        heads: Heads ``h`` of both maps; divides their widths.
         norm: ``"batch"``, ``"layer"``, a factory or None.
         act: A name of timm's, a factory or None.
+        aggr: Another aggregation than the maximum, in PyG's words, a list of them, or a module.
+        **kwargs: Of :class:`~torch_geometric.nn.MessagePassing`.
 
     Shapes:
-        - x: ``[N, in_channels]``, or ``([M, in_channels], [N, in_channels])`` of a bipartite graph
-        - edge_index: any PyG adjacency from sources to targets
+        - x: ``[N, C]``, or ``([M, C_s], [N, C_t])`` of a bipartite graph, where the targets may be None (zeros)
+        - edge_index: any PyG adjacency from sources to targets; values of a sparse one are weights
+        - edge_weight: ``[E]``
         - output: ``[N, out_channels]``
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, heads: int = 1, norm: Norm = "batch", act: Act = "gelu"
-    ) -> None:
-        super().__init__("max", in_channels, out_channels)
-        self.nn1 = LinearNormAct(in_channels, in_channels, heads, norm, act)
-        self.nn2 = LinearNormAct(2 * in_channels, out_channels, heads, norm, act)
+    def layers(self, source: int, target: int) -> Layers:
+        """Return the map of the neighbors and the update."""
+        joined = target + self.aggregated_width(source)
+        return {"nn1": self.mapped(source, source), "nn2": self.mapped(joined, self.out_channels)}
 
-    def forward(self, x: Tensor | PairTensor, edge_index: Adj) -> Tensor:
+    def forward(
+        self, x: Tensor | OptPairTensor, edge_index: Adj, edge_weight: OptTensor = None, size: Size = None
+    ) -> Tensor:
         """Return the new features of the targets."""
-        pair, edge_index = self.prepare(x, edge_index)
-        pooled = self.propagate(edge_index, x=pair, size=(pair[0].size(0), pair[1].size(0)))
+        pair, edges, weight = self.prepare(x, edge_index, size, edge_weight)
+        pooled = self.exchange(pair, edges, edge_weight=weight)
         return self.nn2(torch.cat([pair[1], pooled], dim=1))
 
     def message_layers(self) -> Iterable[nn.Module]:
         """Return the layers that messages go through."""
         return self.nn1.modules()
 
-    def message(self, x_j: Tensor) -> Tensor:
-        """Return the mapped neighbors, ``[E, in_channels]``."""
-        return self.nn1(x_j)
+    def message(self, x_j: Tensor, edge_weight: OptTensor = None) -> Tensor:
+        """Return the mapped neighbors, ``[E, C_s]``, times the weights of their edges."""
+        return self.nn1(x_j) if edge_weight is None else self.nn1(x_j) * edge_weight.view(-1, 1)
 
     def message_and_aggregate(self, edge_index: Adj, x: PairTensor) -> Tensor:
         """Return the maximum of the mapped neighbors, ``[N, in_channels]``, each node mapped once."""
