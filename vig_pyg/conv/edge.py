@@ -49,7 +49,7 @@ class EdgeConv(FusedConv):
             the width of the latter; or -1, or ``(-1, -1)``, where the first call is to say it.
         out_channels: Width of the output.
         heads: Heads ``h`` of the update; divides both widths.
-        norm: ``"batch"``, ``"layer"``, a factory or None.
+        norm: ``"batch"`` as in models, ``"layer"``, a factory, or None, as suits single graphs.
         act: A name of timm's, a factory or None.
         aggr: Another aggregation than the maximum, in PyG's words, a list of them, or a module; several are joined.
         edge_dim: Width of edge features :math:`\mathbf{e}_{ji}`, which are joined to the pair, computed edge by edge.
@@ -67,7 +67,7 @@ class EdgeConv(FusedConv):
         in_channels: InChannels,
         out_channels: int,
         heads: int = 1,
-        norm: Norm = "batch",
+        norm: Norm = None,
         act: Act = "gelu",
         aggr: Aggr = "max",
         edge_dim: int | None = None,
@@ -87,8 +87,8 @@ class EdgeConv(FusedConv):
     ) -> Tensor:
         """Return the new features of the targets."""
         edge_attr = self._checked(edge_attr, edge_index)
-        pair, edges, weight = self.prepare(x, edge_index, size, edge_attr=edge_attr)
-        return self.exchange(pair, edges, edge_attr=edge_attr, edge_weight=weight)
+        pair, edges, _ = self.prepare(x, edge_index, size, edge_attr=edge_attr)
+        return self.propagate(edges, x=pair, edge_attr=edge_attr, size=(pair[0].size(0), pair[1].size(0)))
 
     def _checked(self, edge_attr: OptTensor, edge_index: Adj) -> OptTensor:
         """Return edge features ``[E, edge_dim]``; refuse what is not what the operator was made for."""

@@ -20,7 +20,7 @@ from vig_pyg.checks import check_whole
 from vig_pyg.conv.inputs import check_inputs, pair_of
 from vig_pyg.conv.lazy import Layers, give_shapes, without_shapes
 from vig_pyg.conv.linear import Act, GroupedLinear, LinearNormAct, Norm
-from vig_pyg.graph.edges import edge_list, edges_from_list
+from vig_pyg.graph.edges import edge_list, sorted_once
 from vig_pyg.graph.pyg_internals import messages_are_watched
 from vig_pyg.kernels.torch_internals import is_watched
 
@@ -91,13 +91,14 @@ class FusedConv(MessagePassing):
         super().__init_subclass__(**kwargs)
         fused = next(base for base in cls.__mro__ if "message_and_aggregate" in vars(base))
         cls._overrides = any(getattr(cls, step) is not getattr(fused, step) for step in STEPS)
+        cls.propagate = MessagePassing.propagate  # what PyG generated for the parent knows the parent's messages
 
     def __init__(
         self,
         in_channels: InChannels,
         out_channels: int,
         heads: int = 1,
-        norm: Norm = "batch",
+        norm: Norm = None,
         act: Act = "gelu",
         aggr: Aggr | None = None,
         **kwargs: Any,
@@ -160,13 +161,14 @@ class FusedConv(MessagePassing):
         """Return ``(x_source, x_target)``, the edges, a plain list where messages are passed one by one, and weights.
 
         Raises:
-            TypeError, ValueError: as :func:`~vig_pyg.conv.inputs.check_inputs`; sources and targets
-                differ where messages flow from target to source.
+            TypeError, ValueError: as :func:`~vig_pyg.conv.inputs.check_inputs`; messages have no
+                use for what edges have; sources and targets differ where messages flow from target to source.
         """
         if -1 in self.widths:
             self._set_widths(x)
         weight = next(self.parameters())
         pair, edges, edge_weight = check_inputs(x, edge_index, self.widths, weight, size, edge_weight)
+        self._check_taken(edge_weight=edge_weight, edge_attr=edge_attr)
         backward = self.flow == "target_to_source"
         if backward and pair[0] is not pair[1]:
             raise ValueError("flow='target_to_source' is for one set of nodes: give x as a tensor, not as a pair")
@@ -176,31 +178,28 @@ class FusedConv(MessagePassing):
             return pair, edge_list(edges), edge_weight
         return pair, self._sorted(edges, pair), None
 
-    def exchange(self, pair: PairTensor, edges: Adj, **of_edges: OptTensor) -> Tensor:
-        """Return what :meth:`propagate` does, called with what edges have.
+    def _check_taken(self, **of_edges: OptTensor) -> None:
+        """Refuse what edges have and messages do not take, which PyG would leave out.
 
         Raises:
-            TypeError: edges have something that messages do not take, which PyG would leave out.
+            TypeError: names it.
         """
-        taken = self.inspector.get_param_dict("message")
         for name, value in of_edges.items():
-            if value is not None and name not in taken:
+            if value is not None and name not in self.inspector.get_param_dict("message"):
                 raise TypeError(
                     f"messages of {type(self).__name__} take no {name}, but edges have it (or a sparse adjacency has "
                     f"values other than 1): leave it out, or give the method message an argument {name}"
                 )
-        used = {name: value for name, value in of_edges.items() if name in taken}
-        return self.propagate(edges, x=pair, size=(pair[0].size(0), pair[1].size(0)), **used)
 
     def _sorted(self, edges: Adj, pair: PairTensor) -> Adj:
         """Return edges sorted by target; compiled code, which cannot look at them, takes them as they are."""
-        if is_sparse(edges) or torch.compiler.is_compiling():
+        if (
+            is_sparse(edges)
+            or torch.compiler.is_compiling()
+            or (isinstance(edges, EdgeIndex) and edges.is_sorted_by_col)
+        ):
             return edges
-        if isinstance(edges, EdgeIndex):
-            if edges.is_sorted_by_col:
-                return edges
-            edges = edges.as_tensor()
-        return edges_from_list(edges, pair[0].size(0), pair[1].size(0))
+        return sorted_once(edges, pair[0].size(0), pair[1].size(0))
 
     def message_layers(self) -> Iterable[nn.Module]:
         """Return the layers that messages go through."""

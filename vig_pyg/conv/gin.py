@@ -30,7 +30,7 @@ class GINConv(FusedConv):
             the width of the latter; or -1, or ``(-1, -1)``, where the first call is to say it.
         out_channels: Width of the output.
         heads: Heads ``h`` of the update; divides both widths.
-        norm: ``"batch"``, ``"layer"``, a factory or None.
+        norm: ``"batch"`` as in models, ``"layer"``, a factory, or None, as suits single graphs.
         act: A name of timm's, a factory or None.
         aggr: Another aggregation than the sum, in PyG's words, a list of them, or a module.
         **kwargs: Of :class:`~torch_geometric.nn.MessagePassing`.
@@ -49,7 +49,7 @@ class GINConv(FusedConv):
         in_channels: InChannels,
         out_channels: int,
         heads: int = 1,
-        norm: Norm = "batch",
+        norm: Norm = None,
         act: Act = "gelu",
         aggr: Aggr = "sum",
         **kwargs: Any,
@@ -73,7 +73,7 @@ class GINConv(FusedConv):
     ) -> Tensor:
         """Return the new features of the targets."""
         pair, edges, weight = self.prepare(x, edge_index, size, edge_weight)
-        total = self.exchange(pair, edges, edge_weight=weight)
+        total = self.propagate(edges, x=pair, edge_weight=weight, size=(pair[0].size(0), pair[1].size(0)))
         return self.nn(torch.addcmul(pair[1] + total, pair[1], self.eps))  # (1 + ε) xᵢ + Σⱼ xⱼ
 
     def message(self, x_j: Tensor, edge_weight: OptTensor = None) -> Tensor:

@@ -28,7 +28,7 @@ class MaxRelativeConv(FusedConv):
             the width of the latter; or -1, or ``(-1, -1)``, where the first call is to say it.
         out_channels: Width of the output.
         heads: Heads ``h`` of the update; divides both widths.
-        norm: ``"batch"``, ``"layer"``, a factory or None.
+        norm: ``"batch"`` as in models, ``"layer"``, a factory, or None, as suits single graphs.
         act: A name of timm's, a factory or None.
         aggr: Another aggregation than the maximum, in PyG's words, a list of them, or a module.
         **kwargs: Of :class:`~torch_geometric.nn.MessagePassing`.
@@ -50,7 +50,7 @@ class MaxRelativeConv(FusedConv):
     ) -> Tensor:
         """Return the new features of the targets."""
         pair, edges, weight = self.prepare(x, edge_index, size, edge_weight)
-        relative = self.exchange(pair, edges, edge_weight=weight)
+        relative = self.propagate(edges, x=pair, edge_weight=weight, size=(pair[0].size(0), pair[1].size(0)))
         if relative.size(1) == pair[1].size(1):
             return self.nn(pair[1], relative)
         parts = relative.view(len(relative), -1, pair[1].size(1)).transpose(1, 2)

@@ -38,7 +38,7 @@ class SAGEConv(FusedConv):
         in_channels: Width of the input, or of sources and targets; -1, or ``(-1, -1)``, where the first call says it.
         out_channels: Width of the output.
         heads: Heads ``h`` of both maps; divides their widths.
-        norm: ``"batch"``, ``"layer"``, a factory or None.
+        norm: ``"batch"`` as in models, ``"layer"``, a factory, or None, as suits single graphs.
         act: A name of timm's, a factory or None.
         aggr: Another aggregation than the maximum, in PyG's words, a list of them, or a module.
         **kwargs: Of :class:`~torch_geometric.nn.MessagePassing`.
@@ -60,7 +60,7 @@ class SAGEConv(FusedConv):
     ) -> Tensor:
         """Return the new features of the targets."""
         pair, edges, weight = self.prepare(x, edge_index, size, edge_weight)
-        pooled = self.exchange(pair, edges, edge_weight=weight)
+        pooled = self.propagate(edges, x=pair, edge_weight=weight, size=(pair[0].size(0), pair[1].size(0)))
         return self.nn2(torch.cat([pair[1], pooled], dim=1))
 
     def message_layers(self) -> Iterable[nn.Module]:
