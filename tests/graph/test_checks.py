@@ -111,7 +111,7 @@ def test_features_of_two_precisions_are_refused():
         (X[:, :0], LAYOUT, "x must have at least one channel"),
         (X[:4], LAYOUT, r"the layout has 6 nodes, but x has shape \[4, 3\]"),
         ((X, X, X), LAYOUT, "x must be a tensor, got tuple"),
-        (X, None, "the layout must be a NodeLayout or a pair of them, got NoneType"),
+        (X, 6, "layout must be a NodeLayout, a PointLayout, a batch vector or None, got 6"),
         (X, NodeLayout(()), "the layout holds no images"),
         ((X, X[:, :2]), (LAYOUT, LAYOUT), "3 channels of .* and 2 channels"),
         ((X, X.double()), (LAYOUT, LAYOUT), r"torch\.float32 on cpu and .* torch\.float64 on cpu"),

@@ -178,7 +178,7 @@ def test_weights_keep_their_edges_when_these_are_sorted():
 
 
 def test_an_operator_without_weights_refuses_them():
-    with pytest.raises(TypeError, match="the graph Learned weighs its edges, but the operator takes no edge_weight"):
+    with pytest.raises(TypeError, match="the graph Learned gives its edges edge_weight, but the operator takes none"):
         create(graph=Learned, conv="edge")(images())
 
 

@@ -1,11 +1,12 @@
 """What models are stacked from."""
 
-from vig_pyg.blocks.block import Block, Downsample
+from vig_pyg.blocks.block import Block, Downsample, NodeDownsample
 from vig_pyg.blocks.drop_path import DropPath
 from vig_pyg.blocks.ffn import FFN
 from vig_pyg.blocks.grad_checkpointing import checkpointed
 from vig_pyg.blocks.grapher import Grapher
 from vig_pyg.blocks.head import Head, pool_nodes
+from vig_pyg.blocks.node_stem import NodeStem
 from vig_pyg.blocks.stem import ConvStem, GridConvNormAct, PatchStem, build_stem
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "Grapher",
     "GridConvNormAct",
     "Head",
+    "NodeDownsample",
+    "NodeStem",
     "PatchStem",
     "build_stem",
     "checkpointed",

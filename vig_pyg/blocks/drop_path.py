@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from vig_pyg.checks import check_shares
-from vig_pyg.graph.layout import NodeLayout, check_layout
+from vig_pyg.graph.points import Layout, as_layout, per_graph
 
 
 class DropPath(nn.Module):
@@ -15,7 +15,7 @@ class DropPath(nn.Module):
         drop_prob: Probability that an image's branch is dropped.
 
     Shapes:
-        - x: ``[N, C]`` and its layout; output ``[N, C]``
+        - x: ``[N, C]`` and its layout, or ``batch`` vector; output ``[N, C]``
 
     Raises:
         TypeError, ValueError: ``drop_prob`` is no probability.
@@ -26,17 +26,16 @@ class DropPath(nn.Module):
         check_shares(drop_prob=drop_prob)
         self.drop_prob = drop_prob
 
-    def forward(self, x: Tensor, layout: NodeLayout) -> Tensor:
+    def forward(self, x: Tensor, layout: Layout | Tensor | None) -> Tensor:
         """Return the branch, dropped for some images."""
         if self.drop_prob == 0 or not self.training:
             return x
-        check_layout(layout, x)
+        layout = as_layout(layout, x)
         keep = 1 - self.drop_prob
         scale = x.new_empty(layout.num_graphs).bernoulli_(keep)
         if keep > 0:
             scale = scale / keep
-        of_images = scale.view(-1, 1, 1, 1).split([grid.count for grid in layout.grids])
-        return NodeLayout.join([m * s for m, s in zip(layout.maps(x), of_images, strict=True)])[0]
+        return per_graph(scale, layout, x)
 
     def extra_repr(self) -> str:
         """Return what ``print(model)`` shows."""

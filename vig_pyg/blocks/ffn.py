@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from vig_pyg.blocks.drop_path import DropPath
 from vig_pyg.checks import check_shares, check_whole
 from vig_pyg.conv.linear import Act, LinearNormAct, Norm
-from vig_pyg.graph.layout import NodeLayout
+from vig_pyg.graph.points import Layout
 
 
 class FFN(nn.Module):
@@ -20,7 +20,7 @@ class FFN(nn.Module):
         drop_path: Probability that the branch is skipped for an image (stochastic depth).
 
     Shapes:
-        - x: ``[N, channels]`` and its layout; output ``[N, channels]``
+        - x: ``[N, channels]`` and its layout, or ``batch`` vector; output ``[N, channels]``
     """
 
     def __init__(
@@ -40,6 +40,6 @@ class FFN(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor, layout: NodeLayout) -> Tensor:
+    def forward(self, x: Tensor, layout: Layout | Tensor | None) -> Tensor:
         """Return the transformed nodes."""
         return x + self.drop_path(self.dropout(self.fc2(self.fc1(x))), layout)

@@ -8,12 +8,14 @@ from torch_geometric.typing import Adj, PairTensor
 
 from vig_pyg.blocks.drop_path import DropPath
 from vig_pyg.checks import check_flags, check_kind, check_shares, check_whole
-from vig_pyg.conv.complete import build_layer, takes_weight
+from vig_pyg.conv.complete import asked_of_edges, build_layer
 from vig_pyg.conv.linear import Act, LinearNormAct, Norm
 from vig_pyg.conv.registry import ConvFactory
-from vig_pyg.graph.layout import NodeLayout, check_layout
-from vig_pyg.graph.pooling import average_pool, pooled_layout, windows
+from vig_pyg.graph.points import Layout, as_layout
+from vig_pyg.graph.pooling import pooled_layout, pooled_nodes, windows
 from vig_pyg.graph.protocol import Edges, from_windows, sorted_edges
+
+EXAMPLES = {"edge_weight": "max_relative", "edge_attr": "torch_geometric.nn:GATv2Conv"}
 
 
 class Grapher(nn.Module):
@@ -37,7 +39,7 @@ class Grapher(nn.Module):
         drop_path: Probability that the branch is skipped for an image (stochastic depth).
 
     Shapes:
-        - x: ``[N, channels]`` and its layout
+        - x: ``[N, channels]`` and its layout, or ``batch`` vector
         - output: ``[N, channels]`` and the edges
     """
 
@@ -65,32 +67,33 @@ class Grapher(nn.Module):
         self.pool = pool
         width = 2 * channels if fc else channels
         self.conv = build_layer(conv, channels, width, heads=heads, norm=norm, act=act)
-        self.takes_weight = takes_weight(self.conv)
+        self.asks_for = asked_of_edges(self.conv)
         self.fc2 = LinearNormAct(width, channels, norm=norm) if fc else nn.Identity()
         self.dropout = nn.Dropout(dropout)
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor, layout: NodeLayout, edges: Adj | Edges | None = None) -> tuple[Tensor, Adj | Edges]:
+    def forward(
+        self, x: Tensor, layout: Layout | Tensor | None, edges: Adj | Edges | None = None
+    ) -> tuple[Tensor, Adj | Edges]:
         """Return the new nodes and the edges, which are built unless given.
 
         Raises:
             TypeError: the edges have weights, and the operator takes none.
         """
-        check_layout(layout, x)
+        layout = as_layout(layout, x)
         h: Tensor | PairTensor = self.fc1(x)
         if self.pool > 1:
-            sources, _ = NodeLayout.join([average_pool(m, self.pool) for m in layout.maps(h)])
-            h = (sources, h)
+            h = (pooled_nodes(h, layout, self.pool), h)
         if edges is None:
             edges = self._edges(h, layout)
-        branch = self.dropout(self.fc2(self._messages(h, edges)))
+        branch = self.dropout(self.fc2(self._messages(h, edges, layout)))
         return x + self.drop_path(branch, layout), edges
 
-    def source_layout(self, layout: NodeLayout) -> NodeLayout:
+    def source_layout(self, layout: Layout) -> Layout:
         """Return the layout of the nodes that neighbors are looked for among."""
         return pooled_layout(layout, self.pool)
 
-    def _edges(self, h: Tensor | PairTensor, layout: NodeLayout) -> Adj | Edges:
+    def _edges(self, h: Tensor | PairTensor, layout: Layout) -> Adj | Edges:
         """Return what the graph links, sorted by target; a link from a node becomes one from its pooled node."""
         source_layout = self.source_layout(layout)
         nodes = h[1] if isinstance(h, tuple) else h
@@ -102,17 +105,32 @@ class Grapher(nn.Module):
             return edges
         return from_windows(edges, windows(layout, self.pool, nodes.device), source_layout.num_nodes)
 
-    def _messages(self, h: Tensor | PairTensor, edges: Adj | Edges) -> Tensor:
-        """Return what the operator makes of the nodes."""
-        if not isinstance(edges, Edges):
-            return self.conv(h, edges)
-        if edges.sources is not None:
-            h = edges.sources, h[1] if isinstance(h, tuple) else h
-        if edges.weight is None:
-            return self.conv(h, edges.adjacency)
-        if not self.takes_weight:
-            raise TypeError(
-                f"the graph {type(self.graph).__name__} weighs its edges, but the operator takes no edge_weight: take "
-                "one that does, such as conv='gcn' or 'graph'"
-            )
-        return self.conv(h, edges.adjacency, edges.weight)
+    def _messages(self, h: Tensor | PairTensor, edges: Adj | Edges, layout: Layout) -> Tensor:
+        """Return what the operator makes of the nodes, called with what it asks for beyond nodes and edges."""
+        links = edges if isinstance(edges, Edges) else Edges(edges)
+        if links.sources is not None:
+            h = links.sources, h[1] if isinstance(h, tuple) else h
+        given: dict[str, Any] = {"edge_weight": links.weight, "edge_attr": links.attr}
+        for name, value in given.items():
+            if value is not None and name not in self.asks_for:
+                raise TypeError(
+                    f"the graph {type(self.graph).__name__} gives its edges {name}, but the operator takes none: take "
+                    f"one that does, such as conv={EXAMPLES[name]!r}"
+                )
+        if "pos" in self.asks_for:
+            given["pos"] = self._places(h, links, layout)
+        if "k" in self.asks_for:
+            given["k"] = getattr(self.graph, "k", None)
+        return self.conv(h, links.adjacency, **{name: value for name, value in given.items() if value is not None})
+
+    def _places(self, h: Tensor | PairTensor, links: Edges, layout: Layout) -> Tensor | PairTensor:
+        """Return the places of nodes, or of sources and targets."""
+        nodes = h[1] if isinstance(h, tuple) else h
+        pos = layout.pos(nodes.device).to(nodes.dtype)
+        if isinstance(h, Tensor):
+            return pos
+        if links.sources is None:
+            return self.source_layout(layout).pos(nodes.device).to(nodes.dtype), pos
+        if links.source_pos is None:
+            raise ValueError("the operator asks for pos, but the graph's own sources have none: Edges(source_pos=…)")
+        return links.source_pos, pos

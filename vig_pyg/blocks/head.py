@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from vig_pyg.checks import check_flags, check_shares, check_whole
 from vig_pyg.conv.linear import Act, LinearNormAct
-from vig_pyg.graph.layout import NodeLayout, check_layout
+from vig_pyg.graph.points import Layout, PointLayout, as_layout, read_out
 
 # What becomes of an image's nodes [B, h, w, C], by timm's names.
 POOLINGS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -18,14 +18,16 @@ POOLINGS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def pool_nodes(x: Tensor, layout: NodeLayout, pooling: str = "avg") -> Tensor:
+def pool_nodes(x: Tensor, layout: Layout | Tensor | None, pooling: str = "avg") -> Tensor:
     """Return the mean of every image's nodes, ``[B, C]``, their ``"max"``, or the mean of both (``"avgmax"``).
 
     Raises:
         TypeError, ValueError: the layout is none, or of other nodes, or no pooling has that name.
     """
-    check_layout(layout, x)
+    layout = as_layout(layout, x)
     pooling = known_pool(pooling)
+    if isinstance(layout, PointLayout):
+        return read_out(x, layout, pooling)
     pooled = [POOLINGS[pooling](nodes) for nodes in layout.maps(x)]
     return pooled[0] if len(pooled) == 1 else torch.cat(pooled)
 

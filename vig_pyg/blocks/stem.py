@@ -7,6 +7,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from vig_pyg.blocks.node_stem import NodeStem
 from vig_pyg.conv.fold import folded_norm
 from vig_pyg.conv.linear import Act, Norm, build_act, build_norm
 from vig_pyg.conv.norm_act import norm_act, normalize
@@ -161,8 +162,10 @@ class PatchStem(nn.Module):
         return torch.cat(patches), NodeLayout(tuple(grids))
 
 
-def build_stem(stem: str, in_channels: int, channels: int, stride: int, norm: Norm, act: Act) -> ConvStem | PatchStem:
-    """Return the stem of that name, ``"conv"`` or ``"patch"``.
+def build_stem(
+    stem: str, in_channels: int, channels: int, stride: int, norm: Norm, act: Act, pos_dim: int = 2
+) -> ConvStem | PatchStem | NodeStem:
+    """Return the stem of that name, ``"conv"``, ``"patch"`` or, for nodes without a grid, ``"nodes"``.
 
     Raises:
         ValueError: another name.
@@ -171,7 +174,9 @@ def build_stem(stem: str, in_channels: int, channels: int, stride: int, norm: No
         return ConvStem(in_channels, channels, stride, norm, act)
     if stem == "patch":
         return PatchStem(in_channels, channels, stride, norm)
-    raise ValueError(f"stem must be 'conv' or 'patch', got {stem!r}")
+    if stem == "nodes":
+        return NodeStem(in_channels, channels, pos_dim, norm, act)
+    raise ValueError(f"stem must be 'conv', 'patch' or 'nodes', got {stem!r}")
 
 
 def check_size(height: int, width: int, stride: int) -> None:

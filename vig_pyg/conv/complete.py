@@ -13,6 +13,9 @@ from vig_pyg.conv.registry import ConvFactory, build_conv, get_conv
 from vig_pyg.graph.edges import edge_list
 from vig_pyg.registry import parameters
 
+# What an operator's forward may name beyond nodes and edges, and gets from the graph.
+ASKED = ("edge_weight", "edge_attr", "pos", "k")
+
 
 def build_layer(
     conv: str | ConvFactory, in_channels: int, out_channels: int, *, norm: Norm, act: Act, **options: Any
@@ -35,10 +38,11 @@ def build_layer(
     return layer if complete else CompletedConv(layer, out_channels, norm, act)
 
 
-def takes_weight(layer: nn.Module) -> bool:
-    """Return whether an operator that :func:`build_layer` built takes a weight per edge, as ``edge_weight``."""
+def asked_of_edges(layer: nn.Module) -> set[str]:
+    """Return what an operator that :func:`build_layer` built takes beyond nodes and edges, of :data:`ASKED`."""
     conv = layer.conv if isinstance(layer, CompletedConv) else layer
-    return "edge_weight" in parameters(conv.forward)
+    asked = {name for name in ASKED if name in parameters(conv.forward)}
+    return asked - {"edge_attr"} if getattr(conv, "edge_dim", 0) is None else asked  # made for edges without features
 
 
 class _Fuse:
@@ -78,19 +82,36 @@ class CompletedConv(nn.Module):
         self.norm = build_norm(norm, out_channels)
         self.act = build_act(act)
 
-    def forward(self, x: Tensor | PairTensor, edge_index: Adj, edge_weight: Tensor | None = None) -> Tensor:
-        """Return the new features of the targets; a weight per edge is for operators that take one."""
-        edges = edge_list(edge_index)
-        weight = {} if edge_weight is None else {"edge_weight": edge_weight}
-        if isinstance(x, Tensor):
-            out = self.conv(x, edges, **weight)
-        else:
+    def forward(self, x: Tensor | PairTensor, edge_index: Adj, **given: Any) -> Tensor:
+        """Return the new features of the targets; what else is given, of :data:`ASKED`, is for the operator.
+
+        Raises:
+            TypeError, ValueError: the operator returns something else than a row of ``out_channels`` for every node.
+        """
+        edges, count = edge_list(edge_index), None
+        if not isinstance(x, Tensor):
             sources, targets = x
-            edges = edges + edges.new_tensor([[targets.size(0)], [0]])
-            out = self.conv(torch.cat([targets, sources]), edges, **weight)[: targets.size(0)]
+            count = targets.size(0)
+            edges = edges + edges.new_tensor([[count], [0]])
+            x = torch.cat([targets, sources])
+            if "pos" in given:
+                given["pos"] = torch.cat([given["pos"][1], given["pos"][0]])
+        out = self.conv(x, edge_index=edges, **given)
+        self._check(out, x.size(0))
+        return norm_act(out if count is None else out[:count], self.norm, self.act)
+
+    def _check(self, out: object, num_nodes: int) -> None:
+        name = type(self.conv).__name__
+        if not isinstance(out, Tensor):
+            what = f"a tuple of {len(out)}" if isinstance(out, tuple) else type(out).__name__
+            raise TypeError(f"{name} returned {what} where a tensor was asked for: register a factory that unpacks it")
+        if out.dim() != 2 or out.size(0) != num_nodes:
+            raise ValueError(
+                f"{name} returned shape {list(out.shape)} where a row for every node was asked for, "
+                f"[{num_nodes}, {self.out_channels}]"
+            )
         if out.size(1) != self.out_channels:
             raise ValueError(
-                f"{type(self.conv).__name__} returned {out.size(1)} channels where {self.out_channels} were asked for: "
-                "where heads are concatenated, register a factory that divides the channels by them, as 'gat' does"
+                f"{name} returned {out.size(1)} channels where {self.out_channels} were asked for: where heads are "
+                "concatenated, register a factory that divides the channels by them, as 'gat' does"
             )
-        return norm_act(out, self.norm, self.act)

@@ -24,7 +24,8 @@ def register_conv(name: str, *aliases: str) -> Callable[[Registered], Registered
     The options are ``heads``, ``norm`` and ``act``; a factory gets those that it names. An operator with the attribute
     ``complete = True`` normalizes and activates itself and accepts ``(x_source, x_target)``, as ours do. Every other
     is completed where a model uses it: by a norm and an activation after it, and in a bipartite graph by joining both
-    sets of nodes into one.
+    sets of nodes into one. One whose ``forward`` names ``edge_weight``, ``edge_attr``, ``pos`` or ``k`` gets it from
+    the graph, where that has it.
 
     Example::
 

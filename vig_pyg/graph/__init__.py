@@ -7,6 +7,7 @@ from vig_pyg.graph.knn import KNNGraph, knn_graph
 from vig_pyg.graph.layout import Grid, NodeLayout
 from vig_pyg.graph.nearest import choose_backend
 from vig_pyg.graph.patches import PatchGraph, image_data
+from vig_pyg.graph.points import PointLayout
 from vig_pyg.graph.position import RelativePosition, sincos_embedding
 from vig_pyg.graph.protocol import Edges, Graph, LayoutGraph
 from vig_pyg.graph.random import RandomGraph
@@ -22,6 +23,7 @@ __all__ = [
     "LayoutGraph",
     "NodeLayout",
     "PatchGraph",
+    "PointLayout",
     "RandomGraph",
     "RelativePosition",
     "batch_graphs",

@@ -10,6 +10,7 @@ from torch_geometric.utils import scatter
 
 from vig_pyg.graph.edges import edge_list
 from vig_pyg.graph.layout import NodeLayout
+from vig_pyg.graph.points import Layout
 from vig_pyg.graph.protocol import Edges
 
 
@@ -35,10 +36,10 @@ class ImageGraph(Data):
 
 def batch_graphs(
     x: Tensor,
-    layout: NodeLayout,
+    layout: Layout,
     edges: Adj | Edges,
-    image_sizes: list[tuple[int, int]],
-    source_layout: NodeLayout | None = None,
+    image_sizes: list[tuple[int, int]] | None = None,
+    source_layout: Layout | None = None,
 ) -> Batch:
     """Return the nodes and edges of a batch as a PyG ``Batch`` of :class:`ImageGraph`.
 
@@ -46,33 +47,35 @@ def batch_graphs(
         x: Node features ``[N, C]``.
         layout: Where they are.
         edges: What a graph returned.
-        image_sizes: ``(height, width)`` of every image in pixels, for ``pos``.
+        image_sizes: ``(height, width)`` of every image in pixels, for ``pos`` of nodes on a grid.
         source_layout: Where the sources are, in a bipartite graph.
     """
     links = edges if isinstance(edges, Edges) else Edges(edges)
     index = edge_list(links.adjacency)
     order = index[1].argsort(stable=True)
-    index, weight = index[:, order], None if links.weight is None else links.weight[order]
-    targets, pos = layout.ptr(x.device), layout.pos(x.device)
-    sources, pos_source = targets, None
+    index = index[:, order]
+    on_edges = {"edge_weight": links.weight, "edge_attr": links.attr}
+    carried = {name: value[order] for name, value in on_edges.items() if value is not None}
+    targets, pos = layout.ptr(x.device), _in_pixels(layout, image_sizes, x.device)
+    sources: Tensor = targets
+    pos_source: Tensor | None = None
     if links.sources is not None:
-        sources, pos_source = _own_sources(links, index, pos, layout)
+        sources, pos_source = _own_sources(links, index, layout, image_sizes)
     elif source_layout is not None:
-        sources, pos_source = source_layout.ptr(x.device), source_layout.pos(x.device)
+        sources, pos_source = source_layout.ptr(x.device), _in_pixels(source_layout, image_sizes, x.device)
     cuts = torch.searchsorted(index[1].contiguous(), targets)
     graphs = []
-    for i, (grid, size) in enumerate(zip(layout.sizes, image_sizes, strict=True)):
+    for i in range(layout.num_graphs):
         nodes, own = slice(int(targets[i]), int(targets[i + 1])), slice(int(cuts[i]), int(cuts[i + 1]))
         first = torch.stack([sources[i], targets[i]]).view(2, 1)
-        spacing = _spacing(size, grid).to(pos)
-        graph = ImageGraph(x=x[nodes], edge_index=index[:, own] - first, pos=pos[nodes] * spacing)
-        graph.grid = torch.tensor([grid])
-        if weight is not None:
-            graph.edge_weight = weight[own]
+        graph = ImageGraph(x=x[nodes], edge_index=index[:, own] - first)
+        graph.update({name: value[own] for name, value in carried.items()})
+        if pos is not None:
+            graph.pos = pos[nodes]
+        if isinstance(layout, NodeLayout):
+            graph.grid = torch.tensor([layout.sizes[i]])
         if pos_source is not None:
-            if links.sources is None and source_layout is not None:
-                spacing = _spacing(size, source_layout.sizes[i]).to(pos)
-            graph.pos_source = pos_source[int(sources[i]) : int(sources[i + 1])] * spacing
+            graph.pos_source = pos_source[int(sources[i]) : int(sources[i + 1])]
         if links.members is not None:
             members = edge_list(links.members)
             inside = (members[0] >= targets[i]) & (members[0] < targets[i + 1])
@@ -81,7 +84,23 @@ def batch_graphs(
     return Batch.from_data_list(graphs)
 
 
-def _own_sources(links: Edges, index: Tensor, pos: Tensor, layout: NodeLayout) -> tuple[Tensor, Tensor]:
+def _in_pixels(layout: Layout, sizes: list[tuple[int, int]] | None, device: torch.device) -> Tensor | None:
+    """Return the places of nodes, ``[N, 2]``, in pixels where they are on a grid; None where they have none."""
+    if not isinstance(layout, NodeLayout):
+        return layout.pos(device) if layout.has_places else None
+    return layout.pos(device) * _spacing(layout, sizes, device)[layout.batch(device)]
+
+
+def _spacing(layout: NodeLayout, sizes: list[tuple[int, int]] | None, device: torch.device) -> Tensor:
+    """Return how many pixels apart the nodes of every image are, ``[images, 2]``."""
+    assert sizes is not None
+    apart = [(size[1] / grid[1], size[0] / grid[0]) for size, grid in zip(sizes, layout.sizes, strict=True)]
+    return torch.tensor(apart, device=device)
+
+
+def _own_sources(
+    links: Edges, index: Tensor, layout: Layout, sizes: list[tuple[int, int]] | None
+) -> tuple[Tensor, Tensor]:
     """Return where the sources of every image start and end, and their places: by default amid the nodes they link to.
 
     Raises:
@@ -92,9 +111,7 @@ def _own_sources(links: Edges, index: Tensor, pos: Tensor, layout: NodeLayout) -
     count = links.source_batch.bincount(minlength=layout.num_graphs)
     place = links.source_pos
     if place is None:
-        place = scatter(pos[index[1]], index[0], dim_size=len(links.sources), reduce="mean")
+        place = scatter(layout.pos(index.device)[index[1]], index[0], dim_size=len(links.sources), reduce="mean")
+    if isinstance(layout, NodeLayout):
+        place = place * _spacing(layout, sizes, index.device)[links.source_batch]
     return torch.nn.functional.pad(count.cumsum(0), (1, 0)), place
-
-
-def _spacing(size: tuple[int, int], grid: tuple[int, int]) -> Tensor:
-    return torch.tensor([size[1] / grid[1], size[0] / grid[0]])

@@ -1,20 +1,26 @@
 """Graphs of nearest neighbors in feature space (paper, Section 3.1)."""
 
+from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 from typing import cast
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torch_geometric import EdgeIndex
 
 from vig_pyg.checks import check_flags
-from vig_pyg.graph.checks import Backend, check_features, check_pair, check_search, graph_sizes
+from vig_pyg.graph.checks import Backend, check_features, check_matrix, check_pair, check_search, graph_sizes
 from vig_pyg.graph.edges import edges_from_neighbors
 from vig_pyg.graph.layout import Grid, NodeLayout, check_nodes
 from vig_pyg.graph.nearest import at_least_float32, nearest, of_usual_size, scaled_and_centered, unit_length
+from vig_pyg.graph.points import Layout, PointLayout, as_layout
 from vig_pyg.graph.position import RelativePosition
-from vig_pyg.graph.protocol import Graph
+from vig_pyg.graph.protocol import Graph, Layouts
 from vig_pyg.graph.registry import register_graph
+
+FAR = -1e4  # the inner product with what fills a graph up; those of unit vectors and positions are between -2 and 2
 
 
 def knn_graph(
@@ -185,9 +191,7 @@ class KNNGraph(Graph):
         self.epsilon = epsilon
         self.backend: Backend = backend
 
-    def forward(
-        self, x: Tensor | tuple[Tensor, Tensor], layout: NodeLayout | tuple[NodeLayout, NodeLayout]
-    ) -> EdgeIndex:
+    def forward(self, x: Tensor | tuple[Tensor, Tensor], layout: Layouts | Tensor | None) -> EdgeIndex:
         """Return the edges, sorted by target and then by distance.
 
         Raises:
@@ -196,6 +200,10 @@ class KNNGraph(Graph):
         """
         sources, targets = x if isinstance(x, tuple) and len(x) == 2 else (x, x)
         source_layout, target_layout = layout if isinstance(layout, tuple) and len(layout) == 2 else (layout, layout)
+        if not (isinstance(source_layout, NodeLayout) and isinstance(target_layout, NodeLayout)):
+            return self._of_points(
+                sources, targets, as_layout(source_layout, sources), as_layout(target_layout, targets)
+            )
         check_nodes(sources, targets, source_layout, target_layout)
         keys = unit_length(sources)
         queries = keys if targets is sources else unit_length(targets)
@@ -207,6 +215,35 @@ class KNNGraph(Graph):
             found.append(_number_nodes(neighbors, start, size))
             start += grid.count * size
         return edges_from_neighbors(found[0] if len(found) == 1 else torch.cat(found), sources.size(0))
+
+    def _of_points(self, sources: Tensor, targets: Tensor, source_layout: Layout, layout: Layout) -> EdgeIndex:
+        """Return the edges between nodes without a grid."""
+        for title, nodes in (("x", targets), ("the matrix of sources", sources)):
+            check_matrix(title, nodes)
+        if not (isinstance(source_layout, PointLayout) and isinstance(layout, PointLayout)):
+            raise TypeError("sources and targets must both be on a grid, or neither")
+        keys, queries, channels = unit_length(sources), unit_length(targets), sources.size(1)
+        if self.position is not None and layout.has_places:
+            own, pooled = self.position.embeddings_of(layout, source_layout, queries)
+            queries, keys = torch.cat([queries, own], 1), torch.cat([keys, pooled], 1)
+        if min(source_layout.counts) < self.k:
+            raise ValueError(
+                f"k={self.k} neighbors need at least {self.k} nodes, but graph "
+                f"{source_layout.counts.index(min(source_layout.counts))} offers {min(source_layout.counts)}: "
+                "use larger graphs or a smaller k"
+            )
+        found = nearest_in_graphs(
+            queries,
+            keys,
+            layout.counts,
+            source_layout.counts,
+            self.k,
+            self.dilation,
+            channels=channels,
+            epsilon=self.epsilon if self.training and self.stochastic else 0.0,
+            backend=self.backend,
+        )
+        return edges_from_neighbors(found, sources.size(0))
 
     def _nearest(self, queries: Tensor, keys: Tensor, grid: Grid) -> Tensor:
         if keys.size(1) < self.k:
@@ -241,6 +278,50 @@ class StaticKNNGraph(KNNGraph):
     """The graph of the first block at a resolution, or the ``Batch``'s own edges, for all blocks there."""
 
     static = True
+
+
+def nearest_in_graphs(
+    queries: Tensor,
+    keys: Tensor,
+    counts_y: list[int],
+    counts: list[int],
+    k: int,
+    dilation: int,
+    *,
+    channels: int,
+    epsilon: float,
+    backend: Backend,
+) -> Tensor:
+    """Return the neighbors of nodes of unit length as rows of ``keys``, ``[M, k]``, graph by graph.
+
+    Graphs of other sizes are searched together too, the smaller ones filled up with keys that nobody chooses, where
+    that makes less than twice as many nodes.
+    """
+    search = partial(nearest, k=k, dilation=dilation, unit=True, channels=channels, epsilon=epsilon, backend=backend)
+    if len(set(counts)) > 1 and len(counts) * max(counts) <= 2 * len(keys) and min(counts) >= k * dilation:
+        return _nearest_padded(search, queries, keys, counts_y, counts)
+    found, start, start_y = [], 0, 0
+    for (size, size_y), run in groupby(zip(counts, counts_y, strict=True)):
+        count = len(list(run))
+        stop, stop_y = start + count * size, start_y + count * size_y
+        own, others = queries[start_y:stop_y].view(count, size_y, -1), keys[start:stop].view(count, size, -1)
+        found.append(_number_nodes(search(own, others), start, size))
+        start, start_y = stop, stop_y
+    return torch.cat(found)
+
+
+def _nearest_padded(
+    search: Callable[[Tensor, Tensor], Tensor], queries: Tensor, keys: Tensor, counts_y: list[int], counts: list[int]
+) -> Tensor:
+    """Search graphs of several sizes as if all had as many nodes as the largest."""
+    queries = torch.cat([queries, queries.new_ones(len(queries), 1)], 1)
+    keys = torch.cat([keys, keys.new_zeros(len(keys), 1)], 1)
+    own = pad_sequence(list(queries.split(counts_y)), batch_first=True)
+    others = pad_sequence(list(keys.split(counts)), batch_first=True)
+    size, size_y = (torch.tensor(c, device=keys.device).unsqueeze(1) for c in (counts, counts_y))
+    others[..., -1].masked_fill_(torch.arange(others.size(1), device=keys.device) >= size, FAR)
+    found = search(own, others) + (size.cumsum(0) - size).unsqueeze(2)
+    return found[torch.arange(own.size(1), device=keys.device) < size_y]
 
 
 def _number_nodes(neighbors: Tensor, start: int, size: int) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from vig_pyg.checks import check_kind, check_size, check_whole
 from vig_pyg.graph.checks import check_matrix
 from vig_pyg.graph.layout import Grid
+from vig_pyg.graph.points import PointLayout
 from vig_pyg.graph.pooling import average_pool
 from vig_pyg.graph.recent import Recent
 
@@ -23,27 +24,26 @@ KEPT_GRIDS = 4  # sizes of images whose embeddings are kept
 def sincos_embedding(pos: Tensor, channels: int) -> Tensor:
     r"""Return the sine-cosine embedding of places.
 
-    The first half of the channels comes from ``x``, the second from ``y``, each half sines then cosines of
-    ``place · ω_i`` with ``ω_i = 10000^(−i / (channels / 4))``.
+    Every coordinate has an equal share of the channels, ``x`` the first, each share sines then cosines of
+    ``place · ω_i`` with ``ω_i = 10000^(−i / n)`` for ``n`` sines.
 
     Args:
-        pos: Places ``(x, y)`` in units of the node spacing, the first node at ``(0, 0)``: ``[N, 2]``.
-        channels: Width ``D``, a multiple of 4.
+        pos: Places ``(x, y)``, or with any number of coordinates, in units of the node spacing, the first node at
+            zero: ``[N, 2]``.
+        channels: Width ``D``, a multiple of twice the number of coordinates.
 
     Shapes:
         - output: ``[N, D]``, every row of squared norm ``D / 2``
 
     Raises:
-        ValueError: ``channels`` is no multiple of 4, or a place has not two coordinates.
+        ValueError: ``channels`` is no such multiple.
     """
     check_matrix("pos", pos)
     check_whole(channels=channels)
-    if pos.size(1) != 2:
-        raise ValueError(f"places must be (x, y), [N, 2], got {list(pos.shape)}")
-    if channels % 4:
-        raise ValueError(f"a sine-cosine embedding needs a multiple of 4 channels, got {channels}")
-    quarter = channels // 4
-    omega = 10000.0 ** (-torch.arange(quarter, dtype=pos.dtype, device=pos.device) / quarter)
+    pieces = 2 * pos.size(1)
+    if channels % pieces:
+        raise ValueError(f"a sine-cosine embedding needs a multiple of {pieces} channels, got {channels}")
+    omega = 10000.0 ** (-torch.arange(channels // pieces, dtype=pos.dtype, device=pos.device) * pieces / channels)
     angles = pos.unsqueeze(-1) * omega
     return torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(1)
 
@@ -58,22 +58,23 @@ class RelativePosition(nn.Module):
 
     Args:
         channels: Width ``D`` of the stage.
-        grid: ``(height, width)`` in nodes that the model is made for.
+        grid: ``(height, width)`` in nodes that the model is made for; None for nodes without a grid.
         pool: Side of the pooling window of the keys.
     """
 
     table: Tensor | None
 
-    def __init__(self, channels: int, grid: tuple[int, int], pool: int = 1) -> None:
+    def __init__(self, channels: int, grid: tuple[int, int] | None, pool: int = 1) -> None:
         super().__init__()
         check_whole(channels=channels, pool=pool)
-        check_kind("a pair (height, width)", Sequence, grid=grid)
-        check_size(grid=grid)
+        check_kind("a pair (height, width) or None", Sequence | None, grid=grid)
+        if grid is not None:
+            check_size(grid=grid)
         self.channels = channels
         self.grid = grid
         self.pool = pool
         self.recent: Recent[tuple[Tensor, Tensor]] = Recent(KEPT_GRIDS)
-        divided = grid[0] % pool == grid[1] % pool == 0
+        divided = grid is not None and grid[0] % pool == grid[1] % pool == 0
         self.register_buffer("table", self._table() if divided else None, persistent=False)
         self.register_load_state_dict_post_hook(type(self).init_non_persistent_buffers)
 
@@ -84,6 +85,7 @@ class RelativePosition(nn.Module):
                 self.table.copy_(self._table())
 
     def _table(self) -> Tensor:
+        assert self.grid is not None
         embedding = sincos_embedding(grid_places(*self.grid), self.channels)
         keys = resize_flat(embedding, len(embedding) // self.pool**2) if self.pool > 1 else embedding
         return (embedding @ keys.T / self.channels).to(torch.get_default_dtype())
@@ -106,6 +108,13 @@ class RelativePosition(nn.Module):
         pooled = average_pool(places.view(1, height, width, 2), self.pool).view(-1, 2)
         queries, keys = (sincos_embedding(p, self.channels) * self.channels**-0.5 for p in (places, pooled))
         return queries.to(dtype), keys.to(dtype)
+
+    def embeddings_of(self, layout: PointLayout, sources: PointLayout, like: Tensor) -> tuple[Tensor, Tensor]:
+        r"""Return the same for nodes without a grid and the nodes among which their neighbors are looked for."""
+        places = layout.places(), layout.places(sources)
+        width = self.channels - self.channels % (2 * places[0].size(1))
+        queries, keys = ((sincos_embedding(p, width) * width**-0.5).to(like) for p in places)
+        return queries, keys
 
     def extra_repr(self) -> str:
         """Return what ``print(model)`` shows."""

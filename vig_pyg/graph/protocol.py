@@ -1,12 +1,14 @@
 r"""What a graph is: the protocol between a :class:`~vig_pyg.blocks.Grapher` and whatever links its nodes.
 
-A graph is called with nodes ``x [N, C]`` and their :class:`~vig_pyg.graph.NodeLayout`, ``graph(x, layout)``. It returns
+A graph is called with nodes ``x [N, C]`` and their :class:`~vig_pyg.graph.NodeLayout`, ``graph(x, layout)``; nodes
+without a grid have a :class:`~vig_pyg.graph.PointLayout`, which answers ``batch``, ``ptr`` and ``pos`` as well. It
+returns
 
 - any PyG adjacency from sources to targets: an edge list ``[2, E]`` (source first) in any order, or, without sorting,
   an :class:`~torch_geometric.EdgeIndex` sorted by target (:func:`~vig_pyg.graph.edges_from_neighbors` makes one). A
   target may have any number of neighbors, itself among them or not;
-- or :class:`Edges`: an adjacency with a weight per edge, or with sources of its own that are no nodes, such as
-  centroids or hyperedges.
+- or :class:`Edges`: an adjacency with a weight or features per edge, or with sources of its own that are no nodes,
+  such as centroids or hyperedges.
 
 Where a stage of a pyramid looks for neighbors among pooled nodes, a link from a node becomes one from the pooled node
 that it is part of. A graph with ``bipartite = True`` chooses among the pooled nodes itself: there it is called with two
@@ -31,12 +33,13 @@ from torch_geometric.utils import is_sparse
 
 from vig_pyg.graph.edges import check_edge_list, compressed, edges_from_list
 from vig_pyg.graph.layout import NodeLayout, check_layout
+from vig_pyg.graph.points import Layout
 from vig_pyg.graph.pyg_internals import sorted_edge_index
 from vig_pyg.graph.recent import Recent
 from vig_pyg.kernels.reduce import targets_of_edges
 
 Nodes: TypeAlias = Tensor | PairTensor
-Layouts: TypeAlias = NodeLayout | tuple[NodeLayout, NodeLayout]
+Layouts: TypeAlias = Layout | tuple[Layout, Layout]
 
 KEPT_LAYOUTS = 8
 
@@ -48,6 +51,8 @@ class Edges(NamedTuple):
     """From sources to targets."""
     weight: Tensor | None = None
     """A factor per edge, ``[E]``, in the adjacency's order; may carry a gradient. For operators that take one."""
+    attr: Tensor | None = None
+    """Features per edge, ``[E, D]``, likewise, as ``edge_attr``."""
     sources: Tensor | None = None
     """Features ``[M, C]`` of sources that are no nodes: ``adjacency[0]`` counts their rows."""
     source_batch: Tensor | None = None
@@ -101,6 +106,8 @@ class LayoutGraph(Graph):
         """Return the edges, sorted by target."""
         sources, targets = layout if isinstance(layout, tuple) else (layout, layout)
         nodes = x[1] if isinstance(x, tuple) else x
+        if not (isinstance(sources, NodeLayout) and isinstance(targets, NodeLayout)):
+            raise TypeError(f"{type(self).__name__} links places of a grid, and these nodes have none: take 'knn'")
         check_layout(targets, nodes)
         key = sources, targets, nodes.device
         return self.recent.get(key, nodes, lambda: self._repeated(*key))
@@ -155,14 +162,19 @@ def sorted_edges(edges: Adj | Edges, num_sources: int, num_targets: int, device:
         check_edge_list(adjacency, device)
     if isinstance(edges, Edges) and edges.sources is not None:
         num_sources = len(edges.sources)
-    weight = edges.weight if isinstance(edges, Edges) else None
-    if type(adjacency) is Tensor and not is_sparse(adjacency):
-        if weight is not None:
-            if len(weight) != adjacency.size(1):
-                raise ValueError(f"there are {adjacency.size(1)} edges but {len(weight)} weights")
-            weight = weight[adjacency[1].argsort(stable=True)]
-        adjacency = edges_from_list(adjacency, num_sources, num_targets)
-    return edges._replace(adjacency=adjacency, weight=weight) if isinstance(edges, Edges) else adjacency
+    if type(adjacency) is not Tensor or is_sparse(adjacency):
+        return edges
+    in_order = edges_from_list(adjacency, num_sources, num_targets)
+    if not isinstance(edges, Edges):
+        return in_order
+    carried = {"weight": edges.weight, "attr": edges.attr}
+    for name, values in carried.items():
+        if values is not None:
+            if len(values) != adjacency.size(1):
+                what = "weights" if name == "weight" else "rows of features"
+                raise ValueError(f"there are {adjacency.size(1)} edges but {len(values)} {what}")
+            carried[name] = values[adjacency[1].argsort(stable=True)]
+    return edges._replace(adjacency=in_order, **carried)
 
 
 def from_windows(edges: Adj | Edges, window: Tensor, num_sources: int) -> Adj | Edges:

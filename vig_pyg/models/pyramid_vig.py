@@ -8,7 +8,7 @@ from timm.layers import calculate_drop_path_rates, to_2tuple
 from timm.models import generate_default_cfgs, register_model
 from torch import nn
 
-from vig_pyg.blocks import FFN, Block, Downsample, Grapher, Head, build_stem
+from vig_pyg.blocks import FFN, Block, Downsample, Grapher, Head, NodeDownsample, NodeStem, build_stem
 from vig_pyg.checks import check_flags, check_shares, check_size, check_whole, check_whole_lists
 from vig_pyg.conv.linear import Act, Norm
 from vig_pyg.conv.registry import ConvFactory
@@ -65,7 +65,8 @@ class PyramidViG(VisionGNN):
         ffn: bool = True,
         norm: Norm = "batch",
         act: Act = "gelu",
-        stem: Literal["conv", "patch"] = "conv",
+        stem: Literal["conv", "patch", "nodes"] = "conv",
+        pos_dim: int = 2,
         readout: Readout = "mean",
         stochastic: bool = False,
         epsilon: float = 0.2,
@@ -89,14 +90,14 @@ class PyramidViG(VisionGNN):
         ks = per_block("k", 9 if k is None else k, depth)
         dilations = per_block("dilation", growing_dilation(depth, 49 // 9) if dilation is None else dilation, depth)
         drop_paths: Any = calculate_drop_path_rates(drop_path_rate, depth)  # one per block
-        stem_module = build_stem(stem, in_chans, channels[0], stride, norm, act)
-        grid = first_grid = stem_module.grid(*to_2tuple(img_size))
+        stem_module = build_stem(stem, in_chans, channels[0], stride, norm, act, pos_dim)
+        grid = first_grid = None if isinstance(stem_module, NodeStem) else stem_module.grid(*to_2tuple(img_size))
         layers: list[nn.Module] = []
         index = 0
         for stage, width in enumerate(channels):
             if stage > 0:
-                layers.append(Downsample(channels[stage - 1], width, norm))
-                grid = -(-grid[0] // 2), -(-grid[1] // 2)
+                layers.append((NodeDownsample if grid is None else Downsample)(channels[stage - 1], width, norm))
+                grid = None if grid is None else (-(-grid[0] // 2), -(-grid[1] // 2))
             position = RelativePosition(width, grid, pools[stage]) if relative else None
             for _ in range(depths[stage]):
                 options = {"position": position, "stochastic": stochastic, "epsilon": epsilon, **shared}

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from torch import nn
 
-from vig_pyg.blocks import Block, ConvStem, Downsample, Head, PatchStem
+from vig_pyg.blocks import Block, ConvStem, Downsample, Head, NodeDownsample, NodeStem, PatchStem
 from vig_pyg.blocks.head import known_pool
 from vig_pyg.checks import check_flags, check_whole
 
@@ -19,8 +19,9 @@ UNTRACEABLE = (
 class TimmInterface(nn.Module):
     """What timm's users do with a model: replace its classifier, prune it, group its parameters."""
 
-    stem: ConvStem | PatchStem
-    pos_embed: nn.Parameter
+    stem: ConvStem | PatchStem | NodeStem
+    stem_width: int
+    pos_embed: nn.Parameter | None
     blocks: nn.ModuleList
     head: Head
     feature_maps: nn.ModuleList
@@ -31,6 +32,11 @@ class TimmInterface(nn.Module):
     num_features: int
     grad_checkpointing: bool
     _no_split_modules = ("Block",)  # what accelerate shards as a whole
+
+    @property
+    def like(self) -> nn.Parameter:
+        """A parameter, of the model's type and on its device."""
+        return next(self.parameters())
 
     @property
     def head_hidden_size(self) -> int:
@@ -76,7 +82,7 @@ class TimmInterface(nn.Module):
             self.global_pool = known_pool(global_pool, "")
         self.num_classes = num_classes
         self.head.reset(num_classes)
-        self.head.to(self.pos_embed.device, self.pos_embed.dtype)
+        self.head.to(self.like.device, self.like.dtype)
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Recompute blocks in the backward pass instead of keeping what is inside them."""
@@ -119,10 +125,10 @@ class TimmInterface(nn.Module):
         return wanted, max(wanted)
 
     def _list_features(self) -> list[dict[str, Any]]:
-        info, reduction, channels = [], self.stem.stride, self.pos_embed.size(1)
+        info, reduction, channels = [], self.stem.stride, self.stem_width
         for index, layer in enumerate(self.blocks):
-            if isinstance(layer, Downsample):
-                reduction, channels = 2 * reduction, layer.conv.out_channels
+            if isinstance(layer, Downsample | NodeDownsample):
+                reduction, channels = 2 * reduction, layer.out_channels
             if index in self.out_indices:
                 info.append({"num_chs": channels, "reduction": reduction, "module": f"blocks.{index}"})
         return info

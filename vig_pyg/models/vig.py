@@ -6,7 +6,7 @@ from typing import Any, Literal
 from timm.layers import calculate_drop_path_rates, to_2tuple
 from timm.models import generate_default_cfgs, register_model
 
-from vig_pyg.blocks import FFN, Block, Grapher, Head, build_stem
+from vig_pyg.blocks import FFN, Block, Grapher, Head, NodeStem, build_stem
 from vig_pyg.checks import check_flags, check_shares, check_size, check_whole
 from vig_pyg.conv.linear import Act, Norm
 from vig_pyg.conv.registry import ConvFactory
@@ -38,8 +38,11 @@ class ViG(VisionGNN):
         ffn: An FFN after every Grapher (paper, Table 7).
         norm: ``"batch"``, ``"layer"`` or a factory ``channels -> module``.
         act: An activation of timm's by name, or a factory.
-        stem: ``"conv"``, or ``"patch"`` for patches and one linear layer.
-        readout: ``"mean"`` of the last nodes, or ``"accumulated"`` over stem and blocks.
+        stem: ``"conv"``, ``"patch"`` for patches and one linear layer, or ``"nodes"`` for nodes without a grid,
+            ``Data(x, pos, batch)`` with ``in_chans`` features.
+        pos_dim: Coordinates of the places of such nodes; 0 where they have none.
+        readout: ``"mean"`` of the last nodes, ``"accumulated"`` over stem and blocks, or ``"nodes"`` for the logits of
+            every node.
         stochastic: Draw random ones of the ``k·dilation`` neighbors in training, with probability ``epsilon``.
         epsilon: That probability.
         drop_rate: Dropout before the classifier.
@@ -70,7 +73,8 @@ class ViG(VisionGNN):
         ffn: bool = True,
         norm: Norm = "batch",
         act: Act = "gelu",
-        stem: Literal["conv", "patch"] = "conv",
+        stem: Literal["conv", "patch", "nodes"] = "conv",
+        pos_dim: int = 2,
         readout: Readout = "mean",
         stochastic: bool = False,
         epsilon: float = 0.2,
@@ -104,12 +108,12 @@ class ViG(VisionGNN):
             )
             for i in range(depth)
         ]
-        stem_module = build_stem(stem, in_chans, channels, stride, norm, act)
+        stem_module = build_stem(stem, in_chans, channels, stride, norm, act, pos_dim)
         super().__init__(
             stem_module,
             blocks,
             Head(channels, num_classes, act=act, dropout=drop_rate),
-            grid=stem_module.grid(*to_2tuple(img_size)),
+            grid=None if isinstance(stem_module, NodeStem) else stem_module.grid(*to_2tuple(img_size)),
             out_indices=range(depth),
             in_chans=in_chans,
             channels=(channels, channels),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 import torch.nn.functional as F
@@ -11,16 +11,19 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 from torch_geometric.typing import Adj
 
-from vig_pyg.blocks import Block, ConvStem, Head, PatchStem, checkpointed, pool_nodes
+from vig_pyg.blocks import Block, ConvStem, Head, NodeStem, PatchStem, checkpointed, pool_nodes
 from vig_pyg.blocks.head import known_pool
 from vig_pyg.checks import check_flags, check_kind
-from vig_pyg.graph.edges import check_edge_list, edges_from_list
 from vig_pyg.graph.image_graph import batch_graphs
 from vig_pyg.graph.layout import NodeLayout, maps_of, nodes_of
+from vig_pyg.graph.points import Layout
+from vig_pyg.graph.protocol import Edges, sorted_edges
 from vig_pyg.kernels.grouped_linear import is_autocasting
+from vig_pyg.models.node_inputs import read_nodes
 from vig_pyg.models.timm_interface import UNTRACEABLE, TimmInterface
 
-Readout: TypeAlias = Literal["mean", "accumulated"]
+Readout: TypeAlias = Literal["mean", "accumulated", "nodes"]
+READOUTS = get_args(Readout)
 Inputs: TypeAlias = Tensor | Data
 
 
@@ -29,17 +32,19 @@ class VisionGNN(TimmInterface):
 
     A ``Batch`` holds images of any sizes as pixels (:func:`vig_pyg.image_data`) or, with ``stem="patch"``, patch
     graphs (:class:`vig_pyg.PatchGraph`). Nodes of all images are rows of one matrix; a
-    :class:`~vig_pyg.graph.NodeLayout` beside it says where each is.
+    :class:`~vig_pyg.graph.NodeLayout` beside it says where each is. With ``stem="nodes"`` a model takes nodes that are
+    on no grid, ``Data(x, pos, batch)`` of superpixels, points or documents, and there are no images and feature maps.
 
     Args:
         stem: Turns pixels into nodes; has ``stride``.
         blocks: :class:`~vig_pyg.blocks.Block` and :class:`~vig_pyg.blocks.Downsample` in turn.
         head: From an image's features to logits.
-        grid: ``(height, width)`` in nodes after the stem, of the images that the model is made for.
+        grid: ``(height, width)`` in nodes after the stem, of the images that the model is made for; None without grid.
         out_indices: The blocks after which a feature map is offered (``features_only``).
         in_chans: Channels of the images.
         channels: Width after the stem and after the last block.
-        readout: Pool the last nodes, or the sum of the nodes after the stem and after every block.
+        readout: Pool the last nodes (``"mean"``), or the sum of the nodes after the stem and after every block
+            (``"accumulated"``); ``"nodes"`` pools nothing: the head gives the logits of every node.
         global_pool: ``"avg"``, ``"max"``, ``"avgmax"`` (the mean of both), or ``""`` to return the feature map itself.
 
     For hooks, Grad-CAM and captum, feature maps ``[B, C, h, w]`` pass unchanged through ``feature_maps``, one for each
@@ -48,11 +53,11 @@ class VisionGNN(TimmInterface):
 
     def __init__(
         self,
-        stem: ConvStem | PatchStem,
+        stem: ConvStem | PatchStem | NodeStem,
         blocks: Sequence[nn.Module],
         head: Head,
         *,
-        grid: tuple[int, int],
+        grid: tuple[int, int] | None,
         out_indices: Sequence[int],
         in_chans: int,
         channels: tuple[int, int],
@@ -60,11 +65,12 @@ class VisionGNN(TimmInterface):
         global_pool: str = "avg",
     ) -> None:
         super().__init__()
-        if readout not in ("mean", "accumulated"):
-            raise ValueError(f"readout must be 'mean' or 'accumulated', got {readout!r}")
+        if readout not in READOUTS:
+            raise ValueError(f"readout must be one of {', '.join(map(repr, READOUTS))}, got {readout!r}")
         self.in_chans = in_chans
         self.stem = stem
-        self.pos_embed = nn.Parameter(torch.zeros(1, channels[0], *grid))
+        self.stem_width = channels[0]
+        self.pos_embed = None if grid is None else nn.Parameter(torch.zeros(1, channels[0], *grid))
         self.blocks = nn.ModuleList(blocks)
         self.head = head
         self.readout = readout
@@ -82,7 +88,8 @@ class VisionGNN(TimmInterface):
         self.last_map = nn.Identity()
 
     def forward(self, inputs: Inputs) -> Tensor:
-        """Return the logits ``[B, num_classes]`` of images ``[B, C, H, W]`` or of a PyG ``Batch``.
+        """Return the logits ``[B, num_classes]`` of images ``[B, C, H, W]`` or of a PyG ``Batch``; with
+        ``readout="nodes"`` those of every node, ``[N, num_classes]``.
 
         Raises:
             ValueError: the images have another rank or number of channels, or are too small.
@@ -113,7 +120,9 @@ class VisionGNN(TimmInterface):
         """
         pixels, layout = self._read(inputs)
         steps = self._steps(pixels, layout, self._given_edges(inputs))
-        sizes = [self._covered(*size, patches=pixels.size(1) != self.in_chans) for size in layout.sizes]
+        sizes = None
+        if isinstance(layout, NodeLayout):
+            sizes = [self._covered(*size, patches=pixels.size(1) != self.in_chans) for size in layout.sizes]
         graphs = []
         for layer, x, total, layout, edges in steps:  # noqa: B007
             if isinstance(layer, Block):
@@ -158,43 +167,46 @@ class VisionGNN(TimmInterface):
                 break
         return maps if intermediates_only else (_as_map(total, layout), maps)
 
-    def _nodes(self, inputs: Inputs) -> tuple[Tensor, NodeLayout]:
+    def _nodes(self, inputs: Inputs) -> tuple[Tensor, Layout]:
         for _, _, total, layout, _ in self._steps(*self._read(inputs), self._given_edges(inputs)):  # noqa: B007
             pass
         return total, layout
 
-    def _logits(self, x: Tensor, layout: NodeLayout, pre_logits: bool = False) -> Tensor:
+    def _logits(self, x: Tensor, layout: Layout, pre_logits: bool = False) -> Tensor:
+        if self.readout == "nodes":
+            return self.head(x, pre_logits)
         if not self.global_pool:
             return _as_map(x, layout)
         return self.head(pool_nodes(x, layout, self.global_pool), pre_logits)
 
-    def _given_edges(self, inputs: Inputs) -> Adj | None:
+    def _given_edges(self, inputs: Inputs) -> Adj | Edges | None:
         """Return the edges of a batch where they are wanted; pooled sources are other nodes than theirs."""
         if not self.static or isinstance(inputs, Tensor) or inputs.edge_index is None:
             return None
-        if inputs.x.size(1) == self.in_chans:  # edges between pixels
+        if not isinstance(self.stem, NodeStem) and inputs.x.size(1) == self.in_chans:  # edges between pixels
             return None
-        first = self.blocks[0]
-        pooled = isinstance(first, Block) and first.grapher.pool > 1
-        if pooled:
+        first: Any = self.blocks[0]
+        if first.grapher.pool > 1:
             return None
-        check_edge_list(inputs.edge_index, inputs.x.device)
-        return edges_from_list(inputs.edge_index, inputs.num_nodes, inputs.num_nodes)
+        attr = inputs.edge_attr if "edge_attr" in first.grapher.asks_for else None
+        edges = Edges(inputs.edge_index, inputs.get("edge_weight"), attr)
+        return sorted_edges(edges, inputs.num_nodes, inputs.num_nodes, inputs.edge_index.device)
 
     def _covered(self, height: int, width: int, patches: bool) -> tuple[int, int]:
         """Return how many pixels the nodes of an image cover: patches leave out what is left at the border."""
         stride = self.stem.stride
         if patches:
             return height * stride, width * stride
+        assert not isinstance(self.stem, NodeStem)
         rows, columns = self.stem.grid(height, width)
         return min(height, rows * stride), min(width, columns * stride)
 
     def _steps(
-        self, x: Tensor, layout: NodeLayout, edges: Adj | None = None
-    ) -> Iterator[tuple[nn.Module, Tensor, Tensor, NodeLayout, Adj | None]]:
+        self, x: Tensor, layout: Layout, edges: Adj | Edges | None = None
+    ) -> Iterator[tuple[nn.Module, Tensor, Tensor, Layout, Adj | Edges | None]]:
         """Yield every layer, beginning with the stem, with its nodes, what the head would take, layout and edges."""
         x, layout = self.stem(x, layout)
-        total = x = x + self._positions(layout)
+        total = x = x + self._positions(layout) if isinstance(layout, NodeLayout) else x
         yield self.stem, x, total, layout, None
         for index, layer in enumerate(self.blocks):
             given = edges if self.static else None
@@ -213,6 +225,7 @@ class VisionGNN(TimmInterface):
     def _positions(self, layout: NodeLayout) -> Tensor:
         positions = []
         for grid in layout.grids:
+            assert self.pos_embed is not None
             table: Tensor = self.pos_embed
             if table.shape[2:] != (grid.height, grid.width):
                 size = (grid.height, grid.width)
@@ -221,8 +234,10 @@ class VisionGNN(TimmInterface):
             positions.append(nodes.repeat(grid.count, 1))
         return positions[0] if len(positions) == 1 else torch.cat(positions)
 
-    def _read(self, inputs: Inputs) -> tuple[Tensor, NodeLayout]:
-        """Return pixels or patches as nodes, and their layout."""
+    def _read(self, inputs: Inputs) -> tuple[Tensor, Layout]:
+        """Return pixels, patches or other nodes, and their layout."""
+        if isinstance(self.stem, NodeStem):
+            return read_nodes(inputs, self.in_chans, self.stem.pos_dim, self.like)
         if isinstance(inputs, Tensor):
             if inputs.dim() != 4 or inputs.size(1) != self.in_chans:
                 raise ValueError(f"images must have shape [B, {self.in_chans}, H, W], got {list(inputs.shape)}")
@@ -241,10 +256,10 @@ class VisionGNN(TimmInterface):
             raise ValueError("there must be at least one image, got none")
         if not x.is_floating_point():
             raise TypeError(f"images must hold floating point numbers, got {x.dtype}: divide bytes by 255 first")
-        if x.dtype != self.pos_embed.dtype and not is_autocasting(x.device.type):
-            raise TypeError(f"images must be {self.pos_embed.dtype} as the model's weights are, got {x.dtype}")
-        if x.device != self.pos_embed.device:
-            raise ValueError(f"images are on {x.device}, but the model on {self.pos_embed.device}: move them together")
+        if x.dtype != self.like.dtype and not is_autocasting(x.device.type):
+            raise TypeError(f"images must be {self.like.dtype} as the model's weights are, got {x.dtype}")
+        if x.device != self.like.device:
+            raise ValueError(f"images are on {x.device}, but the model on {self.like.device}: move them together")
         if x.size(1) != self.in_chans:
             patch_channels = getattr(self.stem, "patch_channels", None)
             if x.size(1) != patch_channels:
@@ -271,13 +286,15 @@ def _nodes_of(batch: Data) -> tuple[Tensor, NodeLayout]:
     return batch.x, layout
 
 
-def _through(module: nn.Module, x: Tensor, layout: NodeLayout) -> Tensor:
-    if len(layout.grids) > 1:  # images of several sizes have no common map
+def _through(module: nn.Module, x: Tensor, layout: Layout) -> Tensor:
+    if not isinstance(layout, NodeLayout) or len(layout.grids) > 1:  # images of several sizes have no common map
         return x
     return nodes_of([module(_as_map(x, layout))])[0]
 
 
-def _as_map(x: Tensor, layout: NodeLayout) -> Tensor:
+def _as_map(x: Tensor, layout: Layout) -> Tensor:
+    if not isinstance(layout, NodeLayout):
+        raise TypeError("nodes without a grid have no feature map: call the model, or forward_graphs")
     if len(layout.grids) != 1:
         raise ValueError("images of different sizes have no common feature map: call the model, or forward_graphs")
     return maps_of(x, layout)[0]
