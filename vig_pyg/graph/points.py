@@ -7,8 +7,6 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor
-from torch_geometric.nn import fps
-from torch_geometric.nn import nearest as nearest_pyg
 from torch_geometric.utils import scatter, segment
 
 from vig_pyg.checks import check_kind
@@ -119,12 +117,22 @@ class PointLayout:
     def farthest(self, ratio: float) -> tuple[Tensor, PointLayout]:
         """Return clusters around a share of the nodes, each chosen far from those before it, and their layout.
 
-        The first node of every graph is the first. With :func:`torch_geometric.nn.fps`, which torch_cluster runs.
+        The first node of every graph is the first.
+
+        Raises:
+            ModuleNotFoundError: torch_cluster is not installed.
         """
+        try:
+            from torch_cluster import fps, nearest
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "farthest points need the package torch_cluster: pip install --no-build-isolation torch_cluster, or "
+                "take pooling='voxel'"
+            ) from error
         if ("farthest", ratio) not in self._pooled:
             pos, batch = self.pos(), self.batch(self._device)
             chosen = fps(pos, batch, ratio, random_start=False).sort().values
-            cluster = nearest_pyg(pos, pos[chosen], batch, batch[chosen])
+            cluster = nearest(pos, pos[chosen], batch, batch[chosen])
             self._pooled["farthest", ratio] = cluster, self._of_clusters(cluster, pos[chosen])
         return self._pooled["farthest", ratio]
 
