@@ -12,6 +12,7 @@ with stop_at_once(), stop_on_mismatched_torch():
     from vig_pyg.graph import (
         NodeLayout,
         PatchGraph,
+        SuperpixelGraph,
         build_graph,
         image_data,
         knn_graph,
@@ -31,6 +32,7 @@ __all__ = [
     "PatchGraph",
     "PyramidViG",
     "SAGEConv",
+    "SuperpixelGraph",
     "ViG",
     "build_conv",
     "build_graph",
