@@ -9,6 +9,7 @@ with stop_at_once(), stop_on_mismatched_torch():
     import timm  # noqa: F401
 
     from vig_pyg.conv import EdgeConv, GINConv, MaxRelativeConv, SAGEConv, build_conv, list_convs, register_conv
+    from vig_pyg.data.graphs import GraphDataset, graphs_of
     from vig_pyg.graph import (
         NodeLayout,
         PatchGraph,
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 __all__ = [
     "EdgeConv",
     "GINConv",
+    "GraphDataset",
     "MaxRelativeConv",
     "NodeLayout",
     "PatchGraph",
@@ -37,6 +39,7 @@ __all__ = [
     "build_conv",
     "build_graph",
     "fuse_for_inference",
+    "graphs_of",
     "image_data",
     "knn_graph",
     "list_convs",

@@ -103,26 +103,29 @@ class PatchGraph(BaseTransform):
         return f"{type(self).__name__}(patch_size={self.patch_size}, {search})"
 
 
+def pixel_data(image: Any) -> Data:
+    """Return an image or a pair ``(image, label)`` as :func:`image_data` does, and ``Data`` as it is."""
+    if isinstance(image, Data):
+        return image
+    return image_data(*image) if isinstance(image, tuple) and len(image) == 2 else image_data(image)
+
+
 def read_image(image: Any) -> tuple[Tensor, dict[str, Any]]:
-    """Return an image ``[C, H, W]`` as :func:`to_tensor` does, and what is known of it beside its pixels, by name.
+    """Return an image ``[C, H, W]`` as :func:`to_tensor` does, and by name what is known of it beside its pixels.
 
     Args:
-        image: What :func:`to_tensor` takes, a pair ``(image, label)`` of which the label becomes ``y``, or ``Data`` as
-            :func:`image_data` makes it.
+        image: What :func:`pixel_data` takes.
 
     Raises:
-        TypeError, ValueError: it is none of these; the sentence says which part of it is not.
+        TypeError, ValueError: it is none of these, or ``Data`` of something else.
     """
-    if isinstance(image, tuple) and len(image) == 2:
-        image = image_data(*image)
-    if not isinstance(image, Data):
-        return to_tensor(image), {}
-    x, grid = image.x, image.get("grid")
-    if image.edge_index is not None or not isinstance(x, Tensor) or not isinstance(grid, Tensor):
-        raise TypeError(f"Data must be the pixels of an image, as image_data(image, label) makes it, got {image}")
+    data = pixel_data(image)
+    x, grid = data.x, data.get("grid")
+    if data.edge_index is not None or not isinstance(x, Tensor) or not isinstance(grid, Tensor):
+        raise TypeError(f"Data must be the pixels of an image, as image_data(image, label) makes it, got {data}")
     if x.dim() != 2 or grid.shape != (1, 2) or len(x) != grid.prod():
-        raise ValueError(f"Data must have one row of x per pixel of one image, got {image} with grid={grid.tolist()}")
-    rest = {key: value for key, value in image if key not in ("x", "grid", "num_nodes")}
+        raise ValueError(f"Data must have one row of x per pixel of one image, got {data} with grid={grid.tolist()}")
+    rest = {key: value for key, value in data if key not in ("x", "grid", "num_nodes")}
     return to_tensor(x.T.unflatten(1, grid[0].tolist())), rest
 
 
