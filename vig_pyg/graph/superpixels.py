@@ -75,7 +75,8 @@ class SuperpixelGraph(BaseTransform):
         deviations, share of the image's area, eccentricity of the ellipse with the same second moments, share of
         the bounding box that is filled), ``pos [N, 2]`` (centroid ``(x, y)`` in pixels; the first pixel is at
         ``(0.5, 0.5)``), ``edge_index [2, E]``, ``edge_attr [E, 2 or 1]``, ``segments [H·W]`` (the node of every
-        pixel), ``image_size [[H, W]]`` and, given a label, ``y [1]``. What else ``Data`` holds is handed on.
+        pixel), ``image_size [[H, W]]`` and, given a label, ``y [1]``; in single precision, whatever the image is in,
+        and computed in double. What else ``Data`` holds is handed on.
 
     Raises:
         ModuleNotFoundError: scikit-image is not installed.
@@ -118,8 +119,7 @@ class SuperpixelGraph(BaseTransform):
         segments = self._segment(pixels)
         x, pos = region_features(pixels, segments)
         edge_index, edge_attr = self._link(segments, pos, x[:, : len(pixels)])
-        dtype = torch.promote_types(tensor.dtype, torch.float32)
-        made = {"x": x.to(dtype), "pos": pos.to(dtype), "edge_index": edge_index, "edge_attr": edge_attr.to(dtype)}
+        made = {"x": x.float(), "pos": pos.float(), "edge_index": edge_index, "edge_attr": edge_attr.float()}
         made |= {"segments": segments.flatten(), "image_size": torch.tensor([segments.shape])}
         return SuperpixelData(**rest | made).to(tensor.device)
 
