@@ -57,7 +57,8 @@ class SuperpixelGraph(BaseTransform):
     The last two are the graphs of Dwivedi et al., "Benchmarking Graph Neural Networks" (2020), whose MNIST and CIFAR10
     use places only: :math:`A_{ij} = \exp(-(\lVert c_i - c_j \rVert / \sigma_i)^2 - (\lVert f_i - f_j \rVert /
     \sigma'_i)^2)` of centroids ``c`` and mean colors ``f``, :math:`\sigma_i` the mean distance to the ``k`` nearest
-    others, and then :math:`(A + A^\top) / 2`. Where there are no more than ``k`` others, all are linked.
+    others, and then :math:`(A + A^\top) / 2`. Where there are no more than ``k`` others, all are linked. (The release's
+    code takes the nine most similar and leaves out one, whichever numpy's partition puts last; here are the eight.)
 
     Args:
         n_segments: About how many superpixels SLIC makes, 75 by default. Only with ``method="slic"``.
