@@ -9,9 +9,11 @@ with stop_at_once(), stop_on_mismatched_torch():
     import timm  # noqa: F401
 
     from vig_pyg.conv import EdgeConv, GINConv, MaxRelativeConv, SAGEConv, build_conv, list_convs, register_conv
+    from vig_pyg.data.graphs import GraphDataset, graphs_of
     from vig_pyg.graph import (
         NodeLayout,
         PatchGraph,
+        SuperpixelGraph,
         build_graph,
         image_data,
         knn_graph,
@@ -26,15 +28,18 @@ __version__ = "0.1.0"
 __all__ = [
     "EdgeConv",
     "GINConv",
+    "GraphDataset",
     "MaxRelativeConv",
     "NodeLayout",
     "PatchGraph",
     "PyramidViG",
     "SAGEConv",
+    "SuperpixelGraph",
     "ViG",
     "build_conv",
     "build_graph",
     "fuse_for_inference",
+    "graphs_of",
     "image_data",
     "knn_graph",
     "list_convs",

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import torch_geometric.transforms as T
 from PIL import Image
 from torch_geometric.data import Batch
 from torch_geometric.loader import DataLoader
@@ -53,6 +54,22 @@ def test_a_pil_image_an_array_and_a_tensor_give_the_same_graph(mode):
 def test_the_label_of_a_pair_becomes_y(label):
     data = PatchGraph(4, k=2)((Image.fromarray(random_bytes(8, 8)), label))
     assert data.y.tolist() == [3]
+
+
+def test_pixels_as_data_give_the_same_graph_in_a_compose_and_what_else_they_hold_is_handed_on():
+    image = random_bytes(8, 12, 3)
+    pixels = image_data(image, 3)
+    pixels.name = "first"
+    expected = T.ToUndirected()(PatchGraph(4, k=2)((image, 3)))
+    data = T.Compose([PatchGraph(4, k=2), T.ToUndirected()])(pixels)
+    assert all(torch.equal(value, data[key]) for key, value in expected)
+    assert set(data.keys()) == {*expected.keys(), "name"} and data.name == "first"
+    assert pixels.grid.tolist() == [[8, 12]]
+
+
+def test_it_shows_all_that_changes_a_graph():
+    shown = "PatchGraph(patch_size=4, k=3, dilation=2, cosine=False)"
+    assert repr(PatchGraph(4, k=3, dilation=2, cosine=False)) == shown
 
 
 @pytest.mark.parametrize("array", [random_bytes(8, 8), random_bytes(8, 8, 3)])

@@ -12,6 +12,7 @@ from vig_pyg.graph.position import RelativePosition, sincos_embedding
 from vig_pyg.graph.protocol import Edges, Graph, LayoutGraph
 from vig_pyg.graph.random import RandomGraph
 from vig_pyg.graph.registry import build_graph, get_graph, list_graphs, register_graph
+from vig_pyg.graph.superpixels import SuperpixelData, SuperpixelGraph
 
 __all__ = [
     "Edges",
@@ -26,6 +27,8 @@ __all__ = [
     "PointLayout",
     "RandomGraph",
     "RelativePosition",
+    "SuperpixelData",
+    "SuperpixelGraph",
     "batch_graphs",
     "build_graph",
     "choose_backend",

@@ -1,6 +1,6 @@
 """Images as PyG ``Data``: a pixel graph without edges, or a graph of patches."""
 
-from numbers import Real
+from numbers import Number, Real
 from typing import Any
 
 import numpy as np
@@ -52,12 +52,12 @@ class PatchGraph(BaseTransform):
         cosine: Compare directions only, as ViG does.
         backend: As in :func:`~vig_pyg.graph.knn_graph`.
 
-    Called with a PIL image, an array ``[H, W]`` or ``[H, W, C]``, a tensor ``[C, H, W]``, or a pair
-    ``(image, label)`` as torchvision's datasets give it.
+    Called with a PIL image, an array ``[H, W]`` or ``[H, W, C]``, a tensor ``[C, H, W]``, a pair ``(image, label)``
+    as torchvision's datasets give it, or what :func:`image_data` makes of these, as PyG's ``Compose`` needs it.
 
     Returns:
         ``Data`` with ``x [N, C·p²]``, ``pos [N, 2]`` (center ``(x, y)`` in pixels), ``edge_index [2, N·k]``,
-        ``grid [[rows, columns]]`` and, given a label, ``y [1]``.
+        ``grid [[rows, columns]]`` and, given a label, ``y [1]``. What else ``Data`` holds is handed on.
 
     Raises:
         ValueError: a parameter is out of range; the image is smaller than a patch, or has fewer than ``k`` patches.
@@ -84,8 +84,7 @@ class PatchGraph(BaseTransform):
 
     def forward(self, image: Any) -> Data:
         """Return the graph of one image."""
-        image, label = image if isinstance(image, tuple) and len(image) == 2 else (image, None)
-        tensor = to_tensor(image)
+        tensor, rest = read_image(image)
         height, width = tensor.shape[1:]
         rows, columns = height // self.patch_size, width // self.patch_size
         if rows * columns == 0:
@@ -97,13 +96,37 @@ class PatchGraph(BaseTransform):
         ).as_tensor()  # a plain tensor, as datasets are stored and collated
         layout = NodeLayout.uniform(1, rows, columns)
         pos = layout.pos() * self.patch_size
-        data = Data(x=x, pos=pos, edge_index=edge_index, grid=torch.tensor([[rows, columns]]))
-        if label is not None:
-            data.y = _label(label)
-        return data
+        return Data(**rest | {"x": x, "pos": pos, "edge_index": edge_index, "grid": torch.tensor([[rows, columns]])})
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(patch_size={self.patch_size}, k={self.k})"
+    def __repr__(self) -> str:  # PyG's data sets compare it with what they were made by: all that changes a graph
+        search = f"k={self.k}, dilation={self.dilation}, cosine={self.cosine}"
+        return f"{type(self).__name__}(patch_size={self.patch_size}, {search})"
+
+
+def pixel_data(image: Any) -> Data:
+    """Return an image or a pair ``(image, label)`` as :func:`image_data` does, and ``Data`` as it is."""
+    if isinstance(image, Data):
+        return image
+    return image_data(*image) if isinstance(image, tuple) and len(image) == 2 else image_data(image)
+
+
+def read_image(image: Any) -> tuple[Tensor, dict[str, Any]]:
+    """Return an image ``[C, H, W]`` as :func:`to_tensor` does, and by name what is known of it beside its pixels.
+
+    Args:
+        image: What :func:`pixel_data` takes.
+
+    Raises:
+        TypeError, ValueError: it is none of these, or ``Data`` of something else.
+    """
+    data = pixel_data(image)
+    x, grid = data.x, data.get("grid")
+    if data.edge_index is not None or not isinstance(x, Tensor) or not isinstance(grid, Tensor):
+        raise TypeError(f"Data must be the pixels of an image, as image_data(image, label) makes it, got {data}")
+    if x.dim() != 2 or grid.shape != (1, 2) or len(x) != grid.prod():
+        raise ValueError(f"Data must have one row of x per pixel of one image, got {data} with grid={grid.tolist()}")
+    rest = {key: value for key, value in data if key not in ("x", "grid", "num_nodes")}
+    return to_tensor(x.T.unflatten(1, grid[0].tolist())), rest
 
 
 def _label(y: Any) -> Tensor:
@@ -132,6 +155,11 @@ def to_tensor(image: Any) -> Tensor:
         if array.ndim not in (2, 3):
             raise ValueError(f"an image array must have shape [H, W] or [H, W, C], got {list(array.shape)}")
         tensor = torch.from_numpy(np.atleast_3d(array).transpose(2, 0, 1).copy())
+    elif isinstance(image, Number):
+        raise TypeError(
+            f"an image must be a PIL image, an array or a tensor, got {image!r}; if it is a label: PyG's Compose "
+            "applies transforms to each of a pair, so give it image_data(image, label)"
+        )
     else:
         raise TypeError(f"an image must be a PIL image, an array or a tensor, got {type(image).__name__}")
     if tensor.dim() != 3:

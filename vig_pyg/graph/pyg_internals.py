@@ -3,11 +3,16 @@
 Seen to work with the versions of ``SEEN``; with another, ``tests/graph/test_pyg_internals.py`` asks for a look.
 """
 
+import numpy as np
 from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.nn import MessagePassing
 
 SEEN = ">=2.8,<2.9"
+
+# The first axis, for ``Data.__cat_dim__``: values are joined along it, and because it is no ``int``, PyG never takes
+# them for a value per node or per edge, should there be as many.
+OWN_LENGTH = np.int64(0)
 
 
 def sorted_edge_index(edges: Tensor, sizes: tuple[int, int], ptr: Tensor, max_degree: int) -> EdgeIndex:
