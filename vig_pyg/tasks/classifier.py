@@ -9,7 +9,6 @@ from typing import Any
 
 import timm
 from timm.models import get_pretrained_cfg
-from timm.models._hub import save_config_for_hf
 from torch import Tensor, nn
 
 from vig_pyg.checks import check_flags, check_kind, check_whole
@@ -23,6 +22,7 @@ from vig_pyg.models.names import check_model_name
 from vig_pyg.registry import refuse_imports
 from vig_pyg.tasks.recipe import Recipe
 from vig_pyg.tasks.results import Epoch, Trained
+from vig_pyg.tasks.timm_internals import write_model_config
 from vig_pyg.tasks.weights import CONFIG, plugged, weights_config, weights_file, write_weights
 
 # Keywords of timm.create_model that say where weights are, what data there are, or that make no classifier.
@@ -185,12 +185,11 @@ def save_weights(
     history: Sequence[Epoch],
 ) -> None:
     """Write a model for ``timm.create_model("local-dir:…")``: weights, configuration and a card."""
-    model_config = {"label_names": data.classes}
     prepared = data_config(model, getattr(recipe, "image_size", None))
     write_weights(
         folder,
         weights,
-        lambda path: save_config_for_hf(model, str(path), model_config=model_config, data_config=prepared),
+        lambda path: write_model_config(path, model, data.classes, prepared),
         model_card(recipe, data, history),
     )
 

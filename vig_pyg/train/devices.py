@@ -6,10 +6,10 @@ import os
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 
 from vig_pyg.checks import check_kind, known_device
 from vig_pyg.tasks.recipe import Recipe
+from vig_pyg.train.accelerate_internals import forget_settings
 
 
 def accelerator_for(recipe: Recipe, device: str | None = None) -> Accelerator:
@@ -25,8 +25,8 @@ def accelerator_for(recipe: Recipe, device: str | None = None) -> Accelerator:
             f"accelerate is set to mixed_precision={configured}, but the recipe says precision={recipe.precision}: "
             "give both the same"
         )
-    alone = not torch.distributed.is_initialized()
-    AcceleratorState._reset_state(alone)  # a notebook may have trained in another precision or elsewhere before
+    # A notebook may have trained in another precision or elsewhere before.
+    forget_settings(processes=not torch.distributed.is_initialized())
     asked = None if device is None else known_device(device)
     if asked is not None and asked.type == "cuda" and asked.index is not None:
         torch.cuda.set_device(asked)  # accelerate takes the current one

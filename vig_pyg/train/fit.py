@@ -196,10 +196,9 @@ class _Training:
             if last or len(self.losses) == LOOK_EVERY or (self.accelerator.num_processes == 1 and self.stop.is_set()):
                 self._look()
         measured = self.task.evaluate(self._kept_model(), self.test, self.accelerator.device).figures
-        rate = max(group["lr"] for group in self.optimizer.param_groups)
         seconds = time.perf_counter() - start
         loss = progress.loss_sum / self.updates
-        progress.history.append(Epoch(loss, measured, rate, seconds, waited / seconds))
+        progress.history.append(Epoch(loss, measured, self._rate(), seconds, waited / seconds))
         progress.epoch, progress.update, progress.loss_sum = progress.epoch + 1, 0, 0.0
         self._keep()
         return progress.history[-1]
@@ -332,8 +331,12 @@ class _Training:
             )
 
     def _not_finite(self, loss: float, number: int) -> str:
-        rate = self.schedule._get_lr(number)[0]
-        return f"the loss is {loss} at update {number + 1}, with learning rate {rate:.3g}; {self.kept()}"
+        self.schedule.step_update(number)
+        return f"the loss is {loss} at update {number + 1}, with learning rate {self._rate():.3g}; {self.kept()}"
+
+    def _rate(self) -> float:
+        """Return the learning rate of the last update, of layers whose rate does not decay."""
+        return max(group["lr"] for group in self.optimizer.param_groups)
 
     def kept(self) -> str:
         """Say what there is to go on from."""

@@ -1,0 +1,24 @@
+"""All that the library uses of timm beyond its documented interface.
+
+Seen to work with the versions of ``SEEN``; with another, ``tests/tasks/test_timm_internals.py`` asks for a look.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from timm.models._hub import save_config_for_hf
+from torch import nn
+
+SEEN = ">=1.0.31,<1.1"
+
+
+def write_model_config(path: Path, model: nn.Module, class_names: list[str], data: dict[str, Any]) -> None:
+    """Write the ``config.json`` from which ``timm.create_model("local-dir:…")`` builds a model, without its weights.
+
+    Args:
+        path: The file.
+        model: A model that ``timm.create_model`` built.
+        class_names: In the order of the logits.
+        data: How images are prepared, as ``timm.data.resolve_data_config`` returns it.
+    """
+    save_config_for_hf(model, str(path), model_config={"label_names": class_names}, data_config=data)
