@@ -11,7 +11,7 @@ import timm
 from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 
-from vig_pyg.checks import check_flags, check_kind, check_whole
+from vig_pyg.checks import check_flags, check_kind, check_whole, refused
 from vig_pyg.conv.registry import get_conv
 from vig_pyg.data.labeled import ClassificationData
 from vig_pyg.data.transforms import data_config
@@ -23,7 +23,7 @@ from vig_pyg.registry import refuse_imports
 from vig_pyg.tasks.recipe import Recipe
 from vig_pyg.tasks.results import Epoch, Trained
 from vig_pyg.tasks.timm_internals import write_model_config
-from vig_pyg.tasks.weights import CONFIG, plugged, weights_config, weights_file, write_weights
+from vig_pyg.tasks.weights import CONFIG, model_card, plugged, trained_on, weights_config, weights_file, write_weights
 
 # Keywords of timm.create_model that say where weights are, what data there are, or that make no classifier.
 NOT_OF_THE_ARCHITECTURE = {
@@ -69,15 +69,15 @@ def model_keywords(recipe: Recipe) -> dict[str, Any]:
             f"model_options.{min(wrong)} is no option of the architecture: init=WEIGHTS starts from weights, and the "
             "data say how many classes and channels there are"
         )
-    for name, value in {"conv": recipe.conv, "graph": recipe.graph, "graph_options": recipe.graph_options}.items():
-        if value:
-            _say_once(options, name, value)
+    _say_once(options, conv=recipe.conv, graph=recipe.graph, graph_options=recipe.graph_options or None)
     return options
 
 
-def _say_once(options: dict[str, Any], name: str, value: Any) -> None:
-    if options.setdefault(name, value) != value:
-        raise ValueError(f"the recipe says {value!r} and model_options.{name} {options[name]!r}: leave one out")
+def _say_once(options: dict[str, Any], **said: Any) -> None:
+    """Add what a recipe says to the options of its model, which may not say anything else."""
+    for name, value in said.items():
+        if value is not None and options.setdefault(name, value) != value:
+            raise ValueError(f"the recipe says {value!r} and model_options.{name} {options[name]!r}: leave one out")
 
 
 def _options(recipe: Recipe) -> dict[str, Any]:
@@ -89,9 +89,7 @@ def _options(recipe: Recipe) -> dict[str, Any]:
     fixed = known is not None and known.fixed_input_size and "img_size" not in options
     if fixed and recipe.data == "digits" and image_size is None:
         raise ValueError(f"{recipe.model} takes images of one size and digits have any: add image_size=32")
-    for name, value in {"img_size": image_size, "drop_path_rate": recipe.drop_path}.items():
-        if value is not None:
-            _say_once(options, name, value)
+    _say_once(options, img_size=image_size, drop_path_rate=recipe.drop_path)
     options.setdefault("drop_path_rate", drop_path_rate(recipe))
     return options
 
@@ -99,15 +97,13 @@ def _options(recipe: Recipe) -> dict[str, Any]:
 def _create(name: str, options: dict[str, Any], optional: set[str]) -> nn.Module:
     """Build a model, without the optional options that it does not know."""
     try:
-        return timm.create_model(name, **options)
-    except ValueError:
-        raise
-    except Exception as error:  # whatever a constructor makes of an option that does not fit
+        with refused(f"{name} does not take these options"):
+            return timm.create_model(name, **options)
+    except ValueError as error:
         for option in optional:
-            if isinstance(error, TypeError) and f"unexpected keyword argument '{option}'" in str(error):
+            if f"unexpected keyword argument '{option}'" in str(error):
                 return _create(name, {k: v for k, v in options.items() if k != option}, optional - {option})
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{name} does not take these options: {reason}") from error
+        raise
 
 
 def drop_path_rate(recipe: Recipe) -> float:
@@ -186,26 +182,11 @@ def save_weights(
 ) -> None:
     """Write a model for ``timm.create_model("local-dir:…")``: weights, configuration and a card."""
     prepared = data_config(model, getattr(recipe, "image_size", None))
-    write_weights(
-        folder,
-        weights,
-        lambda path: write_model_config(path, model, data.classes, prepared),
-        model_card(recipe, data, history),
-    )
+    top1, top5 = history[-1].measured.values()
+    text = f"""# {recipe.model} on {data.name}
 
-
-def model_card(recipe: Recipe, data: ClassificationData, history: Sequence[Epoch]) -> str:
-    """Return a model card in Markdown, with the header that model hubs read."""
-    last = history[-1].measured
-    return f"""---
-tags: [image-classification, timm, vig_pyg, graph-neural-network]
-library_name: timm
----
-# {recipe.model} on {data.name}
-
-{recipe.model}{plugged(recipe)}, a graph neural network on images, trained on {data.name}
-({len(data.classes)} classes) for {len(history)} of {recipe.epochs} epochs from seed {recipe.seed}.
-Accuracy on the {len(data.test)} held-out images: {100 * last["accuracy"]:.2f} %, top five {100 * last["top5"]:.2f} %.
+{plugged(recipe)}, a graph neural network on images, {trained_on(recipe, data, history)}
+Accuracy on the {len(data.test)} held-out images: {100 * top1:.2f} %, top five {100 * top5:.2f} %.
 
 ```python
 import timm
@@ -213,6 +194,6 @@ import vig_pyg  # registers the models
 
 model = timm.create_model("local-dir:PATH/TO/THIS/FOLDER", pretrained=True).eval()
 ```
-
-The recipe, the versions and the command are in the folder of the run; `vig-pyg train --recipe recipe.yaml` repeats it.
 """
+    card = model_card("image-classification, timm", text)
+    write_weights(folder, weights, lambda path: write_model_config(path, model, data.classes, prepared), card)

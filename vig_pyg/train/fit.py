@@ -28,17 +28,9 @@ from vig_pyg.tasks.recipe import Recipe
 from vig_pyg.tasks.registry import get_task
 from vig_pyg.tasks.results import Epoch
 from vig_pyg.tasks.task import Task
+from vig_pyg.train import run
 from vig_pyg.train.devices import accelerator_for, images_at_once
-from vig_pyg.train.run import (
-    Interrupted,
-    Progress,
-    TrainingError,
-    draw_curves,
-    open_run,
-    read_state,
-    save_state,
-    write_metrics,
-)
+from vig_pyg.train.run import Interrupted, Progress, TrainingError
 from vig_pyg.train.schedule import learning_rates
 from vig_pyg.train.signals import stop_signals
 from vig_pyg.train.state import StateContent
@@ -171,9 +163,9 @@ class _Training:
         if self.out is None:
             return
         if self.accelerator.is_main_process:
-            open_run(self.out, self.recipe, resume)
+            run.open_run(self.out, self.recipe, resume)
         self.accelerator.wait_for_everyone()
-        found = read_state(self.out) if resume else None
+        found = run.read_state(self.out) if resume else None
         if found is not None:
             self.state, content = found
             self.content.load_state_dict(content)
@@ -196,8 +188,7 @@ class _Training:
             if last or len(self.losses) == LOOK_EVERY or (self.accelerator.num_processes == 1 and self.stop.is_set()):
                 self._look()
         measured = self.task.evaluate(self._kept_model(), self.test, self.accelerator.device).figures
-        seconds = time.perf_counter() - start
-        loss = progress.loss_sum / self.updates
+        loss, seconds = progress.loss_sum / self.updates, time.perf_counter() - start
         progress.history.append(Epoch(loss, measured, self._rate(), seconds, waited / seconds))
         progress.epoch, progress.update, progress.loss_sum = progress.epoch + 1, 0, 0.0
         self._keep()
@@ -209,7 +200,7 @@ class _Training:
             self._save_weights("last")
         if self.out is not None and self.accelerator.is_main_process:
             self.board.close()
-            write_whole(self.out / "curves.png", lambda path: draw_curves(path, self.progress.history))
+            write_whole(self.out / "curves.png", lambda path: run.draw_curves(path, self.progress.history))
         self.accelerator.wait_for_everyone()
 
     def _batches(self) -> Iterator[Any]:
@@ -224,11 +215,10 @@ class _Training:
     def _shards(self) -> Iterator[Any]:
         """Yield the batches of shards again and again: a process may get some images fewer than others."""
         while True:
-            empty = True
+            batch = None
             for batch in self.train:
-                empty = False
                 yield batch
-            if empty:
+            if batch is None:
                 raise ValueError(
                     f"the shards of {self.recipe.data} give this process not one batch of {self.train.batch_size} "
                     "images that decode: lower device_batch or workers, or see whether the shards are damaged"
@@ -274,11 +264,11 @@ class _Training:
 
     def _keep(self) -> None:
         """Write what an epoch gave: metrics, the best weights and, after the last, the state."""
-        progress = self.progress
         if self.out is None:
             return
+        progress = self.progress
         if self.accelerator.is_main_process:
-            write_metrics(self.out, progress.history)
+            run.write_metrics(self.out, progress.history)
             for name, value in progress.history[-1].row().items():
                 self.board.add_scalar(name, value, progress.epoch)
             self.board.flush()
@@ -292,7 +282,7 @@ class _Training:
         assert self.out is not None
         content = self.content.state_dict()
         if self.accelerator.is_main_process:
-            self.state = save_state(self.out, self.progress, content, self.state)
+            self.state = run.save_state(self.out, self.progress, content, self.state)
         self.accelerator.wait_for_everyone()
         self.saved_at = time.monotonic()
 
@@ -314,10 +304,9 @@ class _Training:
 
     def _any(self, condition: bool) -> bool:
         """Return whether a condition holds in any process."""
-        if self.accelerator.num_processes == 1:
-            return condition
-        flag = torch.tensor(float(condition), device=self.accelerator.device)
-        return bool(self.accelerator.reduce(flag, "sum") > 0)
+        if condition:
+            self.accelerator.set_trigger()
+        return self.accelerator.check_trigger()
 
     def _count_broken(self, names: list[str]) -> None:
         for name in set(names) - self.progress.broken:

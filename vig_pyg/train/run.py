@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -14,7 +13,7 @@ from typing import Any
 
 import torch
 
-from vig_pyg.files import _to_disk, write_csv, write_whole
+from vig_pyg.files import as_json, to_disk, write_csv, write_text, write_whole
 from vig_pyg.machine import describe_machine
 from vig_pyg.manifest import SUMS, DamagedError, check, sums_of
 from vig_pyg.tasks.recipe import Recipe
@@ -77,8 +76,7 @@ def open_run(out: Path, recipe: Recipe, resume: bool) -> None:
         check(out / RECIPE)
         before, now = read_keys(out / RECIPE), asdict(recipe)
         for key in [*before, *now]:
-            was, given = before.get(key), now.get(key)
-            if was != given and key not in MAY_CHANGE:
+            if (was := before.get(key)) != (given := now.get(key)) and key not in MAY_CHANGE:
                 raise ValueError(f"the run in {out} has {key}={was!r}, not {given!r}: resume it as it was")
     out.mkdir(parents=True, exist_ok=True)
     for path in out.rglob("*.partial"):
@@ -86,18 +84,14 @@ def open_run(out: Path, recipe: Recipe, resume: bool) -> None:
             path.unlink(missing_ok=True)
     if not begun:
         write_whole(out / RECIPE, recipe.save)  # first: a run that is killed from here on can be resumed
-        write_whole(out / SUMS, lambda path: path.write_text(sums_of([out / RECIPE])))
+        write_text(out / SUMS, sums_of([out / RECIPE]))
     if not (out / SETTING).is_file():
-        write_whole(out / SETTING, lambda path: path.write_text(json.dumps(describe(recipe), indent=1) + "\n"))
+        write_text(out / SETTING, as_json(describe(recipe)))
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
     """Return what, beside the recipe, is needed to repeat a run."""
-    return {
-        "command": sys.argv,
-        "seed": recipe.seed,
-        **describe_machine(),
-    }
+    return {"command": sys.argv, "seed": recipe.seed, **describe_machine()}
 
 
 def save_state(out: Path, progress: Progress, training: dict[str, Any], before: Path | None) -> Path:
@@ -114,10 +108,10 @@ def save_state(out: Path, progress: Progress, training: dict[str, Any], before: 
         torch.save(training, partial / TRAINING)
         (partial / SUMS).write_text(sums_of([partial / TRAINING]))
         for path in [*partial.iterdir(), partial]:
-            _to_disk(path)
+            to_disk(path)
         shutil.rmtree(state, ignore_errors=True)  # a damaged one
         os.replace(partial, state)
-        _to_disk(out)
+        to_disk(out)
     except (OSError, RuntimeError) as error:  # torch says either where a disk is full
         left = f"the last good one is {before}" if before else "there is none before it"
         raise OSError(f"the state cannot be written to {out} ({str(error).splitlines()[0]}); {left}") from error
@@ -170,12 +164,11 @@ def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     epochs = range(1, len(history) + 1)
     name = next(iter(history[0].measured))
-    for axes, values, title in zip(
-        figure.subplots(1, 2),
-        ([epoch.loss for epoch in history], [100 * epoch.score for epoch in history]),
-        ("training loss", f"held-out {name}, %"),
-        strict=True,
-    ):
+    curves = {
+        "training loss": [epoch.loss for epoch in history],
+        f"held-out {name}, %": [100 * epoch.score for epoch in history],
+    }
+    for axes, (title, values) in zip(figure.subplots(1, 2), curves.items(), strict=True):
         axes.plot(epochs, values, marker="." if len(history) < 30 else None)
         axes.set(title=title, xlabel="epoch")
         axes.grid(alpha=0.3)

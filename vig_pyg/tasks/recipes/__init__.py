@@ -48,7 +48,7 @@ def read_recipe(name: str | Path, overrides: Iterable[str] = (), trust: bool = F
         raise FileNotFoundError(f"there is no recipe {str(name)!r}: take {', '.join(list_recipes())} or a YAML file")
     changes = dict(_split(override) for override in overrides)
     try:
-        as_written = _as_written(path)
+        as_written = read_keys(path, as_text=True)
         if not trust:
             refuse_imports(as_written, f"the recipe {name}", changes.values())
         task = changes.get("task") or as_written.get("task") or Recipe.task
@@ -58,8 +58,6 @@ def read_recipe(name: str | Path, overrides: Iterable[str] = (), trust: bool = F
     except OmegaConfBaseException as error:
         key = f"{error.full_key}: " if getattr(error, "full_key", None) else ""
         raise ValueError(f"{key}{str(error).splitlines()[0]}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is no recipe in YAML: it is no text") from None
     except (ValueError, TypeError):
         raise
     except Exception as error:  # what a YAML reader finds wrong
@@ -74,16 +72,6 @@ def _split(override: str) -> tuple[str, str]:
     if not value:
         raise ValueError(f"{name}= lacks a value")
     return name, value
-
-
-def _as_written(path: Path) -> dict[str, Any]:
-    """Return the keys of a file with all values as text."""
-    content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
-    if content is None or content == "":
-        return {}
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} is no recipe in YAML: it holds no keys with values")
-    return content
 
 
 def _read(path: Path, as_written: dict[str, Any], changes: Mapping[str, str], task: str) -> Recipe:
@@ -119,8 +107,7 @@ def _text_keys(types: Mapping[str, Any]) -> dict[str, bool]:
 
 def _from_yaml(path: Path, as_written: Mapping[str, Any], types: Mapping[str, Any]) -> DictConfig:
     """Read a file. Text stays as it is written: ``data: 001`` names the folder 001, ``conv: no`` the operator no."""
-    written = OmegaConf.create() if not as_written else OmegaConf.load(path)
-    assert isinstance(written, DictConfig)
+    written = OmegaConf.create(read_keys(path))
     for name in _text_keys(types):
         if isinstance(as_written.get(name), str) and written[name] is not None:
             written[name] = as_written[name]
@@ -146,16 +133,19 @@ def _unknown(key: str, task: str) -> str:
     return f"a recipe has no key {key!r}{nearest(key, names) or '; it has ' + ', '.join(names)}"
 
 
-def read_keys(path: Path) -> dict[str, Any]:
-    """Return the keys of a recipe that was saved and their values, without a look at what they mean.
+def read_keys(path: Path, as_text: bool = False) -> dict[str, Any]:
+    """Return the keys of a recipe and their values, as text or typed, without a look at what they mean.
 
     Raises:
         ValueError: the file is no YAML mapping.
     """
+    content: Any
     try:
-        content = OmegaConf.to_container(OmegaConf.load(path))
+        text = path.read_text(encoding="utf-8")
+        content = yaml.load(text, Loader=yaml.BaseLoader) if as_text else OmegaConf.to_container(OmegaConf.load(path))
     except Exception as error:  # whatever a reader makes of a file that is no YAML
-        raise ValueError(f"{path} is no recipe in YAML: {str(error).splitlines()[0]}") from None
-    if not isinstance(content, dict):
+        reason = "it is no text" if isinstance(error, UnicodeDecodeError) else str(error).splitlines()[0]
+        raise ValueError(f"{path} is no recipe in YAML: {reason}") from None
+    if content not in (None, "") and not isinstance(content, dict):
         raise ValueError(f"{path} is no recipe in YAML: it holds no keys with values")
-    return content  # type: ignore[return-value]
+    return content or {}
