@@ -15,9 +15,8 @@ from vig_pyg.data.folders import distinct_images
 from vig_pyg.models.names import check_model_name, is_ours
 from vig_pyg.registry import refuse_imports
 from vig_pyg.tasks.classifier import drop_path_rate, model_keywords
-from vig_pyg.tasks.recipe import Recipe
+from vig_pyg.tasks.recipe import Recipe, key
 from vig_pyg.tasks.results import Trained
-from vig_pyg.tasks.rules import key
 from vig_pyg.tasks.task import Task
 from vig_pyg.tasks.weights import CONFIG, weights_config, weights_file, with_weights
 

@@ -24,10 +24,9 @@ from vig_pyg.files import check_place, write_whole
 from vig_pyg.tasks import classify
 from vig_pyg.tasks.accuracy import Evaluation, check_labels, draw_confusion, evaluate, write_confusion
 from vig_pyg.tasks.classifier import build_model, load_trained, save_weights
-from vig_pyg.tasks.recipe import Recipe
+from vig_pyg.tasks.recipe import Recipe, key, require
 from vig_pyg.tasks.registry import register_task
-from vig_pyg.tasks.results import Device, Epoch, OnBatch, Seen, Trained
-from vig_pyg.tasks.rules import key, require
+from vig_pyg.tasks.results import Device, Epoch, OnBatch, Seen, Trained, Weights
 from vig_pyg.tasks.task import Task
 
 RAND_AUGMENT = re.compile(
@@ -76,12 +75,7 @@ class ClassificationRecipe(Recipe):
 
 @register_task("classify")
 class Classification(Task):
-    """Learns the classes of images by cross-entropy, with the recipe's smoothing and mixing.
-
-    Args:
-        data: Images with labels.
-        recipe: How to train.
-    """
+    """Learns the classes of images by cross-entropy, with the recipe's smoothing and mixing."""
 
     recipe_class = ClassificationRecipe
     verb = "Classifies"
@@ -156,7 +150,7 @@ class Classification(Task):
         """Count the held-out images whose class is the best guess, and among the best five."""
         return evaluate(model, batches, len(self.data.classes), device, on_batch)
 
-    def save(self, model: nn.Module, weights: dict[str, Tensor], folder: Path, history: Sequence[Epoch]) -> None:
+    def save(self, model: nn.Module, weights: Weights, folder: Path, history: Sequence[Epoch]) -> None:
         """Write a model in timm's layout."""
         save_weights(model, weights, folder, self.recipe, self.data, history)
 

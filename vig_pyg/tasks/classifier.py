@@ -9,7 +9,7 @@ from typing import Any
 
 import timm
 from timm.models import get_pretrained_cfg
-from torch import Tensor, nn
+from torch import nn
 
 from vig_pyg.checks import check_flags, check_kind, check_whole, refused
 from vig_pyg.conv.registry import get_conv
@@ -21,7 +21,7 @@ from vig_pyg.models.checkpoint import checkpoint_filter_fn, load_checkpoint, rea
 from vig_pyg.models.names import check_model_name
 from vig_pyg.registry import refuse_imports
 from vig_pyg.tasks.recipe import Recipe
-from vig_pyg.tasks.results import Epoch, Trained
+from vig_pyg.tasks.results import Epoch, Trained, Weights
 from vig_pyg.tasks.timm_internals import write_model_config
 from vig_pyg.tasks.weights import CONFIG, model_card, plugged, trained_on, weights_config, weights_file, write_weights
 
@@ -173,12 +173,7 @@ def _from_folder(folder: Path) -> nn.Module:
 
 
 def save_weights(
-    model: nn.Module,
-    weights: dict[str, Tensor],
-    folder: Path,
-    recipe: Recipe,
-    data: ClassificationData,
-    history: Sequence[Epoch],
+    model: nn.Module, weights: Weights, folder: Path, recipe: Recipe, data: ClassificationData, history: Sequence[Epoch]
 ) -> None:
     """Write a model for ``timm.create_model("local-dir:…")``: weights, configuration and a card."""
     prepared = data_config(model, getattr(recipe, "image_size", None))

@@ -19,9 +19,9 @@ from vig_pyg.models.detectors import HEADS, Detector
 from vig_pyg.tasks import detect
 from vig_pyg.tasks.average_precision import AveragePrecision, as_rows, evaluate, write_figures
 from vig_pyg.tasks.backbone import BackboneRecipe, BackboneTask, build_on_backbone, head_options
+from vig_pyg.tasks.recipe import key, require
 from vig_pyg.tasks.registry import register_task
-from vig_pyg.tasks.results import Device, Epoch, OnBatch, Seen, Trained
-from vig_pyg.tasks.rules import key, require
+from vig_pyg.tasks.results import Device, Epoch, OnBatch, Seen, Trained, Weights
 from vig_pyg.tasks.weights import model_card, plugged, trained_on, write_weights
 
 
@@ -47,12 +47,7 @@ class DetectionRecipe(BackboneRecipe):
 
 @register_task("detect")
 class Detection(BackboneTask):
-    """Learns to find objects, by the sum of the detector's own losses.
-
-    Args:
-        data: Images with objects.
-        recipe: How to train.
-    """
+    """Learns to find objects, by the sum of the detector's own losses."""
 
     recipe_class = DetectionRecipe
     verb, what = "Looks for objects in", "detector"
@@ -102,7 +97,7 @@ class Detection(BackboneTask):
         """Return COCO's twelve figures for boxes and, with Mask R-CNN, for masks."""
         return evaluate(model, batches, len(self.data.classes), device, on_batch)  # type: ignore[arg-type]
 
-    def save(self, model: nn.Module, weights: dict[str, Tensor], folder: Path, history: Sequence[Epoch]) -> None:
+    def save(self, model: nn.Module, weights: Weights, folder: Path, history: Sequence[Epoch]) -> None:
         """Write a detector with its configuration and a card."""
         save_detector(weights, folder, self.recipe, self.data, history)
 
@@ -162,7 +157,7 @@ def build_detector(recipe: DetectionRecipe, classes: int) -> Detector:
 
 
 def save_detector(
-    weights: dict[str, Tensor], folder: Path, recipe: DetectionRecipe, data: Coco, history: Sequence[Epoch]
+    weights: Weights, folder: Path, recipe: DetectionRecipe, data: Coco, history: Sequence[Epoch]
 ) -> None:
     """Write a detector for :func:`load_detector`: weights, configuration and a card."""
     config = {

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Device: TypeAlias = torch.device | str
+Weights: TypeAlias = dict[str, Tensor]
 OnBatch: TypeAlias = Callable[[int], None]
 """Called after every batch with its number of images."""
 Seen: TypeAlias = Callable[[Path, str], None]

@@ -29,9 +29,9 @@ from vig_pyg.tasks import segment
 from vig_pyg.tasks.accuracy import write_confusion
 from vig_pyg.tasks.backbone import BackboneRecipe, BackboneTask, build_on_backbone, head_options
 from vig_pyg.tasks.iou import Evaluation, as_rows, evaluate
+from vig_pyg.tasks.recipe import key
 from vig_pyg.tasks.registry import register_task
-from vig_pyg.tasks.results import Device, Epoch, OnBatch, Seen, Trained
-from vig_pyg.tasks.rules import key
+from vig_pyg.tasks.results import Device, Epoch, OnBatch, Seen, Trained, Weights
 from vig_pyg.tasks.weights import model_card, plugged, trained_on, write_weights
 
 
@@ -53,12 +53,7 @@ class SegmentationRecipe(BackboneRecipe):
 
 @register_task("segment")
 class Segmentation(BackboneTask):
-    """Learns the class of every pixel by cross-entropy.
-
-    Args:
-        data: Images with class numbers.
-        recipe: How to train.
-    """
+    """Learns the class of every pixel by cross-entropy."""
 
     recipe_class = SegmentationRecipe
     verb, what = "Segments", "model that segments"
@@ -121,7 +116,7 @@ class Segmentation(BackboneTask):
         """Count the pixels of every class that were taken for every class."""
         return evaluate(model, batches, len(self.data.classes), device, on_batch)
 
-    def save(self, model: nn.Module, weights: dict[str, Tensor], folder: Path, history: Sequence[Epoch]) -> None:
+    def save(self, model: nn.Module, weights: Weights, folder: Path, history: Sequence[Epoch]) -> None:
         """Write a model for :func:`~vig_pyg.segmentation.load_segmenter`."""
         save_segmenter(weights, folder, self.recipe, self.data, history)
 
@@ -171,11 +166,7 @@ def build_segmenter(recipe: SegmentationRecipe, classes: int) -> nn.Module:
 
 
 def save_segmenter(
-    weights: dict[str, Tensor],
-    folder: Path,
-    recipe: SegmentationRecipe,
-    data: SegmentationData,
-    history: Sequence[Epoch],
+    weights: Weights, folder: Path, recipe: SegmentationRecipe, data: SegmentationData, history: Sequence[Epoch]
 ) -> None:
     """Write a model for :func:`load_segmenter`: weights, configuration and a card."""
     config = {

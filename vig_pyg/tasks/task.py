@@ -20,7 +20,7 @@ from vig_pyg.data.samplers import Draw, EpochSampler, OnceSampler
 from vig_pyg.files import as_json, write_text
 from vig_pyg.registry import refuse_imports
 from vig_pyg.tasks.recipe import Recipe
-from vig_pyg.tasks.results import Device, Epoch, Measured, OnBatch, Seen, Trained
+from vig_pyg.tasks.results import Device, Epoch, Measured, OnBatch, Seen, Trained, Weights
 from vig_pyg.tasks.weights import CONFIG, plugged, weights_config, weights_file, with_weights, write_weights
 
 
@@ -28,7 +28,8 @@ class Task(ABC):
     """Something to learn: its recipe, data, model and loss, what is measured, and how a model is kept and used.
 
     A subclass that is registered by :func:`~vig_pyg.tasks.register_task` can be trained, resumed, evaluated and used
-    for predictions by the commands. A batch is anything with ``broken``, the names of images that did not decode.
+    for predictions by the commands. It is made of what :meth:`load_data` returns and of a recipe. A batch is anything
+    with ``broken``, the names of images that did not decode.
     """
 
     recipe_class: ClassVar[type[Recipe]] = Recipe
@@ -149,7 +150,7 @@ class Task(ABC):
 
     # What is kept, and read again.
 
-    def save(self, model: nn.Module, weights: dict[str, Tensor], folder: Path, history: Sequence[Epoch]) -> None:
+    def save(self, model: nn.Module, weights: Weights, folder: Path, history: Sequence[Epoch]) -> None:
         """Write a model for :meth:`load`, each file whole."""
         recipe, data, last = self.recipe, self.data, history[-1].measured
         known = {"classes": list(data.classes), "channels": getattr(data, "channels", 3)}

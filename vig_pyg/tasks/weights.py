@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from vig_pyg.checks import check_kind
 from vig_pyg.files import write_text, write_whole
 from vig_pyg.manifest import SUMS, check, sums_of
 from vig_pyg.models.checkpoint import read_checkpoint
 from vig_pyg.tasks.recipe import Recipe
-from vig_pyg.tasks.results import Epoch
+from vig_pyg.tasks.results import Epoch, Weights
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -56,7 +56,7 @@ def weights_config(file: Path) -> dict[str, Any]:
     return config
 
 
-def write_weights(folder: Path, weights: dict[str, Tensor], write_config: Callable[[Path], object], card: str) -> None:
+def write_weights(folder: Path, weights: Weights, write_config: Callable[[Path], object], card: str) -> None:
     """Write a configuration, a card, the weights in safetensors and, last, their SHA-256, each file whole.
 
     A process that is killed on the way leaves files that are whole but not listed, never some that look damaged.

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -30,13 +30,13 @@ from vig_pyg.tasks.results import Epoch
 from vig_pyg.tasks.task import Task
 from vig_pyg.train import run
 from vig_pyg.train.devices import accelerator_for, images_at_once
-from vig_pyg.train.run import Interrupted, Progress, TrainingError
+from vig_pyg.train.run import Interrupted, Progress, StateContent, TrainingError
 from vig_pyg.train.schedule import learning_rates
 from vig_pyg.train.signals import stop_signals
-from vig_pyg.train.state import StateContent
 from vig_pyg.train.sync import synchronize_batch_norm
 
 log = logging.getLogger(__name__)
+OnLook: TypeAlias = Callable[[Progress, float], None]
 LOOK_EVERY = 10  # updates between two looks at the losses
 
 
@@ -48,7 +48,7 @@ def fit(
     *,
     resume: bool = False,
     accelerator: Accelerator | None = None,
-    on_look: Callable[[Progress, float], None] = lambda *_: None,
+    on_look: OnLook = lambda *_: None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> list[Epoch]:
     """Train a model; return what every epoch gave.
@@ -114,13 +114,7 @@ class _Training:
     """One training: its model, optimizer and schedule, how far it is, and how it goes on."""
 
     def __init__(
-        self,
-        model: nn.Module,
-        task: Task,
-        recipe: Recipe,
-        accelerator: Accelerator,
-        out: Path | None,
-        on_look: Callable[[Progress, float], None],
+        self, model: nn.Module, task: Task, recipe: Recipe, accelerator: Accelerator, out: Path | None, on_look: OnLook
     ) -> None:
         self.task, self.recipe, self.accelerator, self.out, self.on_look = task, recipe, accelerator, out, on_look
         self.sharded = accelerator.distributed_type is DistributedType.FSDP

@@ -12,9 +12,8 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from vig_pyg.checks import check_flags, check_kind
 from vig_pyg.registry import nearest, refuse_imports
-from vig_pyg.tasks.recipe import Recipe
+from vig_pyg.tasks.recipe import Recipe, check_type
 from vig_pyg.tasks.registry import get_task, tasks_with
-from vig_pyg.tasks.rules import check_type
 
 RECIPES = Path(__file__).parent
 
