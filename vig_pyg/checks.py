@@ -63,11 +63,7 @@ def check_size(**sizes: object) -> None:
 
 
 def known_device(device: torch.device | str) -> torch.device:
-    """Return the device of a name.
-
-    Raises:
-        TypeError, ValueError: there is none.
-    """
+    """Return the device of a name; refuse, by a TypeError or ValueError, what is none."""
     check_kind("the name of a device", torch.device | str, device=device)
     try:
         return torch.device(device)

@@ -53,16 +53,6 @@ def _partial(path: Path) -> Path:
     return path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}.partial")
 
 
-def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Write lines, one after the other, see :func:`write_whole`."""
-
-    def write(partial: Path) -> None:
-        with partial.open("w") as file:
-            file.writelines(f"{line}\n" for line in lines)
-
-    write_whole(path, write)
-
-
 def write_text(path: Path, text: str) -> None:
     """Write text, see :func:`write_whole`."""
     write_whole(path, lambda partial: partial.write_text(text))

@@ -77,11 +77,7 @@ def evaluate(
 
 
 def check_labels(batch: LabeledBatch, num_classes: int) -> None:
-    """Refuse labels that are no class.
-
-    Raises:
-        ValueError: names the label.
-    """
+    """Refuse labels that are no class, by a ValueError that names one."""
     wrong = batch.labels[(batch.labels >= num_classes) | (batch.labels < IGNORE_INDEX)]
     if len(wrong):
         raise ValueError(
@@ -92,15 +88,9 @@ def check_labels(batch: LabeledBatch, num_classes: int) -> None:
 def write_confusion(
     confusion: Tensor, shares: Tensor, classes: Sequence[str], out: Path, counted: str, figure: str
 ) -> None:
-    """Write a figure per class, and how much of a class was taken for which, as ``classes.csv`` and ``confusion.csv``.
+    """Write a share of every class, and how much of it was taken for which, as ``classes.csv`` and ``confusion.csv``.
 
-    Args:
-        confusion: Counts ``[true, guessed]``.
-        shares: The figure of every class.
-        classes: Their names.
-        out: A folder.
-        counted: What was counted, in words.
-        figure: What the shares are, in words.
+    ``confusion`` has counts ``[true, guessed]``; what was ``counted`` and which ``figure`` the shares are is in words.
     """
     per_class = zip(classes, confusion.sum(1).tolist(), shares.tolist(), strict=True)
     write_csv(out / "classes.csv", [("class", counted, figure), *per_class])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -11,7 +10,6 @@ from torch import Tensor
 from torchmetrics.detection import MeanAveragePrecision
 
 from vig_pyg.data.coco import DetectionBatch
-from vig_pyg.files import as_json, write_csv, write_text
 from vig_pyg.models.detectors import Detector
 from vig_pyg.tasks.results import Device, OnBatch
 
@@ -107,9 +105,3 @@ def as_rows(found: AveragePrecision) -> list[list[str]]:
         shares = [found.figures[f"{kind}_{name}"] for kind in kinds]
         rows.append([name, *("–" if share < 0 else f"{100 * share:.1f}" for share in shares)])
     return rows
-
-
-def write_figures(found: AveragePrecision, classes: list[str], out: Path) -> None:
-    """Write COCO's figures as JSON, and the AP of every class as CSV."""
-    write_csv(out / "classes.csv", [("class", "box_ap"), *zip(classes, found.per_class, strict=True)])
-    write_text(out / "figures.json", as_json(found.figures))

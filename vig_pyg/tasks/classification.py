@@ -82,12 +82,10 @@ class Classification(Task):
 
     def __init__(self, data: ClassificationData, recipe: ClassificationRecipe) -> None:
         super().__init__(data, recipe)
+        labels = {"label_smoothing": recipe.label_smoothing, "num_classes": len(data.classes)}
         mixes = recipe.mixup > 0 or recipe.cutmix > 0
-        smoothing, classes = recipe.label_smoothing, len(data.classes)
-        self.mixup = (
-            Mixup(recipe.mixup, recipe.cutmix, label_smoothing=smoothing, num_classes=classes) if mixes else None
-        )
-        self.smoothing = 0.0 if mixes else smoothing  # mixing smooths by itself
+        self.mixup = Mixup(recipe.mixup, recipe.cutmix, **labels) if mixes else None
+        self.smoothing = 0.0 if mixes else recipe.label_smoothing  # mixing smooths by itself
 
     @classmethod
     def default_recipe(cls, given: Mapping[str, Any]) -> str:
@@ -124,7 +122,15 @@ class Classification(Task):
             return ImageTensorDataset(train.images, train.labels, recipe.shift)
         if recipe.shift:
             raise ValueError(f"shift={recipe.shift} is for the built-in digits, not for {self.data.name}: add shift=0")
-        return _prepared(train, training_transform(model, recipe), model)
+        transform = create_transform(  # crops before it resizes
+            **{**data_config(model, recipe.image_size), "is_training": True},
+            scale=(recipe.crop_scale, 1.0),
+            hflip=recipe.flip,
+            auto_augment=recipe.rand_augment,
+            color_jitter=recipe.color_jitter,
+            re_prob=recipe.random_erasing,
+        )
+        return _prepared(train, transform, model)
 
     def test_set(self, model: nn.Module) -> Any:
         """Return held-out images, prepared as the model's weights want it."""
@@ -133,11 +139,7 @@ class Classification(Task):
         return _prepared(self.data.test, inference_transform(model, self.recipe.image_size), model)
 
     def loss(self, model: Callable[..., Any], batch: LabeledBatch, device: torch.device) -> Tensor:
-        """Return the cross-entropy of a batch.
-
-        Raises:
-            ValueError: a label is no class.
-        """
+        """Return the cross-entropy of a batch; refuse, by a ValueError, labels that are no class."""
         check_labels(batch, len(self.data.classes))
         images, labels = send_to_device((batch.images, batch.labels), device, non_blocking=True)
         if self.mixup is not None:
@@ -210,18 +212,6 @@ def held_out_images(data: ClassificationData, recipe: Recipe, model: nn.Module, 
     """Return the first held-out images as a model takes them, ``[count, C, H, W]``."""
     task = Classification(data, replace(recipe, workers=0))  # type: ignore[arg-type]
     return next(iter(task.test_loader(model, count))).images
-
-
-def training_transform(model: nn.Module, recipe: ClassificationRecipe) -> Callable[[Any], Tensor]:
-    """Return how an image is augmented for a model, which crops before it resizes."""
-    return create_transform(
-        **{**data_config(model, recipe.image_size), "is_training": True},
-        scale=(recipe.crop_scale, 1.0),
-        hflip=recipe.flip,
-        auto_augment=recipe.rand_augment,
-        color_jitter=recipe.color_jitter,
-        re_prob=recipe.random_erasing,
-    )
 
 
 def _prepared(part: Any, transform: Callable[[Any], Tensor], model: nn.Module) -> Any:

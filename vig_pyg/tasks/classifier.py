@@ -46,7 +46,15 @@ def build_model(recipe: Recipe, classes: int, channels: int = 3) -> nn.Module:
     check_kind("a Recipe", Recipe, recipe=recipe)
     check_whole(classes=classes, channels=channels)
     check_model_name(recipe.model)
-    options = {"num_classes": classes, "in_chans": channels, **_options(recipe)}
+    options, image_size = model_keywords(recipe), getattr(recipe, "image_size", None)
+    if options.get("global_pool", "avg") == "":
+        raise ValueError("model_options.global_pool must name a pooling, got '': a classifier needs one")
+    known = get_pretrained_cfg(recipe.model)
+    fixed = known is not None and known.fixed_input_size and "img_size" not in options
+    if fixed and recipe.data == "digits" and image_size is None:
+        raise ValueError(f"{recipe.model} takes images of one size and digits have any: add image_size=32")
+    _say_once(options, img_size=image_size, drop_path_rate=recipe.drop_path)
+    options = {"num_classes": classes, "in_chans": channels, "drop_path_rate": drop_path_rate(recipe), **options}
     # What takes images of any size, or knows no stochastic depth, need not be told.
     optional = {"img_size"} if recipe.drop_path is not None else {"img_size", "drop_path_rate"}
     model = _create(recipe.model, options, optional - set(recipe.model_options))
@@ -78,20 +86,6 @@ def _say_once(options: dict[str, Any], **said: Any) -> None:
     for name, value in said.items():
         if value is not None and options.setdefault(name, value) != value:
             raise ValueError(f"the recipe says {value!r} and model_options.{name} {options[name]!r}: leave one out")
-
-
-def _options(recipe: Recipe) -> dict[str, Any]:
-    """Return the options of a classifier, which are said once and are of the architecture."""
-    options, image_size = model_keywords(recipe), getattr(recipe, "image_size", None)
-    if options.get("global_pool", "avg") == "":
-        raise ValueError("model_options.global_pool must name a pooling, got '': a classifier needs one")
-    known = get_pretrained_cfg(recipe.model)
-    fixed = known is not None and known.fixed_input_size and "img_size" not in options
-    if fixed and recipe.data == "digits" and image_size is None:
-        raise ValueError(f"{recipe.model} takes images of one size and digits have any: add image_size=32")
-    _say_once(options, img_size=image_size, drop_path_rate=recipe.drop_path)
-    options.setdefault("drop_path_rate", drop_path_rate(recipe))
-    return options
 
 
 def _create(name: str, options: dict[str, Any], optional: set[str]) -> nn.Module:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from vig_pyg.data.images import read_batches, read_image
 from vig_pyg.data.transforms import image_mode
-from vig_pyg.files import write_csv, write_lines
+from vig_pyg.files import write_csv, write_whole
 from vig_pyg.tasks.results import Device, Seen
 
 
@@ -38,14 +39,8 @@ def predict(
 ) -> Iterator[Prediction]:
     """Yield a prediction for every file, in their order, holding one batch in memory.
 
-    Args:
-        model: From images to logits, on the device.
-        classes: Their names.
-        files: Image files.
-        transform: From a PIL image to the model's input.
-        top: How many guesses to give, at most all.
-        batch: Images at once.
-        device: Where to compute.
+    ``top`` is how many guesses to give, at most all; ``transform`` leads from a PIL image to the input of the model,
+    which is on the device and returns the logits of ``classes``.
 
     Raises:
         ValueError: ``top`` or ``batch`` is below 1.
@@ -80,7 +75,7 @@ def write_predictions(found: Iterable[Prediction], out: Path | None, top: int, s
     if out.suffix == ".csv":
         write_csv(out, _rows(told, top))
     else:
-        write_lines(out, map(_line, told))
+        write_whole(out, partial(_write_lines, found=told))
     return f"Written to {out}."
 
 
@@ -99,8 +94,9 @@ def _rows(found: Iterable[Prediction], top: int) -> Iterator[list[Any]]:
         yield [path, *cells, *[""] * (2 * top - len(cells)), error or ""]
 
 
-def _line(prediction: Prediction) -> str:
-    """Return a JSON object."""
-    path, guesses, error = prediction
-    row = {"file": str(path), "guesses": [{"class": name, "share": share} for name, share in guesses]}
-    return json.dumps(row | ({"error": error} if error else {}))
+def _write_lines(out: Path, found: Iterable[Prediction]) -> None:
+    """Write one JSON object per image and line."""
+    with out.open("w") as file:
+        for path, guesses, error in found:
+            row = {"file": str(path), "guesses": [{"class": name, "share": share} for name, share in guesses]}
+            file.write(json.dumps(row | ({"error": error} if error else {})) + "\n")

@@ -17,7 +17,7 @@ from matplotlib import colormaps
 from matplotlib.font_manager import findfont
 from pycocotools import mask as rle
 from torch import Tensor
-from torchvision.io import write_png
+from torchvision.io import encode_png, write_file
 from torchvision.transforms.v2.functional import pil_to_tensor
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
@@ -130,13 +130,8 @@ def write_predictions(
 ) -> str:
     """Write what is found in COCO's result format, and a picture of each image; return what was written, in words.
 
-    Args:
-        found: What :func:`predict` yields for the files.
-        files: Numbered by their names where all of these are numbers, as COCO's are, else by their place.
-        categories: Names of the classes by COCO's numbers.
-        out: A folder.
-        score: Only objects of at least this score are drawn.
-        seen: Told which objects of at least this score every file shows.
+    Files are numbered by their names where all of these are numbers, as COCO's are, else by their place. Only objects
+    of at least ``score`` are drawn and told. ``categories`` has the names of the classes by COCO's numbers.
 
     Raises:
         ValueError: ``score`` is no share.
@@ -151,13 +146,12 @@ def write_predictions(
     for place, prediction in enumerate(found, start=1):
         path = prediction.path
         seen(path, _in_words(prediction, names, score))
-        if prediction.error is not None:
-            continue
-        image_id = int(path.stem) if by_name else place
-        results += [{**result, "file_name": path.name} for result in coco_results(prediction, image_id, numbers)]
-        picture = draw(prediction, names, score)
-        write_whole(out / f"{path.stem}.png", lambda file, picture=picture: write_png(picture, str(file)))  # type: ignore[misc]
-        pictures += 1
+        if prediction.error is None:
+            image_id = int(path.stem) if by_name else place
+            results += [{**result, "file_name": path.name} for result in coco_results(prediction, image_id, numbers)]
+            picture = encode_png(draw(prediction, names, score))
+            write_whole(out / f"{path.stem}.png", partial(write_file, data=picture))
+            pictures += 1
     write_text(out / "detections.json", json.dumps(results) + "\n")
     return f"{len(results):,} objects. Written to {out}: detections.json, and {pictures:,} pictures."
 

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from vig_pyg.data.coco import Coco, DetectionBatch, Objects, load_coco
 from vig_pyg.data.images import LARGEST_IMAGE
 from vig_pyg.data.scenes import SCENES
-from vig_pyg.files import as_json
+from vig_pyg.files import as_json, write_csv
 from vig_pyg.models.detectors import HEADS, Detector
 from vig_pyg.tasks import detect
-from vig_pyg.tasks.average_precision import AveragePrecision, as_rows, evaluate, write_figures
+from vig_pyg.tasks.average_precision import AveragePrecision, as_rows, evaluate
 from vig_pyg.tasks.backbone import BackboneRecipe, BackboneTask, build_on_backbone, head_options
 from vig_pyg.tasks.recipe import key, require
 from vig_pyg.tasks.registry import register_task
@@ -126,8 +126,8 @@ class Detection(BackboneTask):
 
     def report(self, found: AveragePrecision, out: Path) -> tuple[list[list[str]], str]:
         """Write COCO's figures as JSON and the AP of every class as CSV."""
-        write_figures(found, self.data.classes, out)
-        return as_rows(found), f"{found.images:,} images. Written to {out}: figures.json, classes.csv."
+        write_csv(out / "classes.csv", [("class", "box_ap"), *zip(self.data.classes, found.per_class, strict=True)])
+        return as_rows(found), f"{super().report(found, out)[1][:-1]}, classes.csv."
 
     @classmethod
     def predict(

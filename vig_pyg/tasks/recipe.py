@@ -29,9 +29,8 @@ class Rule(NamedTuple):
         if self.words and value not in self.words:
             return f"one of {', '.join(self.words)}"
         for number in value if isinstance(value, list) else [value]:
-            if not isinstance(number, int | float) or (self.low < number <= self.high):
-                continue
-            if number == self.low and not self.above:
+            right = not isinstance(number, int | float) or self.low < number <= self.high
+            if right or (number == self.low and not self.above):
                 continue
             if (self.low, self.high) == (0, 1):
                 return "above 0 and at most 1" if self.above else "between 0 and 1"
@@ -138,14 +137,7 @@ class Recipe:
         require(rising, "decay_epochs", self.decay_epochs, "a rising list")
 
     def check_used(self, changes: Container[str]) -> None:
-        """Refuse a key that was changed and has no effect.
-
-        Args:
-            changes: The keys that were given beside a file.
-
-        Raises:
-            ValueError: names the key.
-        """
+        """Refuse, by a ValueError, a key that was given beside a file, in ``changes``, and has no effect."""
 
     @property
     def scaled_learning_rate(self) -> float:
@@ -163,18 +155,17 @@ def rule_of(each: Field) -> Rule:
 
 
 def require(right: bool, name: str, value: Any, wanted: str) -> None:
-    """Refuse a value.
-
-    Raises:
-        ValueError: it is not right; names the key, the value and what is wanted.
-    """
+    """Refuse a value that is not right, by a ValueError with the key, the value and what is wanted."""
     if not right:
         raise ValueError(f"{name} must be {wanted}, got {value!r}")
 
 
 def check_type(name: str, value: Any, kind: Any) -> None:
     """Refuse a value of another type than ``kind``."""
-    require(_is(value, kind), name, value, _described(kind))
+    words = {int: "a whole number", float: "a finite number", str: "text", bool: "true or false", type(None): "null"}
+    parts = [kind] if not get_args(kind) or get_origin(kind) is dict else get_args(kind)
+    wanted = " or ".join(words.get(part, "a mapping") for part in parts)
+    require(_is(value, kind), name, value, "a list of whole numbers" if get_origin(kind) is list else wanted)
 
 
 def check_range(each: Field, value: Any) -> None:
@@ -196,11 +187,3 @@ def _is(value: Any, kind: Any) -> bool:
     if kind is float:
         return _is(value, int) or (isinstance(value, float) and math.isfinite(value))
     return type(value) is kind
-
-
-def _described(kind: Any) -> str:
-    names = {int: "a whole number", float: "a finite number", str: "text", bool: "true or false", type(None): "null"}
-    if get_origin(kind) is list:
-        return "a list of whole numbers"
-    parts = [kind] if not get_args(kind) or get_origin(kind) is dict else get_args(kind)
-    return " or ".join(names.get(part, "a mapping") for part in parts)

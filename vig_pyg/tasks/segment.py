@@ -40,12 +40,8 @@ def segment(
 ) -> Iterator[ClassMap]:
     """Yield the class map of every file, in their order, holding one batch in memory.
 
-    Args:
-        model: On the device, from a list of images ``[3, H, W]`` to a list of logits ``[num_classes, H, W]``.
-        files: Image files.
-        image_size: The shorter side that the model sees; None for the images' own. Maps have the images' own size.
-        batch: Images at once.
-        device: Where to compute.
+    The model, on the device, makes a list of logits ``[num_classes, H, W]`` of a list of images ``[3, H, W]``. It sees
+    them with a shorter side of ``image_size`` pixels, None for their own; maps have the images' own size.
 
     Raises:
         ValueError: ``batch`` is below 1.

@@ -84,11 +84,7 @@ class Segmentation(BackboneTask):
         return [torch.zeros(3, side, side)]
 
     def train_set(self, model: nn.Module) -> Masks:
-        """Return random crops to train on.
-
-        Raises:
-            ValueError: the recipe does not say how large crops are.
-        """
+        """Return random crops to train on; refuse, by a ValueError, a recipe that does not say how large they are."""
         recipe = self.recipe
         if recipe.image_size is None:
             raise ValueError(
@@ -195,16 +191,6 @@ logits = model([image])  # of each [3, H, W] between 0 and 1: [{len(data.classes
 
 
 def load_segmenter(weights: str | Path, trust: bool = False) -> Segmenter:
-    """Return a model that :func:`save_segmenter` or a run wrote.
-
-    Args:
-        weights: A folder, or the file of weights in it.
-        trust: Import what the configuration names as ``"module:Name"``.
-
-    Raises:
-        FileNotFoundError: there are no such weights.
-        ValueError: they are not of Semantic FPN, are damaged, do not fit their configuration, or a module would have
-            to be imported.
-    """
+    """Return a model that :func:`save_segmenter` or a run wrote, as :func:`~vig_pyg.detection.load_detector`."""
     model, classes, config = Segmentation.load(weights, trust=trust)
     return Segmenter(model, classes, config["image_size"])

@@ -72,11 +72,7 @@ class Task(ABC):
 
     @torch.no_grad()
     def check_fits(self, model: nn.Module) -> None:
-        """Show a model its :meth:`example`.
-
-        Raises:
-            ValueError: the model does not take it.
-        """
+        """Refuse, by a ValueError, a model that does not take its :meth:`example`."""
         with refused(f"{self.recipe.model} does not take these images"):
             model.eval()(self.example(model))
         model.train()
@@ -224,11 +220,7 @@ class Task(ABC):
 
     @classmethod
     def place(cls, out: Path | None) -> Path | None:
-        """Return where predictions are written to, None for nowhere.
-
-        Raises:
-            ValueError: it does not fit.
-        """
+        """Return where predictions are written to, None for nowhere; refuse, by a ValueError, what does not fit."""
         return out
 
     @classmethod
@@ -246,9 +238,8 @@ class Task(ABC):
         Further keywords are options of ``vig-pyg predict`` with a default.
 
         Args:
-            trained: What :meth:`load` returned, on the device.
-            files: What :meth:`files` returned.
-            out: What :meth:`place` returned.
+            trained: What :meth:`load` returned, its model on the device.
+            files, out: What :meth:`files` and :meth:`place` returned.
             seen: Called for every file with what it shows, in words.
             batch: Images at once.
             device: Where to compute.

@@ -13,12 +13,8 @@ SEEN = ">=1.0.31,<1.1"
 
 
 def write_model_config(path: Path, model: nn.Module, class_names: list[str], data: dict[str, Any]) -> None:
-    """Write the ``config.json`` from which ``timm.create_model("local-dir:…")`` builds a model, without its weights.
+    """Write the ``config.json`` by which ``timm.create_model("local-dir:…")`` builds a model of timm again.
 
-    Args:
-        path: The file.
-        model: A model that ``timm.create_model`` built.
-        class_names: In the order of the logits.
-        data: How images are prepared, as ``timm.data.resolve_data_config`` returns it.
+    ``data`` says how images are prepared, as ``timm.data.resolve_data_config`` returns it.
     """
     save_config_for_hf(model, str(path), model_config={"label_names": class_names}, data_config=data)

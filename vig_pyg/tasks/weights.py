@@ -40,11 +40,7 @@ def weights_file(path: str | Path) -> Path:
 
 
 def weights_config(file: Path) -> dict[str, Any]:
-    """Return the configuration beside a file of weights, empty where there is none.
-
-    Raises:
-        ValueError: it is damaged.
-    """
+    """Return the configuration beside weights, empty where there is none; refuse a damaged one by a ValueError."""
     path = file.with_name(CONFIG)
     check(path)
     try:

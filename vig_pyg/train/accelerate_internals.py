@@ -9,9 +9,5 @@ SEEN = ">=1.15,<1.16"
 
 
 def forget_settings(processes: bool) -> None:
-    """Let the next :class:`accelerate.Accelerator` have another precision than the one before.
-
-    Args:
-        processes: Also let it look anew for its device and for other processes.
-    """
+    """Let the next :class:`accelerate.Accelerator` have another precision, and other ``processes`` and device."""
     AcceleratorState._reset_state(processes)

@@ -146,7 +146,8 @@ class _Training:
         self.forward = torch.compile(self.model) if recipe.compile else self.model
         self.progress = Progress()
         others = {"progress": self.progress, "average": self.average, "scaler": accelerator.scaler}
-        self.content = StateContent(self.model if self.sharded else model, self.optimizer, self.sharded, others)
+        used = {name: part for name, part in others.items() if part is not None}
+        self.content = StateContent(self.model if self.sharded else model, self.optimizer, self.sharded, used)
         self.state: Path | None = None  # the folder of the last one that is whole
         self.losses: list[Tensor] = []
         self.stop = threading.Event()
@@ -246,7 +247,10 @@ class _Training:
         self.losses.clear()
         for number, loss in enumerate(losses, start=self._number() - len(losses)):
             if not math.isfinite(loss):
-                raise FloatingPointError(self._not_finite(loss, number))
+                self.schedule.step_update(number)
+                raise FloatingPointError(
+                    f"the loss is {loss} at update {number + 1}, with learning rate {self._rate():.3g}; {self.kept()}"
+                )
             self.progress.loss_sum += loss
         self.on_look(self.progress, losses[-1])
         stop = self._any(self.stop.is_set())
@@ -312,10 +316,6 @@ class _Training:
                 f"{broken} of {images} training images do not decode, more than broken_share="
                 f"{self.recipe.broken_share} allows; {sorted(self.progress.broken)[0]} is one"
             )
-
-    def _not_finite(self, loss: float, number: int) -> str:
-        self.schedule.step_update(number)
-        return f"the loss is {loss} at update {number + 1}, with learning rate {self._rate():.3g}; {self.kept()}"
 
     def _rate(self) -> float:
         """Return the learning rate of the last update, of layers whose rate does not decay."""

@@ -1,4 +1,4 @@
-"""A run's folder. Files appear whole or not at all, and the last good state is never lost."""
+"""A run's folder, and the state in it. Files appear whole or not at all, and the last good state is never lost."""
 
 from __future__ import annotations
 
@@ -59,24 +59,19 @@ class Progress:
         vars(self).update(state, history=[Epoch(*epoch) for epoch in state["history"]], broken=set(state["broken"]))
 
 
+@dataclass
 class StateContent:
     """The states of a model, of its optimizer, and of what else decides how a training goes on.
 
     Weights that are sharded over processes are gathered in the main process, and taken from there by any number.
     Random numbers have no state: they follow from the seed and the number of the update.
-
-    Args:
-        model: The model; where it is sharded, as accelerate prepared it.
-        optimizer: What accelerate prepared.
-        sharded: Whether FSDP shards the model.
-        others: By name whatever else has ``state_dict`` and ``load_state_dict``; None is left out.
+    The optimizer, and a model that FSDP shards, are as accelerate prepared them.
     """
 
-    def __init__(
-        self, model: nn.Module, optimizer: AcceleratedOptimizer, sharded: bool, others: Mapping[str, Any | None]
-    ) -> None:
-        self.model, self.optimizer, self.sharded = model, optimizer, sharded
-        self.others = {name: part for name, part in others.items() if part is not None}
+    model: nn.Module
+    optimizer: AcceleratedOptimizer
+    sharded: bool
+    others: dict[str, Any]
 
     def state_dict(self) -> dict[str, Any]:
         """Return all states. All processes call it together; of sharded weights only the main one gets any."""
@@ -89,20 +84,12 @@ class StateContent:
         return {"model": model, "optimizer": optimizer, **others}
 
     def load_state_dict(self, states: Mapping[str, Any]) -> None:
-        """Go on from what :meth:`state_dict` returned.
-
-        Raises:
-            ValueError: it is of another model or precision.
-        """
+        """Go on from what :meth:`state_dict` returned; refuse that of another model or precision by a ValueError."""
         try:
             if self.sharded:
-                set_state_dict(
-                    self.model,
-                    self.optimizer.optimizer,
-                    model_state_dict=states["model"],
-                    optim_state_dict=states["optimizer"],
-                    options=StateDictOptions(full_state_dict=True),
-                )
+                whole = {"model_state_dict": states["model"], "optim_state_dict": states["optimizer"]}
+                options = StateDictOptions(full_state_dict=True)
+                set_state_dict(self.model, self.optimizer.optimizer, **whole, options=options)
             else:
                 self.model.load_state_dict(states["model"])
                 self.optimizer.load_state_dict(states["optimizer"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -74,34 +74,29 @@ def _split(override: str) -> tuple[str, str]:
 
 
 def _read(path: Path, as_written: dict[str, Any], changes: Mapping[str, str], task: str) -> Recipe:
-    kind = get_task(task).recipe_class
-    types = get_type_hints(kind)
+    recipe_class = get_task(task).recipe_class
+    types = get_type_hints(recipe_class)
     for name in as_written:
         if name not in types:
             raise ValueError(_unknown(name, task))
     written, overrides = _from_yaml(path, as_written, types), _from_words(changes, types)
     if overrides.get("model") not in (None, written.get("model")):
         written.pop("model_options", None)
+    # OmegaConf would take numbers for what is true or false, and other things for lists and mappings.
     for given in (written, overrides):
-        _check_as_given(given, types)
-    merged = OmegaConf.merge(OmegaConf.structured(kind), {"task": task}, written, overrides)
+        values: Any = OmegaConf.to_container(given)
+        for name, kind in types.items():
+            if name in values and (kind is bool or get_origin(kind) in (list, dict)):
+                check_type(name, values[name], kind)
+    merged = OmegaConf.merge(OmegaConf.structured(recipe_class), {"task": task}, written, overrides)
     recipe: Recipe = OmegaConf.to_object(merged)  # type: ignore[assignment]
     recipe.check_used(changes)
     return recipe
 
 
-def _check_as_given(given: DictConfig, types: Mapping[str, Any]) -> None:
-    """Refuse numbers for what is true or false, which OmegaConf takes, and what is no list or mapping but should be."""
-    values: Any = OmegaConf.to_container(given)
-    for name, kind in types.items():
-        if name in values and (kind is bool or get_origin(kind) in (list, dict)):
-            check_type(name, values[name], kind)
-
-
 def _text_keys(types: Mapping[str, Any]) -> dict[str, bool]:
     """Return the keys whose values are text, and whether they may be null."""
-    optional = {name for name, kind in types.items() if str in get_args(kind) and get_origin(kind) is not dict}
-    return {name: name in optional for name, kind in types.items() if kind is str or name in optional}
+    return {name: kind is not str for name, kind in types.items() if kind in (str, str | None)}
 
 
 def _from_yaml(path: Path, as_written: Mapping[str, Any], types: Mapping[str, Any]) -> DictConfig:
@@ -133,11 +128,7 @@ def _unknown(key: str, task: str) -> str:
 
 
 def read_keys(path: Path, as_text: bool = False) -> dict[str, Any]:
-    """Return the keys of a recipe and their values, as text or typed, without a look at what they mean.
-
-    Raises:
-        ValueError: the file is no YAML mapping.
-    """
+    """Return the keys of a recipe and their values, as text or typed; refuse what is no YAML mapping by a ValueError."""
     content: Any
     try:
         text = path.read_text(encoding="utf-8")
