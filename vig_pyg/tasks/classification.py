@@ -112,11 +112,7 @@ class Classification(Task):
         return torch.zeros(2, *size)
 
     def train_set(self, model: nn.Module) -> Any:
-        """Return images to train on, with crop, interpolation and normalization of the model's weights.
-
-        Raises:
-            ValueError: ``shift`` does not fit them.
-        """
+        """Return images, prepared as the model's weights want them; refuse, by a ValueError, a ``shift`` of others."""
         train, recipe = self.data.train, self.recipe
         if isinstance(train, ImageTensorDataset):
             return ImageTensorDataset(train.images, train.labels, recipe.shift)

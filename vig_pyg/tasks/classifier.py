@@ -66,11 +66,7 @@ def build_model(recipe: Recipe, classes: int, channels: int = 3) -> nn.Module:
 
 
 def model_keywords(recipe: Recipe) -> dict[str, Any]:
-    """Return what a recipe says of the architecture, as keywords of the model.
-
-    Raises:
-        ValueError: something is said twice, or is not of the architecture.
-    """
+    """Return what a recipe says of the architecture, and once, as keywords; refuse the rest by a ValueError."""
     options = dict(recipe.model_options)
     if wrong := NOT_OF_THE_ARCHITECTURE.intersection(options):
         raise ValueError(
@@ -141,7 +137,13 @@ def load_trained(weights: str | Path, model: str | None, trust: bool) -> Trained
             for key, get in {"conv": get_conv, "graph": get_graph}.items():
                 if word := config.get("model_args", {}).get(key):
                     get(word)
-        built = _from_folder(file.parent)
+        try:
+            built = timm.create_model(f"local-dir:{file.parent}", pretrained=True)
+        except ValueError:
+            raise
+        except Exception as error:  # damaged weights and options can make timm raise anything
+            reason = str(error).splitlines()[-1].strip()
+            raise ValueError(f"{file.parent} holds no model that can be read ({reason})") from error
         names = config.get("label_names")
     elif model is None:
         raise ValueError(f"{file} does not say which model it is of: add --model")
@@ -154,16 +156,6 @@ def load_trained(weights: str | Path, model: str | None, trust: bool) -> Trained
     if names is not None and not (isinstance(names, list) and len(names) == known):
         raise ValueError(f"{file.with_name(CONFIG)} must name {known} classes, got label_names={names!r}")
     return Trained(built.eval(), [str(name) for name in names or range(known)], config)
-
-
-def _from_folder(folder: Path) -> nn.Module:
-    try:
-        return timm.create_model(f"local-dir:{folder}", pretrained=True)
-    except ValueError:
-        raise
-    except Exception as error:  # damaged weights and options can make timm raise anything
-        reason = str(error).splitlines()[-1].strip()
-        raise ValueError(f"{folder} holds no model that can be read ({reason})") from error
 
 
 def save_weights(

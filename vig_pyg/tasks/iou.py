@@ -94,9 +94,3 @@ def guess_classes(
 
     logits = model(send_to_device(list(images), device, non_blocking=True))
     return [resized(score, size).argmax(0) for score, size in zip(logits, sizes, strict=True)]
-
-
-def as_rows(found: Evaluation, classes: Sequence[str]) -> list[list[str]]:
-    """Return intersection over union of every class as rows for the screen."""
-    shares = ("neither there nor guessed" if share != share else f"{100 * share:.2f}" for share in found.iou.tolist())
-    return [["class", "IoU, %"], *([name, share] for name, share in zip(classes, shares, strict=True))]

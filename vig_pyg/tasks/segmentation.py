@@ -28,7 +28,7 @@ from vig_pyg.models.semantic_fpn import semantic_fpn
 from vig_pyg.tasks import segment
 from vig_pyg.tasks.accuracy import write_confusion
 from vig_pyg.tasks.backbone import BackboneRecipe, BackboneTask, build_on_backbone, head_options
-from vig_pyg.tasks.iou import Evaluation, as_rows, evaluate
+from vig_pyg.tasks.iou import Evaluation, evaluate
 from vig_pyg.tasks.recipe import key
 from vig_pyg.tasks.registry import register_task
 from vig_pyg.tasks.results import Device, Epoch, OnBatch, Seen, Trained, Weights
@@ -131,7 +131,8 @@ class Segmentation(BackboneTask):
     def report(self, found: Evaluation, out: Path) -> tuple[list[list[str]], str]:
         """Write intersection over union per class, and how many pixels of a class were taken for which, as CSV."""
         write_confusion(found.confusion, found.iou, self.data.classes, out, "pixels", "iou")
-        return as_rows(found, self.data.classes), (
+        shares = ("neither there nor guessed" if iou != iou else f"{100 * iou:.2f}" for iou in found.iou.tolist())
+        return [["class", "IoU, %"], *map(list, zip(self.data.classes, shares, strict=True))], (
             f"mean IoU {100 * found.miou:.2f} %, {100 * found.pixel_accuracy:.2f} % of the pixels right, of "
             f"{found.images:,} images{f', {len(found.broken)} not counted' if found.broken else ''}. "
             f"Written to {out}: classes.csv, confusion.csv."

@@ -78,11 +78,7 @@ class Task(ABC):
         model.train()
 
     def check_data(self, model: nn.Module) -> None:
-        """Load one image as the training will, so that data of which none can be used are refused before it begins.
-
-        Raises:
-            ValueError: too many images in a row cannot be used; names one.
-        """
+        """Load one image as the training will, so that it does not begin where a ValueError names unusable ones."""
         dataset = self.train_loader(model, 1).dataset
         if hasattr(dataset, "__getitems__"):  # shards are only read in order
             dataset.__getitems__([Draw(0, 0)])

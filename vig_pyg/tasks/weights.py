@@ -23,11 +23,7 @@ WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 
 
 def weights_file(path: str | Path) -> Path:
-    """Return the file of weights: itself, that in a folder, or the best of a run.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
+    """Return the file of weights: itself, that in a folder, or the best of a run; else raise a FileNotFoundError."""
     check_kind("a path", str | Path, weights=path)
     path = Path(path)
     inside = [path / WEIGHTS, path / "best" / WEIGHTS] if path.is_dir() else [path]
@@ -91,11 +87,7 @@ The recipe, the versions and the command are in the folder of the run; `vig-pyg 
 
 
 def with_weights(model: Model, weights: str | Path) -> Model:
-    """Return a model with its weights, in evaluation mode.
-
-    Raises:
-        ValueError: they are damaged, or of another model.
-    """
+    """Return a model with its weights, in evaluation mode; refuse damaged ones or others by a ValueError."""
     file = weights_file(weights)
     try:
         model.load_state_dict(read_checkpoint(file))

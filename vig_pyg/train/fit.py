@@ -23,7 +23,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from vig_pyg.checks import check_flags, check_kind
 from vig_pyg.data.samplers import EpochSampler
-from vig_pyg.files import write_whole
+from vig_pyg.files import write_csv, write_whole
 from vig_pyg.tasks.recipe import Recipe
 from vig_pyg.tasks.registry import get_task
 from vig_pyg.tasks.results import Epoch
@@ -223,7 +223,10 @@ class _Training:
         """Take one step of the optimizer on a whole batch."""
         recipe, accelerator, number = self.recipe, self.accelerator, self._number()
         self.schedule.step_update(number)
-        _seed(recipe.seed, number, accelerator.process_index)
+        # Everything random in an update follows from its number.
+        drawn = np.random.SeedSequence([recipe.seed, number, accelerator.process_index]).generate_state(2)
+        torch.manual_seed(int(drawn[0]))
+        np.random.seed(drawn[1])
         total = torch.zeros((), device=accelerator.device)
         for batch in batches:
             self._count_broken(batch.broken)
@@ -266,7 +269,8 @@ class _Training:
             return
         progress = self.progress
         if self.accelerator.is_main_process:
-            run.write_metrics(self.out, progress.history)
+            rows = ((number, *epoch.row().values()) for number, epoch in enumerate(progress.history, start=1))
+            write_csv(self.out / run.METRICS, [("epoch", *progress.history[0].row()), *rows])
             for name, value in progress.history[-1].row().items():
                 self.board.add_scalar(name, value, progress.epoch)
             self.board.flush()
@@ -324,10 +328,3 @@ class _Training:
     def kept(self) -> str:
         """Say what there is to go on from."""
         return f"the last good state is {self.state}" if self.state else "no state was written yet"
-
-
-def _seed(seed: int, update: int, rank: int) -> None:
-    """Let everything random in an update follow from its number."""
-    drawn = np.random.SeedSequence([seed, update, rank]).generate_state(2)
-    torch.manual_seed(int(drawn[0]))
-    np.random.seed(drawn[1])

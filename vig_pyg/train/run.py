@@ -16,7 +16,7 @@ from accelerate.optimizer import AcceleratedOptimizer
 from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 
-from vig_pyg.files import as_json, to_disk, write_csv, write_text, write_whole
+from vig_pyg.files import as_json, to_disk, write_text, write_whole
 from vig_pyg.machine import describe_machine
 from vig_pyg.manifest import SUMS, DamagedError, check, sums_of
 from vig_pyg.tasks.recipe import Recipe
@@ -193,12 +193,6 @@ def read_state(out: Path) -> tuple[Path, dict[str, Any]] | None:
 def states(out: Path) -> list[Path]:
     """Return the states in a run's folder, the last one last."""
     return sorted(path for path in out.glob(f"{STATE}*") if path.suffix != ".partial")
-
-
-def write_metrics(out: Path, history: Sequence[Epoch]) -> None:
-    """Write what every epoch gave, as CSV."""
-    rows = ((number, *epoch.row().values()) for number, epoch in enumerate(history, start=1))
-    write_csv(out / METRICS, [("epoch", *history[0].row()), *rows])
 
 
 def draw_curves(path: Path, history: Sequence[Epoch]) -> None:

@@ -128,7 +128,7 @@ def _unknown(key: str, task: str) -> str:
 
 
 def read_keys(path: Path, as_text: bool = False) -> dict[str, Any]:
-    """Return the keys of a recipe and their values, as text or typed; refuse what is no YAML mapping by a ValueError."""
+    """Return the keys and values of a recipe, as text or typed; refuse, by a ValueError, what is no YAML mapping."""
     content: Any
     try:
         text = path.read_text(encoding="utf-8")
