@@ -36,11 +36,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def check_place(path: Path) -> None:
-    """Make the folder for a file and see, before the work whose result it is to hold, that the file can be written.
-
-    Raises:
-        OSError: it cannot; names the place.
-    """
+    """Make the folder for a file; raise, before the work for it, an OSError where the file cannot be written."""
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: name a file in it")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,12 +22,9 @@ def sums_of(files: Iterable[Path]) -> str:
 
 
 def check(file: Path, required: bool = False) -> None:
-    """Compare a file with the ``SHA256SUMS`` beside it.
+    """Refuse, by a DamagedError, a file that is missing or differs from what the ``SHA256SUMS`` beside it says.
 
     One that is not listed there is taken as it is and need not exist, unless it is ``required``.
-
-    Raises:
-        DamagedError: the file is not what was written, or is missing.
     """
     lines = file.with_name(SUMS).read_bytes().splitlines() if file.with_name(SUMS).is_file() else []
     entries = [re.fullmatch(rb"([0-9a-f]{64})  (.+)", line) for line in lines]

@@ -25,11 +25,7 @@ class Registry(Generic[Entry]):
         self.aliases: dict[str, str] = {}
 
     def register(self, name: str, *aliases: str) -> Callable[[Entry], Entry]:
-        """Return a decorator that registers a factory.
-
-        Raises:
-            ValueError: a name is no word, or is taken by something else.
-        """
+        """Return a decorator that registers a factory; refuse, by a ValueError, a name that is no word or is taken."""
         for word in (name, *aliases):
             if not isinstance(word, str) or not word or ":" in word:
                 raise ValueError(
