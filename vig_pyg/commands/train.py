@@ -26,7 +26,7 @@ from vig_pyg.data.images import MAX_PIXELS
 from vig_pyg.manifest import check
 from vig_pyg.study.cost import count_parameters
 from vig_pyg.tasks import Epoch, Recipe, Task, get_task, list_recipes, list_tasks, read_recipe
-from vig_pyg.tasks.registry import tasks_with
+from vig_pyg.tasks.registry import task_for, tasks_with
 from vig_pyg.train.devices import accelerator_for, images_at_once
 from vig_pyg.train.fit import fit
 from vig_pyg.train.run import RECIPE, Progress
@@ -116,7 +116,7 @@ def _recipe(recipe: str | None, given: dict[str, str], overrides: list[str], out
     if recipe is not None:
         return recipe
     written = dict(override.partition("=")[::2] for override in overrides)
-    return get_task(written.get("task", Recipe.task)).default_recipe(written)
+    return get_task(written.get("task") or task_for(written.get("data"))).default_recipe(written)
 
 
 def announce(task: Task, name: str, model: nn.Module, accelerator: Accelerator, out: Path, resume: bool) -> None:

@@ -49,6 +49,11 @@ def tasks_with(key: str) -> list[str]:
     return [name for name in list_tasks() if key in get_task(name).recipe_class.__dataclass_fields__]
 
 
+def task_for(data: str | None) -> str:
+    """Return the task that data of this name are for, ``classify`` where none claims them."""
+    return next((name for name in list_tasks() if data is not None and get_task(name).knows(data)), "classify")
+
+
 def task_of(weights: str | Path, trust: bool = False) -> str:
     """Return the task that weights were trained for, as the configuration beside them says it.
 

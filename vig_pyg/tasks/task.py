@@ -43,6 +43,11 @@ class Task(ABC):
     # What is set up from a recipe.
 
     @classmethod
+    def knows(cls, data: str) -> bool:
+        """Return whether this task, and no other, is what these data are for, so that ``--task`` need not say it."""
+        return False
+
+    @classmethod
     def default_recipe(cls, given: Mapping[str, Any]) -> str:
         """Return the recipe where the user names none but gives some keys."""
         raise ValueError(f"the task {given.get('task')} has no recipe of its own: name one with --recipe")
