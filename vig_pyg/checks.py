@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from numbers import Integral
 from typing import Any
 
@@ -62,16 +63,24 @@ def check_size(**sizes: object) -> None:
 
 
 def known_device(device: torch.device | str) -> torch.device:
-    """Return the device of a name.
-
-    Raises:
-        TypeError, ValueError: there is none.
-    """
+    """Return the device of a name; refuse, by a TypeError or ValueError, what is none."""
     check_kind("the name of a device", torch.device | str, device=device)
     try:
         return torch.device(device)
     except RuntimeError:
         raise ValueError(f"device must be cpu, cuda, cuda:0 or the like, got {device!r}") from None
+
+
+@contextmanager
+def refused(sentence: str) -> Iterator[None]:
+    """Turn whatever others raise of what does not fit into a ValueError: a sentence with their reason."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError):
+        raise
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{sentence}: {reason}") from error
 
 
 def _shown(value: object) -> str:

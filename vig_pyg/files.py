@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import socket
 from collections.abc import Callable, Iterable
@@ -23,7 +24,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     partial = _partial(path)
     try:
         write(partial)
-        _to_disk(partial)
+        to_disk(partial)
         os.replace(partial, path)
     except (OSError, RuntimeError, SafetensorError) as error:  # where a disk is full, writers say any of them
         if isinstance(error, OSError) and error.filename is not None:
@@ -35,11 +36,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def check_place(path: Path) -> None:
-    """Make the folder for a file and see, before the work whose result it is to hold, that the file can be written.
-
-    Raises:
-        OSError: it cannot; names the place.
-    """
+    """Make the folder for a file; raise, before the work for it, an OSError where the file cannot be written."""
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: name a file in it")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,6 +49,16 @@ def _partial(path: Path) -> Path:
     return path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}.partial")
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write text, see :func:`write_whole`."""
+    write_whole(path, lambda partial: partial.write_text(text))
+
+
+def as_json(content: Any) -> str:
+    """Return what a file with some content holds."""
+    return json.dumps(content, indent=1) + "\n"
+
+
 def write_csv(path: Path, rows: Iterable[Iterable[Any]]) -> None:
     """Write rows, the names of the columns first."""
 
@@ -62,7 +69,8 @@ def write_csv(path: Path, rows: Iterable[Iterable[Any]]) -> None:
     write_whole(path, write)
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

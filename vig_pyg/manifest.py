@@ -22,14 +22,9 @@ def sums_of(files: Iterable[Path]) -> str:
 
 
 def check(file: Path, required: bool = False) -> None:
-    """Compare a file with the ``SHA256SUMS`` beside it; one that is not listed there is taken as it is.
+    """Refuse, by a DamagedError, a file that is missing or differs from what the ``SHA256SUMS`` beside it says.
 
-    Args:
-        file: The file; it need not exist where it is not listed.
-        required: It must be listed.
-
-    Raises:
-        DamagedError: the file is not what was written, or is missing.
+    One that is not listed there is taken as it is and need not exist, unless it is ``required``.
     """
     lines = file.with_name(SUMS).read_bytes().splitlines() if file.with_name(SUMS).is_file() else []
     entries = [re.fullmatch(rb"([0-9a-f]{64})  (.+)", line) for line in lines]
@@ -52,11 +47,7 @@ def sealed(content: dict[str, Any]) -> str:
 
 
 def unseal(file: Path) -> dict[str, Any]:
-    """Return what a file that :func:`sealed` made holds.
-
-    Raises:
-        DamagedError: it is not what was written.
-    """
+    """Return what a file that :func:`sealed` made holds; refuse, by a DamagedError, what was not written so."""
     try:
         content = json.loads(file.read_bytes())
         if content.pop("sha256") == _seal(content):

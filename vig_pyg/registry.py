@@ -17,12 +17,7 @@ KEYWORDS = {"conv": "operator", "graph": "graph", "task": "task"}
 
 
 class Registry(Generic[Entry]):
-    """Factories by name.
-
-    Args:
-        what: What they make, for sentences: ``"operator"``.
-        keyword: The option that takes them: ``"conv"``.
-    """
+    """Factories of ``what``, such as ``"operator"``, by name, for the option ``keyword``, such as ``"conv"``."""
 
     def __init__(self, what: str, keyword: str) -> None:
         self.what, self.keyword = what, keyword
@@ -30,11 +25,7 @@ class Registry(Generic[Entry]):
         self.aliases: dict[str, str] = {}
 
     def register(self, name: str, *aliases: str) -> Callable[[Entry], Entry]:
-        """Return a decorator that registers a factory.
-
-        Raises:
-            ValueError: a name is no word, or is taken by something else.
-        """
+        """Return a decorator that registers a factory; refuse, by a ValueError, a name that is no word or is taken."""
         for word in (name, *aliases):
             if not isinstance(word, str) or not word or ":" in word:
                 raise ValueError(
@@ -74,11 +65,7 @@ class Registry(Generic[Entry]):
         return self.factories[name]
 
     def check_options(self, word: object, factory: Factory, options: Iterable[str]) -> None:
-        """Refuse options that a factory does not name.
-
-        Raises:
-            TypeError: names the option, and the nearest that there is.
-        """
+        """Refuse options that a factory does not name, by a TypeError with the nearest that there is."""
         known = parameters(factory)
         for name in options:
             if name not in known:
@@ -101,13 +88,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def refuse_imports(options: Mapping[str, Any], source: object, trusted: Container[str] = ()) -> None:
     """Refuse a ``"module:Name"`` that a file holds: whoever wrote the file would choose what is executed.
 
-    Args:
-        options: What the file holds; ``conv``, ``graph`` and ``task`` may be at any depth.
-        source: The file.
-        trusted: Names that the user gave as well.
-
-    Raises:
-        ValueError: quotes the name.
+    The ValueError quotes it. ``conv``, ``graph`` and ``task`` may be at any depth; what the user gave as well is
+    ``trusted``.
     """
     for key, value in options.items():
         for inner in value if isinstance(value, list | tuple) else [value]:
@@ -121,14 +103,7 @@ def refuse_imports(options: Mapping[str, Any], source: object, trusted: Containe
 
 
 def refuse_saved_import(options: Mapping[str, Any]) -> None:
-    """Refuse a ``"module:Name"`` that timm read from a configuration, unless its module is imported already.
-
-    Args:
-        options: What timm calls the constructor of a model with.
-
-    Raises:
-        ValueError: quotes the name.
-    """
+    """Refuse, by a ValueError, a ``"module:Name"`` that timm read from a file, unless that module was imported."""
     saved = options.get("pretrained_model_args") or {}
     for key, what in KEYWORDS.items():
         word = saved.get(key)

@@ -10,7 +10,7 @@ from vig_pyg.data.coco import Coco, load_coco
 from vig_pyg.data.samplers import OnceSampler
 from vig_pyg.tasks.average_precision import evaluate
 from vig_pyg.tasks.detection import Objects
-from vig_pyg.tasks.loaders import as_it_is
+from vig_pyg.tasks.task import as_it_is
 
 
 class Noisy(nn.Module):

@@ -11,7 +11,7 @@ from tests.data.written_folders import write_images
 from vig_pyg.data.decoded import Images
 from vig_pyg.data.samplers import OnceSampler
 from vig_pyg.data.transforms import inference_transform
-from vig_pyg.tasks.loaders import as_it_is
+from vig_pyg.tasks.task import as_it_is
 from vig_pyg.train import Evaluation, LabeledBatch, evaluate, load_data
 
 

@@ -5,9 +5,8 @@ import pytest
 import yaml
 
 from vig_pyg.tasks import get_task, list_tasks
-from vig_pyg.tasks.recipe import Recipe
+from vig_pyg.tasks.recipe import Recipe, rule_of
 from vig_pyg.tasks.recipes import RECIPES, list_recipes, read_recipe
-from vig_pyg.tasks.rules import rule_of
 
 # The paper's Table 3.
 TABLE_3 = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from vig_pyg.data.decoded import IGNORE_INDEX, LabeledBatch
-from vig_pyg.files import write_csv, write_whole
+from vig_pyg.files import write_csv
+from vig_pyg.tasks.results import Device, OnBatch
 
 
 class Evaluation(NamedTuple):
@@ -44,17 +45,13 @@ def evaluate(
     model: nn.Module,
     batches: Iterable[LabeledBatch],
     num_classes: int,
-    device: torch.device | str = "cpu",
-    on_batch: Callable[[int], None] = lambda _: None,
+    device: Device = "cpu",
+    on_batch: OnBatch = lambda _: None,
 ) -> Evaluation:
-    """Classify every image once, in evaluation mode. With several processes, counts are summed over all.
+    """Classify every image once, in evaluation mode, on the device where the model is.
 
-    Args:
-        model: From images to logits.
-        batches: Labels of −1 are not counted.
-        num_classes: How many classes there are.
-        device: Where the model is.
-        on_batch: Called with the number of images after every batch.
+    Labels of −1 are not counted. With several processes, counts are summed over all. ``on_batch`` is told the number
+    of images after every batch.
 
     Raises:
         ValueError: a label is no class, or no image could be counted.
@@ -80,11 +77,7 @@ def evaluate(
 
 
 def check_labels(batch: LabeledBatch, num_classes: int) -> None:
-    """Refuse labels that are no class.
-
-    Raises:
-        ValueError: names the label.
-    """
+    """Refuse labels that are no class, by a ValueError that names one."""
     wrong = batch.labels[(batch.labels >= num_classes) | (batch.labels < IGNORE_INDEX)]
     if len(wrong):
         raise ValueError(
@@ -92,16 +85,20 @@ def check_labels(batch: LabeledBatch, num_classes: int) -> None:
         )
 
 
-def write_accuracy(found: Evaluation, classes: list[str], out: Path) -> None:
-    """Write accuracy per class and the confusion matrix, as CSV and as a picture."""
-    per_class = zip(classes, found.confusion.sum(1).tolist(), found.per_class.tolist(), strict=True)
-    write_csv(out / "classes.csv", [("class", "images", "accuracy"), *per_class])
-    counts = ((name, *row) for name, row in zip(classes, found.confusion.tolist(), strict=True))
+def write_confusion(
+    confusion: Tensor, shares: Tensor, classes: Sequence[str], out: Path, counted: str, figure: str
+) -> None:
+    """Write a share of every class, and how much of it was taken for which, as ``classes.csv`` and ``confusion.csv``.
+
+    ``confusion`` has counts ``[true, guessed]``; what was ``counted`` and which ``figure`` the shares are is in words.
+    """
+    per_class = zip(classes, confusion.sum(1).tolist(), shares.tolist(), strict=True)
+    write_csv(out / "classes.csv", [("class", counted, figure), *per_class])
+    counts = ((name, *row) for name, row in zip(classes, confusion.tolist(), strict=True))
     write_csv(out / "confusion.csv", [("true \\ guessed", *classes), *counts])
-    write_whole(out / "confusion.png", lambda p: _draw_confusion(p, found, classes))
 
 
-def _draw_confusion(path: Path, found: Evaluation, classes: list[str]) -> None:
+def draw_confusion(path: Path, found: Evaluation, classes: Sequence[str]) -> None:
     """Draw the share of every true class that was taken for every class; small matrices with their counts."""
     from matplotlib.figure import Figure
 

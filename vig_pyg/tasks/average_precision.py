@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -12,23 +10,17 @@ from torch import Tensor
 from torchmetrics.detection import MeanAveragePrecision
 
 from vig_pyg.data.coco import DetectionBatch
-from vig_pyg.files import write_csv, write_whole
 from vig_pyg.models.detectors import Detector
+from vig_pyg.tasks.results import Device, OnBatch
 
 # COCO's twelve and what torchmetrics calls them.
+SIZES = ("small", "medium", "large")
 FIGURES = {
     "ap": "map",
-    "ap50": "map_50",
-    "ap75": "map_75",
-    "ap_small": "map_small",
-    "ap_medium": "map_medium",
-    "ap_large": "map_large",
-    "ar1": "mar_1",
-    "ar10": "mar_10",
-    "ar100": "mar_100",
-    "ar_small": "mar_small",
-    "ar_medium": "mar_medium",
-    "ar_large": "mar_large",
+    **{f"ap{overlap}": f"map_{overlap}" for overlap in (50, 75)},
+    **{f"ap_{size}": f"map_{size}" for size in SIZES},
+    **{f"ar{objects}": f"mar_{objects}" for objects in (1, 10, 100)},
+    **{f"ar_{size}": f"mar_{size}" for size in SIZES},
 }
 
 
@@ -46,19 +38,13 @@ def evaluate(
     model: Detector,
     batches: Iterable[DetectionBatch],
     num_classes: int,
-    device: torch.device | str = "cpu",
-    on_batch: Callable[[int], None] = lambda _: None,
+    device: Device = "cpu",
+    on_batch: OnBatch = lambda _: None,
 ) -> AveragePrecision:
     """Look for objects in every image once, in evaluation mode, and compare as COCO's own tools do.
 
-    With several processes every one looks at its images, and all return the figures of all.
-
-    Args:
-        model: A detector.
-        batches: Images with all their objects.
-        num_classes: How many classes there are.
-        device: Where the model is.
-        on_batch: Called after every batch with its number of images.
+    With several processes every one looks at its images, and all return the figures of all. ``on_batch`` is told the
+    number of images after every batch.
 
     Raises:
         ValueError: no image could be read.
@@ -83,14 +69,9 @@ def evaluate(
         for kind, ours in kinds.items()
         for name, theirs in FIGURES.items()
     }
-    by_class = dict(
-        zip(
-            measured["classes"].reshape(-1).tolist(),
-            measured[f"{prefix['bbox']}map_per_class"].reshape(-1).tolist(),
-            strict=True,
-        )
-    )
-    return AveragePrecision(figures, [by_class.get(label, -1.0) for label in range(num_classes)], images, broken)
+    per_class = torch.full((num_classes,), -1.0)
+    per_class[measured["classes"].reshape(-1).long()] = measured[f"{prefix['bbox']}map_per_class"].reshape(-1)
+    return AveragePrecision(figures, per_class.tolist(), images, broken)
 
 
 def on_cpu(objects: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -110,10 +91,9 @@ def _gather(metric: MeanAveragePrecision) -> None:
     """Let every process hold what all have found. torchmetrics does it only for equally many images in each."""
     if not torch.distributed.is_initialized():
         return
-    mine = metric.metric_state
     parts: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(parts, mine)
-    for name in mine:
+    torch.distributed.all_gather_object(parts, metric.metric_state)
+    for name in parts[0]:
         setattr(metric, name, [item for part in parts for item in part[name]])
 
 
@@ -125,9 +105,3 @@ def as_rows(found: AveragePrecision) -> list[list[str]]:
         shares = [found.figures[f"{kind}_{name}"] for kind in kinds]
         rows.append([name, *("–" if share < 0 else f"{100 * share:.1f}" for share in shares)])
     return rows
-
-
-def write_figures(found: AveragePrecision, classes: list[str], out: Path) -> None:
-    """Write COCO's figures as JSON, and the AP of every class as CSV."""
-    write_csv(out / "classes.csv", [("class", "box_ap"), *zip(classes, found.per_class, strict=True)])
-    write_whole(out / "figures.json", lambda path: path.write_text(json.dumps(found.figures, indent=1) + "\n"))

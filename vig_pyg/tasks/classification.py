@@ -14,20 +14,19 @@ import torch.nn.functional as F
 from accelerate.utils import send_to_device
 from timm.data import Mixup, create_transform
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
-from vig_pyg.data.decoded import Images, LabeledBatch, collate, streamed
+from vig_pyg.data.decoded import Images, LabeledBatch, streamed
 from vig_pyg.data.images import LARGEST_IMAGE
 from vig_pyg.data.labeled import ClassificationData, ImageTensorDataset, load_data
 from vig_pyg.data.transforms import data_config, image_mode, inference_transform
+from vig_pyg.files import check_place, write_whole
 from vig_pyg.tasks import classify
-from vig_pyg.tasks.accuracy import Evaluation, check_labels, evaluate, write_accuracy
+from vig_pyg.tasks.accuracy import Evaluation, check_labels, draw_confusion, evaluate, write_confusion
 from vig_pyg.tasks.classifier import build_model, load_trained, save_weights
-from vig_pyg.tasks.loaders import check_batch, loading, test_loader, train_loader
-from vig_pyg.tasks.recipe import Recipe
+from vig_pyg.tasks.recipe import Recipe, key, require
 from vig_pyg.tasks.registry import register_task
-from vig_pyg.tasks.results import Epoch, Trained
-from vig_pyg.tasks.rules import key, require
+from vig_pyg.tasks.results import Device, Epoch, OnBatch, Seen, Trained, Weights
 from vig_pyg.tasks.task import Task
 
 RAND_AUGMENT = re.compile(
@@ -76,24 +75,17 @@ class ClassificationRecipe(Recipe):
 
 @register_task("classify")
 class Classification(Task):
-    """Learns the classes of images by cross-entropy, with the recipe's smoothing and mixing.
-
-    Args:
-        data: Images with labels.
-        recipe: How to train.
-    """
+    """Learns the classes of images by cross-entropy, with the recipe's smoothing and mixing."""
 
     recipe_class = ClassificationRecipe
     verb = "Classifies"
 
     def __init__(self, data: ClassificationData, recipe: ClassificationRecipe) -> None:
         super().__init__(data, recipe)
+        labels = {"label_smoothing": recipe.label_smoothing, "num_classes": len(data.classes)}
         mixes = recipe.mixup > 0 or recipe.cutmix > 0
-        smoothing, classes = recipe.label_smoothing, len(data.classes)
-        self.mixup = (
-            Mixup(recipe.mixup, recipe.cutmix, label_smoothing=smoothing, num_classes=classes) if mixes else None
-        )
-        self.smoothing = 0.0 if mixes else smoothing  # mixing smooths by itself
+        self.mixup = Mixup(recipe.mixup, recipe.cutmix, **labels) if mixes else None
+        self.smoothing = 0.0 if mixes else recipe.label_smoothing  # mixing smooths by itself
 
     @classmethod
     def default_recipe(cls, given: Mapping[str, Any]) -> str:
@@ -119,42 +111,31 @@ class Classification(Task):
         size = train.images.shape[1:] if digits else data_config(model, self.recipe.image_size)["input_size"]
         return torch.zeros(2, *size)
 
-    def train_loader(self, model: nn.Module, device_batch: int, rank: int = 0, processes: int = 1) -> DataLoader:
-        """Return what loads a process's batches, with crop, interpolation and normalization of the model's weights.
-
-        Raises:
-            ValueError: there are fewer images than the batch takes, or ``shift`` does not fit them.
-        """
-        train, recipe, name = self.data.train, self.recipe, self.data.name
+    def train_set(self, model: nn.Module) -> Any:
+        """Return images, prepared as the model's weights want them; refuse, by a ValueError, a ``shift`` of others."""
+        train, recipe = self.data.train, self.recipe
         if isinstance(train, ImageTensorDataset):
-            train = ImageTensorDataset(train.images, train.labels, recipe.shift)
-        elif recipe.shift:
-            raise ValueError(f"shift={recipe.shift} is for the built-in digits, not for {name}: add shift=0")
-        else:
-            train = _prepared(train, training_transform(model, recipe), image_mode(model))
-        if not isinstance(train, IterableDataset):
-            return train_loader(train, name, recipe, device_batch, rank, processes)
-        check_batch(recipe, len(train), name)  # type: ignore[arg-type]
-        train.set_loader_cfg(recipe.workers)  # type: ignore[attr-defined]  # timm's
-        return DataLoader(train, device_batch, drop_last=True, collate_fn=collate, **loading(recipe.workers))
+            return ImageTensorDataset(train.images, train.labels, recipe.shift)
+        if recipe.shift:
+            raise ValueError(f"shift={recipe.shift} is for the built-in digits, not for {self.data.name}: add shift=0")
+        transform = create_transform(  # crops before it resizes
+            **{**data_config(model, recipe.image_size), "is_training": True},
+            scale=(recipe.crop_scale, 1.0),
+            hflip=recipe.flip,
+            auto_augment=recipe.rand_augment,
+            color_jitter=recipe.color_jitter,
+            re_prob=recipe.random_erasing,
+        )
+        return _prepared(train, transform, model)
 
-    def test_loader(self, model: nn.Module, batch: int, rank: int = 0, processes: int = 1) -> DataLoader:
-        """Return what loads every held-out image once, prepared as the model's weights want it."""
-        test = self.data.test
-        if not isinstance(test, ImageTensorDataset):
-            test = _prepared(test, inference_transform(model, self.recipe.image_size), image_mode(model))
-        if not isinstance(test, IterableDataset):
-            return test_loader(test, self.recipe.workers, batch, rank, processes)
-        # All shards in the first process and nothing in the others: so every image counts once.
-        test.reader.dist_rank, test.reader.dist_num_replicas = 0, 1  # type: ignore[attr-defined]  # timm's
-        return DataLoader(test if rank == 0 else [], batch, collate_fn=collate)  # type: ignore[arg-type]
+    def test_set(self, model: nn.Module) -> Any:
+        """Return held-out images, prepared as the model's weights want it."""
+        if isinstance(self.data.test, ImageTensorDataset):
+            return self.data.test
+        return _prepared(self.data.test, inference_transform(model, self.recipe.image_size), model)
 
     def loss(self, model: Callable[..., Any], batch: LabeledBatch, device: torch.device) -> Tensor:
-        """Return the cross-entropy of a batch.
-
-        Raises:
-            ValueError: a label is no class.
-        """
+        """Return the cross-entropy of a batch; refuse, by a ValueError, labels that are no class."""
         check_labels(batch, len(self.data.classes))
         images, labels = send_to_device((batch.images, batch.labels), device, non_blocking=True)
         if self.mixup is not None:
@@ -162,16 +143,12 @@ class Classification(Task):
         return F.cross_entropy(model(images), labels, label_smoothing=self.smoothing)
 
     def evaluate(
-        self,
-        model: nn.Module,
-        batches: Iterable[LabeledBatch],
-        device: torch.device | str,
-        on_batch: Callable[[int], None] = lambda _: None,
+        self, model: nn.Module, batches: Iterable[LabeledBatch], device: Device, on_batch: OnBatch = lambda _: None
     ) -> Evaluation:
         """Count the held-out images whose class is the best guess, and among the best five."""
         return evaluate(model, batches, len(self.data.classes), device, on_batch)
 
-    def save(self, model: nn.Module, weights: dict[str, Tensor], folder: Path, history: Sequence[Epoch]) -> None:
+    def save(self, model: nn.Module, weights: Weights, folder: Path, history: Sequence[Epoch]) -> None:
         """Write a model in timm's layout."""
         save_weights(model, weights, folder, self.recipe, self.data, history)
 
@@ -189,7 +166,9 @@ class Classification(Task):
 
     def report(self, found: Evaluation, out: Path) -> tuple[list[list[str]], str]:
         """Write accuracy per class and the confusion matrix, as CSV and as a picture."""
-        write_accuracy(found, self.data.classes, out)
+        classes = self.data.classes
+        write_confusion(found.confusion, found.per_class, classes, out, "images", "accuracy")
+        write_whole(out / "confusion.png", lambda path: draw_confusion(path, found, classes))
         return [], (
             f"top-1 {100 * found.top1:.2f} %, top-5 {100 * found.top5:.2f} % of {found.images:,} images"
             f"{f', {len(found.broken)} not counted' if found.broken else ''}. "
@@ -198,8 +177,12 @@ class Classification(Task):
 
     @classmethod
     def place(cls, out: Path | None) -> Path | None:
-        """Return a file for all predictions, or None."""
-        return classify.check_place_of_predictions(out)
+        """Return a file for all predictions, which must end in ``.csv`` or ``.jsonl``, or None."""
+        if out is not None and out.suffix not in (".csv", ".jsonl"):
+            raise ValueError(f"--out must end in .csv or .jsonl, got {str(out)!r}")
+        if out is not None:
+            check_place(out)
+        return out
 
     @classmethod
     def predict(
@@ -207,7 +190,7 @@ class Classification(Task):
         trained: Trained,
         files: Iterable[Path],
         out: Path | None,
-        seen: Callable[[Path, str], None],
+        seen: Seen,
         *,
         batch: int,
         device: str,
@@ -218,7 +201,7 @@ class Classification(Task):
         top = min(top, len(classes))
         transform = inference_transform(model)
         found = classify.predict(model, classes, files, transform, top=top, batch=batch, device=device)
-        return classify.write_predictions(classify.shown(found, seen), out, top)
+        return classify.write_predictions(found, out, top, seen)
 
 
 def held_out_images(data: ClassificationData, recipe: Recipe, model: nn.Module, count: int) -> Tensor:
@@ -227,19 +210,8 @@ def held_out_images(data: ClassificationData, recipe: Recipe, model: nn.Module, 
     return next(iter(task.test_loader(model, count))).images
 
 
-def training_transform(model: nn.Module, recipe: ClassificationRecipe) -> Callable[[Any], Tensor]:
-    """Return how an image is augmented for a model, which crops before it resizes."""
-    return create_transform(
-        **{**data_config(model, recipe.image_size), "is_training": True},
-        scale=(recipe.crop_scale, 1.0),
-        hflip=recipe.flip,
-        auto_augment=recipe.rand_augment,
-        color_jitter=recipe.color_jitter,
-        re_prob=recipe.random_erasing,
-    )
-
-
-def _prepared(part: Any, transform: Callable[[Any], Tensor], mode: str) -> Any:
+def _prepared(part: Any, transform: Callable[[Any], Tensor], model: nn.Module) -> Any:
+    mode = image_mode(model)
     if isinstance(part, IterableDataset):
         part.transform = partial(streamed, transform=transform, mode=mode)  # type: ignore[attr-defined]
         return part

@@ -9,10 +9,9 @@ from typing import Any
 
 import timm
 from timm.models import get_pretrained_cfg
-from timm.models._hub import save_config_for_hf
-from torch import Tensor, nn
+from torch import nn
 
-from vig_pyg.checks import check_flags, check_kind, check_whole
+from vig_pyg.checks import check_flags, check_kind, check_whole, refused
 from vig_pyg.conv.registry import get_conv
 from vig_pyg.data.labeled import ClassificationData
 from vig_pyg.data.transforms import data_config
@@ -22,8 +21,9 @@ from vig_pyg.models.checkpoint import checkpoint_filter_fn, load_checkpoint, rea
 from vig_pyg.models.names import check_model_name
 from vig_pyg.registry import refuse_imports
 from vig_pyg.tasks.recipe import Recipe
-from vig_pyg.tasks.results import Epoch, Trained
-from vig_pyg.tasks.weights import CONFIG, plugged, weights_config, weights_file, write_weights
+from vig_pyg.tasks.results import Epoch, Trained, Weights
+from vig_pyg.tasks.timm_internals import write_model_config
+from vig_pyg.tasks.weights import CONFIG, model_card, plugged, trained_on, weights_config, weights_file, write_weights
 
 # Keywords of timm.create_model that say where weights are, what data there are, or that make no classifier.
 NOT_OF_THE_ARCHITECTURE = {
@@ -46,7 +46,15 @@ def build_model(recipe: Recipe, classes: int, channels: int = 3) -> nn.Module:
     check_kind("a Recipe", Recipe, recipe=recipe)
     check_whole(classes=classes, channels=channels)
     check_model_name(recipe.model)
-    options = {"num_classes": classes, "in_chans": channels, **_options(recipe)}
+    options, image_size = model_keywords(recipe), getattr(recipe, "image_size", None)
+    if options.get("global_pool", "avg") == "":
+        raise ValueError("model_options.global_pool must name a pooling, got '': a classifier needs one")
+    known = get_pretrained_cfg(recipe.model)
+    fixed = known is not None and known.fixed_input_size and "img_size" not in options
+    if fixed and recipe.data == "digits" and image_size is None:
+        raise ValueError(f"{recipe.model} takes images of one size and digits have any: add image_size=32")
+    _say_once(options, img_size=image_size, drop_path_rate=recipe.drop_path)
+    options = {"num_classes": classes, "in_chans": channels, "drop_path_rate": drop_path_rate(recipe), **options}
     # What takes images of any size, or knows no stochastic depth, need not be told.
     optional = {"img_size"} if recipe.drop_path is not None else {"img_size", "drop_path_rate"}
     model = _create(recipe.model, options, optional - set(recipe.model_options))
@@ -58,56 +66,34 @@ def build_model(recipe: Recipe, classes: int, channels: int = 3) -> nn.Module:
 
 
 def model_keywords(recipe: Recipe) -> dict[str, Any]:
-    """Return what a recipe says of the architecture, as keywords of the model.
-
-    Raises:
-        ValueError: something is said twice, or is not of the architecture.
-    """
+    """Return what a recipe says of the architecture, and once, as keywords; refuse the rest by a ValueError."""
     options = dict(recipe.model_options)
     if wrong := NOT_OF_THE_ARCHITECTURE.intersection(options):
         raise ValueError(
             f"model_options.{min(wrong)} is no option of the architecture: init=WEIGHTS starts from weights, and the "
             "data say how many classes and channels there are"
         )
-    for name, value in {"conv": recipe.conv, "graph": recipe.graph, "graph_options": recipe.graph_options}.items():
-        if value:
-            _say_once(options, name, value)
+    _say_once(options, conv=recipe.conv, graph=recipe.graph, graph_options=recipe.graph_options or None)
     return options
 
 
-def _say_once(options: dict[str, Any], name: str, value: Any) -> None:
-    if options.setdefault(name, value) != value:
-        raise ValueError(f"the recipe says {value!r} and model_options.{name} {options[name]!r}: leave one out")
-
-
-def _options(recipe: Recipe) -> dict[str, Any]:
-    """Return the options of a classifier, which are said once and are of the architecture."""
-    options, image_size = model_keywords(recipe), getattr(recipe, "image_size", None)
-    if options.get("global_pool", "avg") == "":
-        raise ValueError("model_options.global_pool must name a pooling, got '': a classifier needs one")
-    known = get_pretrained_cfg(recipe.model)
-    fixed = known is not None and known.fixed_input_size and "img_size" not in options
-    if fixed and recipe.data == "digits" and image_size is None:
-        raise ValueError(f"{recipe.model} takes images of one size and digits have any: add image_size=32")
-    for name, value in {"img_size": image_size, "drop_path_rate": recipe.drop_path}.items():
-        if value is not None:
-            _say_once(options, name, value)
-    options.setdefault("drop_path_rate", drop_path_rate(recipe))
-    return options
+def _say_once(options: dict[str, Any], **said: Any) -> None:
+    """Add what a recipe says to the options of its model, which may not say anything else."""
+    for name, value in said.items():
+        if value is not None and options.setdefault(name, value) != value:
+            raise ValueError(f"the recipe says {value!r} and model_options.{name} {options[name]!r}: leave one out")
 
 
 def _create(name: str, options: dict[str, Any], optional: set[str]) -> nn.Module:
     """Build a model, without the optional options that it does not know."""
     try:
-        return timm.create_model(name, **options)
-    except ValueError:
-        raise
-    except Exception as error:  # whatever a constructor makes of an option that does not fit
+        with refused(f"{name} does not take these options"):
+            return timm.create_model(name, **options)
+    except ValueError as error:
         for option in optional:
-            if isinstance(error, TypeError) and f"unexpected keyword argument '{option}'" in str(error):
+            if f"unexpected keyword argument '{option}'" in str(error):
                 return _create(name, {k: v for k, v in options.items() if k != option}, optional - {option})
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{name} does not take these options: {reason}") from error
+        raise
 
 
 def drop_path_rate(recipe: Recipe) -> float:
@@ -151,7 +137,13 @@ def load_trained(weights: str | Path, model: str | None, trust: bool) -> Trained
             for key, get in {"conv": get_conv, "graph": get_graph}.items():
                 if word := config.get("model_args", {}).get(key):
                     get(word)
-        built = _from_folder(file.parent)
+        try:
+            built = timm.create_model(f"local-dir:{file.parent}", pretrained=True)
+        except ValueError:
+            raise
+        except Exception as error:  # damaged weights and options can make timm raise anything
+            reason = str(error).splitlines()[-1].strip()
+            raise ValueError(f"{file.parent} holds no model that can be read ({reason})") from error
         names = config.get("label_names")
     elif model is None:
         raise ValueError(f"{file} does not say which model it is of: add --model")
@@ -166,47 +158,16 @@ def load_trained(weights: str | Path, model: str | None, trust: bool) -> Trained
     return Trained(built.eval(), [str(name) for name in names or range(known)], config)
 
 
-def _from_folder(folder: Path) -> nn.Module:
-    try:
-        return timm.create_model(f"local-dir:{folder}", pretrained=True)
-    except ValueError:
-        raise
-    except Exception as error:  # damaged weights and options can make timm raise anything
-        reason = str(error).splitlines()[-1].strip()
-        raise ValueError(f"{folder} holds no model that can be read ({reason})") from error
-
-
 def save_weights(
-    model: nn.Module,
-    weights: dict[str, Tensor],
-    folder: Path,
-    recipe: Recipe,
-    data: ClassificationData,
-    history: Sequence[Epoch],
+    model: nn.Module, weights: Weights, folder: Path, recipe: Recipe, data: ClassificationData, history: Sequence[Epoch]
 ) -> None:
     """Write a model for ``timm.create_model("local-dir:…")``: weights, configuration and a card."""
-    model_config = {"label_names": data.classes}
     prepared = data_config(model, getattr(recipe, "image_size", None))
-    write_weights(
-        folder,
-        weights,
-        lambda path: save_config_for_hf(model, str(path), model_config=model_config, data_config=prepared),
-        model_card(recipe, data, history),
-    )
+    top1, top5 = history[-1].measured.values()
+    text = f"""# {recipe.model} on {data.name}
 
-
-def model_card(recipe: Recipe, data: ClassificationData, history: Sequence[Epoch]) -> str:
-    """Return a model card in Markdown, with the header that model hubs read."""
-    last = history[-1].measured
-    return f"""---
-tags: [image-classification, timm, vig_pyg, graph-neural-network]
-library_name: timm
----
-# {recipe.model} on {data.name}
-
-{recipe.model}{plugged(recipe)}, a graph neural network on images, trained on {data.name}
-({len(data.classes)} classes) for {len(history)} of {recipe.epochs} epochs from seed {recipe.seed}.
-Accuracy on the {len(data.test)} held-out images: {100 * last["accuracy"]:.2f} %, top five {100 * last["top5"]:.2f} %.
+{plugged(recipe)}, a graph neural network on images, {trained_on(recipe, data, history)}
+Accuracy on the {len(data.test)} held-out images: {100 * top1:.2f} %, top five {100 * top5:.2f} %.
 
 ```python
 import timm
@@ -214,6 +175,6 @@ import vig_pyg  # registers the models
 
 model = timm.create_model("local-dir:PATH/TO/THIS/FOLDER", pretrained=True).eval()
 ```
-
-The recipe, the versions and the command are in the folder of the run; `vig-pyg train --recipe recipe.yaml` repeats it.
 """
+    card = model_card("image-classification, timm", text)
+    write_weights(folder, weights, lambda path: write_model_config(path, model, data.classes, prepared), card)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 
 from vig_pyg.data.images import read_batches, read_image
 from vig_pyg.data.transforms import image_mode
-from vig_pyg.files import check_place, write_whole
+from vig_pyg.files import write_csv, write_whole
+from vig_pyg.tasks.results import Device, Seen
 
 
 class Prediction(NamedTuple):
@@ -33,18 +35,12 @@ def predict(
     *,
     top: int = 5,
     batch: int = 32,
-    device: torch.device | str = "cpu",
+    device: Device = "cpu",
 ) -> Iterator[Prediction]:
     """Yield a prediction for every file, in their order, holding one batch in memory.
 
-    Args:
-        model: From images to logits.
-        classes: Their names.
-        files: Image files.
-        transform: From a PIL image to the model's input.
-        top: How many guesses to give, at most all.
-        batch: Images at once.
-        device: Where the model is.
+    ``top`` is how many guesses to give, at most all; ``transform`` leads from a PIL image to the input of the model,
+    which is on the device and returns the logits of ``classes``.
 
     Raises:
         ValueError: ``top`` or ``batch`` is below 1.
@@ -57,8 +53,8 @@ def predict(
         readable = [image for _, image in chunk if isinstance(image, Tensor)]
         best: Iterator[Any] = iter(())
         if readable:
-            shares = model(torch.stack(readable).to(device)).float().softmax(1).topk(min(top, len(classes)))
-            best = zip(shares.indices.tolist(), shares.values.tolist(), strict=True)
+            shares, indices = model(torch.stack(readable).to(device)).float().softmax(1).topk(min(top, len(classes)))
+            best = zip(indices.tolist(), shares.tolist(), strict=True)
         for path, image in chunk:
             if isinstance(image, Tensor):
                 indices, values = next(best)
@@ -67,52 +63,40 @@ def predict(
                 yield Prediction(path, [], image)
 
 
-def shown(found: Iterable[Prediction], seen: Callable[[Path, str], None]) -> Iterator[Prediction]:
-    """Yield predictions, each after it was told in words."""
+def write_predictions(found: Iterable[Prediction], out: Path | None, top: int, seen: Seen) -> str:
+    """Write all predictions to a file, as CSV or JSON lines; return what was written, in words.
+
+    ``seen`` is told what is guessed of every file, also where there is no file to write to.
+    """
+    told = _told(found, seen)
+    if out is None:
+        deque(told, maxlen=0)
+        return ""
+    if out.suffix == ".csv":
+        write_csv(out, _rows(told, top))
+    else:
+        write_whole(out, partial(_write_lines, found=told))
+    return f"Written to {out}."
+
+
+def _told(found: Iterable[Prediction], seen: Seen) -> Iterator[Prediction]:
     for prediction in found:
         guesses = ", ".join(f"{name} {100 * share:.1f} %" for name, share in prediction.guesses)
         seen(prediction.path, guesses or f"does not decode: {prediction.error}")
         yield prediction
 
 
-def check_place_of_predictions(out: Path | None) -> Path | None:
-    """Return a file that predictions can be written to, None for none.
-
-    Raises:
-        ValueError: its name has another ending than ``.csv`` or ``.jsonl``.
-        OSError: it cannot be written.
-    """
-    if out is not None and out.suffix not in (".csv", ".jsonl"):
-        raise ValueError(f"--out must end in .csv or .jsonl, got {str(out)!r}")
-    if out is not None:
-        check_place(out)
-    return out
+def _rows(found: Iterable[Prediction], top: int) -> Iterator[list[Any]]:
+    """Yield the names of the columns, and one row per image: file, classes and their probabilities, error."""
+    yield ["file", *(f"{what}{place + 1}" for place in range(top) for what in ("class", "share")), "error"]
+    for path, guesses, error in found:
+        cells = [cell for name, share in guesses for cell in (name, f"{share:.6f}")]
+        yield [path, *cells, *[""] * (2 * top - len(cells)), error or ""]
 
 
-def write_predictions(found: Iterator[Prediction], out: Path | None, top: int) -> str:
-    """Write all predictions to a file, as CSV or JSON lines; return what was written, in words."""
-    if out is None:
-        for _ in found:
-            pass
-        return ""
-    write = _write_csv if out.suffix == ".csv" else _write_jsonl
-    write_whole(out, lambda path: write(path, found, top))
-    return f"Written to {out}."
-
-
-def _write_csv(path: Path, found: Iterable[Prediction], top: int) -> None:
-    """Write one row per image: file, classes and their probabilities, error."""
-    with path.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["file", *(f"{what}{place + 1}" for place in range(top) for what in ("class", "share")), "error"])
-        for path_, guesses, error in found:
-            cells = [cell for name, share in guesses for cell in (name, f"{share:.6f}")]
-            rows.writerow([path_, *cells, *[""] * (2 * top - len(cells)), error or ""])
-
-
-def _write_jsonl(path: Path, found: Iterable[Prediction], top: int) -> None:
+def _write_lines(out: Path, found: Iterable[Prediction]) -> None:
     """Write one JSON object per image and line."""
-    with path.open("w") as file:
-        for path_, guesses, error in found:
-            row = {"file": str(path_), "guesses": [{"class": name, "share": share} for name, share in guesses]}
+    with out.open("w") as file:
+        for path, guesses, error in found:
+            row = {"file": str(path), "guesses": [{"class": name, "share": share} for name, share in guesses]}
             file.write(json.dumps(row | ({"error": error} if error else {})) + "\n")

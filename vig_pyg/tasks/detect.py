@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,15 +17,16 @@ from matplotlib import colormaps
 from matplotlib.font_manager import findfont
 from pycocotools import mask as rle
 from torch import Tensor
-from torchvision.io import write_png
+from torchvision.io import encode_png, write_file
 from torchvision.transforms.v2.functional import pil_to_tensor
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
 from vig_pyg.data.coco import to_boxes
 from vig_pyg.data.images import max_pixels, read_batches, read_image
-from vig_pyg.files import write_whole
+from vig_pyg.files import write_text, write_whole
 from vig_pyg.models.detectors import Detector
 from vig_pyg.tasks.average_precision import on_cpu
+from vig_pyg.tasks.results import Device, Seen
 
 PICTURE_SIDE = 480  # pixels of a picture's shorter side, at least, so that names can be read
 
@@ -44,16 +45,8 @@ class Prediction(NamedTuple):
 
 
 @torch.no_grad()
-def predict(
-    model: Detector, files: Iterable[Path], *, batch: int = 8, device: torch.device | str = "cpu"
-) -> Iterator[Prediction]:
-    """Yield what is found in every file, in their order, holding one batch in memory.
-
-    Args:
-        model: A detector, on the device.
-        files: Image files.
-        batch: Images at once.
-        device: Where the model is.
+def predict(model: Detector, files: Iterable[Path], *, batch: int = 8, device: Device = "cpu") -> Iterator[Prediction]:
+    """Yield what a detector on the device finds in every file, in their order, holding one batch in memory.
 
     Raises:
         ValueError: ``batch`` is below 1.
@@ -76,20 +69,16 @@ def _read(model: Detector, path: Path) -> Tensor:
 
 
 def coco_results(prediction: Prediction, image_id: int, categories: list[int]) -> list[dict[str, Any]]:
-    """Return the objects in COCO's result format, which its tools take; masks are run-length encoded.
+    """Return the objects in an image in COCO's result format, which its tools take; masks are run-length encoded.
 
-    Args:
-        prediction: Of an image.
-        image_id: Its number.
-        categories: COCO's number of every class.
+    ``image_id`` is the image's number, ``categories`` has COCO's number of every class.
     """
     objects = prediction.objects
     if not objects:
         return []
-    rows = zip(objects["labels"].tolist(), to_boxes(objects["boxes"]).tolist(), objects["scores"].tolist(), strict=True)
     results: list[dict[str, Any]] = [
-        {"image_id": image_id, "category_id": categories[label], "bbox": box, "score": score}
-        for label, box, score in rows
+        {"image_id": image_id, "category_id": categories[label], "bbox": box.tolist(), "score": score.item()}
+        for label, box, score in zip(objects["labels"], to_boxes(objects["boxes"]), objects["scores"], strict=True)
     ]
     for result, mask in zip(results, objects.get("masks", ()), strict=False):
         encoded = rle.encode(np.asfortranarray(mask.numpy(), dtype=np.uint8))
@@ -100,10 +89,7 @@ def coco_results(prediction: Prediction, image_id: int, categories: list[int]) -
 def draw(prediction: Prediction, classes: list[str], score: float = 0.5) -> Tensor:
     """Return a picture ``[3, H, W]`` with the boxes, masks, names and scores of what was found; small images enlarged.
 
-    Args:
-        prediction: Of an image.
-        classes: Names of the classes.
-        score: Only objects of at least this score are drawn.
+    Only objects of at least ``score`` are drawn.
     """
     image, objects = prediction.image, prediction.objects
     kept = objects["scores"] >= score
@@ -140,17 +126,12 @@ def write_predictions(
     categories: Mapping[int, str],
     out: Path,
     score: float,
-    seen: Callable[[Path, str], None],
+    seen: Seen,
 ) -> str:
     """Write what is found in COCO's result format, and a picture of each image; return what was written, in words.
 
-    Args:
-        found: What :func:`predict` yields for the files.
-        files: Numbered by their names where all of these are numbers, as COCO's are, else by their place.
-        categories: Names of the classes by COCO's numbers.
-        out: A folder.
-        score: Only objects of at least this score are drawn.
-        seen: Called for every file with what it shows, in words.
+    Files are numbered by their names where all of these are numbers, as COCO's are, else by their place. Only objects
+    of at least ``score`` are drawn and told. ``categories`` has the names of the classes by COCO's numbers.
 
     Raises:
         ValueError: ``score`` is no share.
@@ -165,14 +146,13 @@ def write_predictions(
     for place, prediction in enumerate(found, start=1):
         path = prediction.path
         seen(path, _in_words(prediction, names, score))
-        if prediction.error is not None:
-            continue
-        image_id = int(path.stem) if by_name else place
-        results += [{**result, "file_name": path.name} for result in coco_results(prediction, image_id, numbers)]
-        picture = draw(prediction, names, score)
-        write_whole(out / f"{path.stem}.png", lambda file, picture=picture: write_png(picture, str(file)))  # type: ignore[misc]
-        pictures += 1
-    write_whole(out / "detections.json", lambda file: file.write_text(json.dumps(results) + "\n"))
+        if prediction.error is None:
+            image_id = int(path.stem) if by_name else place
+            results += [{**result, "file_name": path.name} for result in coco_results(prediction, image_id, numbers)]
+            picture = encode_png(draw(prediction, names, score))
+            write_whole(out / f"{path.stem}.png", partial(write_file, data=picture))
+            pictures += 1
+    write_text(out / "detections.json", json.dumps(results) + "\n")
     return f"{len(results):,} objects. Written to {out}: detections.json, and {pictures:,} pictures."
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +10,19 @@ from typing import Any
 import torch
 from accelerate.utils import send_to_device
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from vig_pyg.data.coco import Coco, DetectionBatch, Objects, load_coco
 from vig_pyg.data.images import LARGEST_IMAGE
 from vig_pyg.data.scenes import SCENES
+from vig_pyg.files import as_json, write_csv
 from vig_pyg.models.detectors import HEADS, Detector
 from vig_pyg.tasks import detect
-from vig_pyg.tasks.average_precision import AveragePrecision, as_rows, evaluate, write_figures
+from vig_pyg.tasks.average_precision import AveragePrecision, as_rows, evaluate
 from vig_pyg.tasks.backbone import BackboneRecipe, BackboneTask, build_on_backbone, head_options
-from vig_pyg.tasks.loaders import test_loader, train_loader
+from vig_pyg.tasks.recipe import key, require
 from vig_pyg.tasks.registry import register_task
-from vig_pyg.tasks.results import Epoch, Trained
-from vig_pyg.tasks.rules import key, require
-from vig_pyg.tasks.weights import plugged, read_config, with_weights, write_weights
+from vig_pyg.tasks.results import Device, Epoch, OnBatch, Seen, Trained, Weights
+from vig_pyg.tasks.weights import model_card, plugged, trained_on, write_weights
 
 
 @dataclass
@@ -49,15 +47,10 @@ class DetectionRecipe(BackboneRecipe):
 
 @register_task("detect")
 class Detection(BackboneTask):
-    """Learns to find objects, by the sum of the detector's own losses.
-
-    Args:
-        data: Images with objects.
-        recipe: How to train.
-    """
+    """Learns to find objects, by the sum of the detector's own losses."""
 
     recipe_class = DetectionRecipe
-    verb = "Looks for objects in"
+    verb, what = "Looks for objects in", "detector"
 
     @classmethod
     def default_recipe(cls, given: Mapping[str, Any]) -> str:
@@ -85,14 +78,13 @@ class Detection(BackboneTask):
         """Return a black image."""
         return [torch.zeros(3, self.recipe.min_size, self.recipe.min_size)]
 
-    def train_loader(self, model: nn.Module, device_batch: int, rank: int = 0, processes: int = 1) -> DataLoader:
-        """Return what loads a process's batches, flipped as the recipe says."""
-        train = Objects(self.data.train, self.recipe.flip)
-        return train_loader(train, self.data.name, self.recipe, device_batch, rank, processes)
+    def train_set(self, model: nn.Module) -> Objects:
+        """Return images to train on, flipped as the recipe says."""
+        return Objects(self.data.train, self.recipe.flip)
 
-    def test_loader(self, model: nn.Module, batch: int, rank: int = 0, processes: int = 1) -> DataLoader:
-        """Return what loads every held-out image once."""
-        return test_loader(Objects(self.data.test), self.recipe.workers, batch, rank, processes)
+    def test_set(self, model: nn.Module) -> Objects:
+        """Return held-out images."""
+        return Objects(self.data.test)
 
     def loss(self, model: Callable[..., Any], batch: DetectionBatch, device: torch.device) -> Tensor:
         """Return the sum of the losses of a batch."""
@@ -100,31 +92,24 @@ class Detection(BackboneTask):
         return torch.stack(list(model(images, targets).values())).sum()
 
     def evaluate(
-        self,
-        model: nn.Module,
-        batches: Iterable[DetectionBatch],
-        device: torch.device | str,
-        on_batch: Callable[[int], None] = lambda _: None,
+        self, model: nn.Module, batches: Iterable[DetectionBatch], device: Device, on_batch: OnBatch = lambda _: None
     ) -> AveragePrecision:
         """Return COCO's twelve figures for boxes and, with Mask R-CNN, for masks."""
         return evaluate(model, batches, len(self.data.classes), device, on_batch)  # type: ignore[arg-type]
 
-    def save(self, model: nn.Module, weights: dict[str, Tensor], folder: Path, history: Sequence[Epoch]) -> None:
+    def save(self, model: nn.Module, weights: Weights, folder: Path, history: Sequence[Epoch]) -> None:
         """Write a detector with its configuration and a card."""
         save_detector(weights, folder, self.recipe, self.data, history)
 
     @classmethod
-    def load(
-        cls, weights: str | Path, *, model: str | None = None, image_size: int | None = None, trust: bool = False
-    ) -> Trained:
-        """Return a detector that a run wrote, see :func:`load_detector`."""
-        config = read_config(weights, "detect", "detector", trust, model)
+    def rebuild(cls, config: dict[str, Any], image_size: int | None) -> tuple[Detector, list[str]]:
+        """Return the detector of a configuration, and the names of its classes."""
         categories, options = _categories(config), config["options"]
         if image_size is not None:
             longest = round(options["max_size"] * image_size / options["min_size"])
             options |= {"min_size": image_size, "max_size": longest}
         detector = HEADS[config["head"]](config["backbone"], len(categories), **options)
-        return Trained(with_weights(detector, weights), list(categories.values()), config)
+        return detector, list(categories.values())
 
     @classmethod
     def evaluation_recipe(cls, trained: Trained, changes: Mapping[str, Any]) -> DetectionRecipe:
@@ -141,8 +126,8 @@ class Detection(BackboneTask):
 
     def report(self, found: AveragePrecision, out: Path) -> tuple[list[list[str]], str]:
         """Write COCO's figures as JSON and the AP of every class as CSV."""
-        write_figures(found, self.data.classes, out)
-        return as_rows(found), f"{found.images:,} images. Written to {out}: figures.json, classes.csv."
+        write_csv(out / "classes.csv", [("class", "box_ap"), *zip(self.data.classes, found.per_class, strict=True)])
+        return as_rows(found), f"{super().report(found, out)[1][:-1]}, classes.csv."
 
     @classmethod
     def predict(
@@ -150,7 +135,7 @@ class Detection(BackboneTask):
         trained: Trained,
         files: Iterable[Path],
         out: Path | None,
-        seen: Callable[[Path, str], None],
+        seen: Seen,
         *,
         batch: int,
         device: str,
@@ -168,11 +153,11 @@ class Detection(BackboneTask):
 
 def build_detector(recipe: DetectionRecipe, classes: int) -> Detector:
     """Return the detector of a recipe, as :func:`~vig_pyg.tasks.backbone.build_on_backbone` builds it."""
-    return build_on_backbone(HEADS[recipe.head], recipe, classes, _sizes(recipe))
+    return build_on_backbone(HEADS[recipe.head], recipe, classes, **_sizes(recipe))
 
 
 def save_detector(
-    weights: dict[str, Tensor], folder: Path, recipe: DetectionRecipe, data: Coco, history: Sequence[Epoch]
+    weights: Weights, folder: Path, recipe: DetectionRecipe, data: Coco, history: Sequence[Epoch]
 ) -> None:
     """Write a detector for :func:`load_detector`: weights, configuration and a card."""
     config = {
@@ -182,8 +167,22 @@ def save_detector(
         "options": {**_sizes(recipe), **head_options(recipe)},
         "categories": [{"id": number, "name": name} for number, name in data.train.categories.items()],
     }
-    text = json.dumps(config, indent=1) + "\n"
-    write_weights(folder, weights, lambda path: path.write_text(text), _card(recipe, data, history))
+    figures = ", ".join(f"{name} {100 * value:.1f}" for name, value in history[-1].measured.items() if value >= 0)
+    text = f"""# {recipe.head} with {recipe.model} on {data.name}
+
+{plugged(recipe)}, a graph neural network on images, as the backbone of {recipe.head},
+{trained_on(recipe, data, history)}
+COCO's figures on the {len(data.test)} held-out images, in percent: {figures}.
+
+```python
+from vig_pyg.detection import load_detector
+
+model, categories = load_detector("PATH/TO/THIS/FOLDER")
+found = model([image])  # [3, H, W] from 0 to 1
+```
+"""
+    card = model_card("object-detection", text)
+    write_weights(folder, weights, lambda path: path.write_text(as_json(config)), card)
 
 
 def load_detector(
@@ -211,27 +210,3 @@ def _sizes(recipe: DetectionRecipe) -> dict[str, int]:
 
 def _categories(config: Mapping[str, Any]) -> dict[int, str]:
     return {entry["id"]: entry["name"] for entry in config["categories"]}
-
-
-def _card(recipe: DetectionRecipe, data: Coco, history: Sequence[Epoch]) -> str:
-    """Return a model card in Markdown, with the header that model hubs read."""
-    figures = ", ".join(f"{name} {100 * value:.1f}" for name, value in history[-1].measured.items() if value >= 0)
-    return f"""---
-tags: [object-detection, vig_pyg, graph-neural-network]
-library_name: vig_pyg
----
-# {recipe.head} with {recipe.model} on {data.name}
-
-{recipe.model}{plugged(recipe)}, a graph neural network on images, as the backbone of {recipe.head}, trained on
-{data.name} ({len(data.classes)} classes) for {len(history)} of {recipe.epochs} epochs from seed {recipe.seed}.
-COCO's figures on the {len(data.test)} held-out images, in percent: {figures}.
-
-```python
-from vig_pyg.detection import load_detector
-
-model, categories = load_detector("PATH/TO/THIS/FOLDER")
-found = model([image])  # [3, H, W] from 0 to 1
-```
-
-The recipe, the versions and the command are in the folder of the run; `vig-pyg train --recipe recipe.yaml` repeats it.
-"""

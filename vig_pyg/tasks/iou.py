@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from vig_pyg.data.masks import IGNORE_INDEX, SegmentationBatch
-from vig_pyg.files import write_csv
+from vig_pyg.tasks.results import Device, OnBatch
 
 
 class Evaluation(NamedTuple):
@@ -53,17 +52,15 @@ def evaluate(
     model: nn.Module,
     batches: Iterable[SegmentationBatch],
     num_classes: int,
-    device: torch.device | str = "cpu",
-    on_batch: Callable[[int], None] = lambda _: None,
+    device: Device = "cpu",
+    on_batch: OnBatch = lambda _: None,
 ) -> Evaluation:
-    """Guess the class of every pixel once, in evaluation mode. With several processes, counts are summed over all.
+    """Guess the class of every pixel once, as :func:`vig_pyg.train.evaluate` does that of every image.
 
     Args:
         model: From a list of images ``[3, H, W]`` to a list of logits ``[num_classes, H, W]``.
         batches: A mask of another size than its image gets the logits resized; 255 in it is not counted.
-        num_classes: How many classes there are.
-        device: Where the model is.
-        on_batch: Called after every batch with its number of images.
+        num_classes, device, on_batch: As there.
 
     Raises:
         ValueError: no image could be read.
@@ -87,28 +84,13 @@ def evaluate(
 
 
 def guess_classes(
-    model: nn.Module, images: Iterable[Tensor], sizes: Iterable[Sequence[int]], device: torch.device | str
+    model: nn.Module, images: Iterable[Tensor], sizes: Iterable[Sequence[int]], device: Device
 ) -> list[Tensor]:
     """Return the likeliest class of every pixel ``[H, W]`` of every image ``[3, h, w]``, for sizes ``(H, W)``."""
+
+    def resized(logits: Tensor, size: Sequence[int]) -> Tensor:
+        same = logits.shape[1:] == tuple(size)
+        return logits if same else F.interpolate(logits[None], tuple(size), mode="bilinear", align_corners=False)[0]
+
     logits = model(send_to_device(list(images), device, non_blocking=True))
-    return [_resized(score, tuple(size)).argmax(0) for score, size in zip(logits, sizes, strict=True)]
-
-
-def _resized(logits: Tensor, size: tuple[int, ...]) -> Tensor:
-    if logits.shape[1:] == size:
-        return logits
-    return F.interpolate(logits[None], size=size, mode="bilinear", align_corners=False)[0]
-
-
-def as_rows(found: Evaluation, classes: Sequence[str]) -> list[list[str]]:
-    """Return intersection over union of every class as rows for the screen."""
-    shares = ("neither there nor guessed" if share != share else f"{100 * share:.2f}" for share in found.iou.tolist())
-    return [["class", "IoU, %"], *([name, share] for name, share in zip(classes, shares, strict=True))]
-
-
-def write_iou(found: Evaluation, classes: Sequence[str], out: Path) -> None:
-    """Write intersection over union per class, and how many pixels of a class were taken for which, as CSV."""
-    pixels, shares = found.confusion.sum(1).tolist(), found.iou.tolist()
-    write_csv(out / "classes.csv", [("class", "pixels", "iou"), *zip(classes, pixels, shares, strict=True)])
-    counts = ((name, *row) for name, row in zip(classes, found.confusion.tolist(), strict=True))
-    write_csv(out / "confusion.csv", [("true \\ guessed", *classes), *counts])
+    return [resized(score, size).argmax(0) for score, size in zip(logits, sizes, strict=True)]

@@ -1,17 +1,51 @@
-"""Recipes: everything that says how a model is trained, typed."""
+"""Recipes: everything that says how a model is trained, each key with its type and range."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container
-from dataclasses import asdict, dataclass, fields
+from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from omegaconf import OmegaConf
 
-from vig_pyg.tasks.rules import check_range, check_type, key, require
+from vig_pyg.data.images import LARGEST_IMAGE
 
 PRECISIONS = ("no", "bf16", "fp16")
+
+
+class Rule(NamedTuple):
+    """What a key of a recipe may be: numbers (each of a list) from ``low`` to ``high``, or one of ``words``."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+    """Whether ``low`` itself is too small."""
+    words: tuple[str, ...] = ()
+
+    def violation(self, value: Any) -> str | None:
+        """Return what would be right, where the value is not."""
+        if self.words and value not in self.words:
+            return f"one of {', '.join(self.words)}"
+        for number in value if isinstance(value, list) else [value]:
+            right = not isinstance(number, int | float) or self.low < number <= self.high
+            if right or (number == self.low and not self.above):
+                continue
+            if (self.low, self.high) == (0, 1):
+                return "above 0 and at most 1" if self.above else "between 0 and 1"
+            if number > self.high:
+                return f"at most {self.high:g}"
+            return f"above {self.low:g}" if self.above else f"at least {self.low:g}"
+        return None
+
+
+def key(default: Any, low: float = -math.inf, high: float = math.inf, **rule: Any) -> Any:
+    """Return a field of a recipe with its rule."""
+    metadata = {"rule": Rule(low, high, **rule)}
+    if isinstance(default, list | dict):
+        return field(default_factory=type(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 @dataclass
@@ -103,14 +137,7 @@ class Recipe:
         require(rising, "decay_epochs", self.decay_epochs, "a rising list")
 
     def check_used(self, changes: Container[str]) -> None:
-        """Refuse a key that was changed and has no effect.
-
-        Args:
-            changes: The keys that were given beside a file.
-
-        Raises:
-            ValueError: names the key.
-        """
+        """Refuse, by a ValueError, a key that was given beside a file, in ``changes``, and has no effect."""
 
     @property
     def scaled_learning_rate(self) -> float:
@@ -120,3 +147,43 @@ class Recipe:
     def save(self, path: Path) -> None:
         """Write all fields as YAML."""
         path.write_text(OmegaConf.to_yaml(OmegaConf.create(asdict(self))))
+
+
+def rule_of(each: Field) -> Rule:
+    """Return the rule of a field."""
+    return each.metadata.get("rule", Rule())
+
+
+def require(right: bool, name: str, value: Any, wanted: str) -> None:
+    """Refuse a value that is not right, by a ValueError with the key, the value and what is wanted."""
+    if not right:
+        raise ValueError(f"{name} must be {wanted}, got {value!r}")
+
+
+def check_type(name: str, value: Any, kind: Any) -> None:
+    """Refuse a value of another type than ``kind``."""
+    words = {int: "a whole number", float: "a finite number", str: "text", bool: "true or false", type(None): "null"}
+    parts = [kind] if not get_args(kind) or get_origin(kind) is dict else get_args(kind)
+    wanted = " or ".join(words.get(part, "a mapping") for part in parts)
+    require(_is(value, kind), name, value, "a list of whole numbers" if get_origin(kind) is list else wanted)
+
+
+def check_range(each: Field, value: Any) -> None:
+    """Refuse a value that the field's rule excludes."""
+    if each.name == "image_size" and value is not None and value > LARGEST_IMAGE:
+        raise ValueError(f"image_size={value} needs {12 * value**2 / 1e9:,.0f} GB for a single image: lower it")
+    wanted = None if value is None else rule_of(each).violation(value)
+    require(wanted is None, each.name, value, wanted or "")
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """Return whether a value has a type; whole numbers are floats too, numbers that are not finite are none."""
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(_is(each, get_args(kind)[0]) for each in value)
+    if get_origin(kind) is dict:
+        return isinstance(value, dict)
+    if get_args(kind):
+        return any(_is(value, each) for each in get_args(kind))
+    if kind is float:
+        return _is(value, int) or (isinstance(value, float) and math.isfinite(value))
+    return type(value) is kind

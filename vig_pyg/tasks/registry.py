@@ -52,10 +52,6 @@ def tasks_with(key: str) -> list[str]:
 def task_of(weights: str | Path, trust: bool = False) -> str:
     """Return the task that weights were trained for, as the configuration beside them says it.
 
-    Args:
-        weights: A folder, or the file of weights in it.
-        trust: Import a task that the configuration names as ``"module:Name"``.
-
     Raises:
         FileNotFoundError: there are no such weights.
         ValueError: the configuration is damaged, names no task that there is, or a module would have to be imported.

@@ -1,10 +1,20 @@
-"""What trainings and evaluations give."""
+"""What trainings and evaluations give, and whom they tell how far they are."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+
+Device: TypeAlias = torch.device | str
+Weights: TypeAlias = dict[str, Tensor]
+OnBatch: TypeAlias = Callable[[int], None]
+"""Called after every batch with its number of images."""
+Seen: TypeAlias = Callable[[Path, str], None]
+"""Called for every file with what it shows, in words."""
 
 
 class Epoch(NamedTuple):

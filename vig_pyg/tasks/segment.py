@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from vig_pyg.data.images import check_resized, read_batches
 from vig_pyg.data.masks import BACKGROUND, ResizeImage, read_image
 from vig_pyg.files import write_csv, write_whole
 from vig_pyg.tasks.iou import guess_classes
+from vig_pyg.tasks.results import Device, Seen
 
 
 class ClassMap(NamedTuple):
@@ -35,16 +36,12 @@ def segment(
     *,
     image_size: int | None = None,
     batch: int = 1,
-    device: torch.device | str = "cpu",
+    device: Device = "cpu",
 ) -> Iterator[ClassMap]:
     """Yield the class map of every file, in their order, holding one batch in memory.
 
-    Args:
-        model: From a list of images ``[3, H, W]`` to a list of logits ``[num_classes, H, W]``.
-        files: Image files.
-        image_size: The shorter side that the model sees; None for the images' own. Maps have the images' own size.
-        batch: Images at once.
-        device: Where the model is.
+    The model, on the device, makes a list of logits ``[num_classes, H, W]`` of a list of images ``[3, H, W]``. It sees
+    them with a shorter side of ``image_size`` pixels, None for their own; maps have the images' own size.
 
     Raises:
         ValueError: ``batch`` is below 1.
@@ -72,10 +69,10 @@ def _read(image_size: int | None, path: Path) -> Tensor:
 def palette(classes: int) -> list[tuple[int, int, int]]:
     """Return Pascal VOC's colors: bit 3i of the class is bit 7 − i of red, 3i + 1 of green and 3i + 2 of blue."""
 
-    def value(number: int, channel: int) -> int:
-        return sum((number >> (3 * place + channel) & 1) << (7 - place) for place in range(3))
+    def value(number: int) -> int:
+        return sum((number >> 3 * place & 1) << (7 - place) for place in range(3))
 
-    return [(value(number, 0), value(number, 1), value(number, 2)) for number in range(classes)]
+    return [(value(number), value(number >> 1), value(number >> 2)) for number in range(classes)]
 
 
 def draw_map(classes: Tensor) -> Image.Image:
@@ -95,33 +92,23 @@ def draw_overlay(image: Tensor, classes: Tensor, names: Sequence[str], alpha: fl
     return Image.fromarray(image.permute(1, 2, 0).numpy())
 
 
-def write_maps(found: Iterable[ClassMap], classes: Sequence[str], out: Path, seen: Callable[[Path, str], None]) -> str:
+def write_maps(found: Iterable[ClassMap], classes: Sequence[str], out: Path, seen: Seen) -> str:
     """Write the class map of every image, and the image with the map laid over it, as PNG; return so in words.
 
-    Args:
-        found: What :func:`segment` yields.
-        classes: Names of the classes.
-        out: A folder.
-        seen: Called for every file with what it shows, in words.
+    ``seen`` is told which classes every file shows.
     """
     for folder in ("maps", "overlays"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    for drawn in found:
-        _write_pictures(drawn, classes, out)
-        seen(drawn.path, _shares(drawn, classes))
-    colors = [["number", "class", "color"]]
-    for number, (name, color) in enumerate(zip(classes, palette(len(classes)), strict=True)):
-        colors.append([str(number), name, "#{:02x}{:02x}{:02x}".format(*color)])
-    write_csv(out / "classes.csv", colors)
+    for one in found:
+        if one.image is not None and one.classes is not None:
+            pictures = {"maps": draw_map(one.classes), "overlays": draw_overlay(one.image, one.classes, classes)}
+            for folder, picture in pictures.items():
+                write_whole(out / folder / f"{one.path.stem}.png", partial(picture.save, format="png"))
+        seen(one.path, _shares(one, classes))
+    colors = ("#{:02x}{:02x}{:02x}".format(*color) for color in palette(len(classes)))
+    rows = zip(range(len(classes)), classes, colors, strict=True)
+    write_csv(out / "classes.csv", [("number", "class", "color"), *rows])
     return f"Written to {out}: class numbers in maps, pictures in overlays, and classes.csv with names and colors."
-
-
-def _write_pictures(found: ClassMap, classes: Sequence[str], out: Path) -> None:
-    if found.image is None or found.classes is None:
-        return
-    pictures = {"maps": draw_map(found.classes), "overlays": draw_overlay(found.image, found.classes, classes)}
-    for folder, picture in pictures.items():
-        write_whole(out / folder / f"{found.path.stem}.png", partial(picture.save, format="png"))
 
 
 def _shares(found: ClassMap, classes: Sequence[str]) -> str:

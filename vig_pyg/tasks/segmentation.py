@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from accelerate.utils import send_to_device
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from vig_pyg.data.images import LARGEST_IMAGE
 from vig_pyg.data.masks import (
@@ -25,15 +23,16 @@ from vig_pyg.data.masks import (
     load_segmentation_data,
 )
 from vig_pyg.data.scenes import SCENES
+from vig_pyg.files import as_json
 from vig_pyg.models.semantic_fpn import semantic_fpn
 from vig_pyg.tasks import segment
+from vig_pyg.tasks.accuracy import write_confusion
 from vig_pyg.tasks.backbone import BackboneRecipe, BackboneTask, build_on_backbone, head_options
-from vig_pyg.tasks.iou import Evaluation, as_rows, evaluate, write_iou
-from vig_pyg.tasks.loaders import test_loader, train_loader
+from vig_pyg.tasks.iou import Evaluation, evaluate
+from vig_pyg.tasks.recipe import key
 from vig_pyg.tasks.registry import register_task
-from vig_pyg.tasks.results import Epoch, Trained
-from vig_pyg.tasks.rules import key
-from vig_pyg.tasks.weights import plugged, read_config, with_weights, write_weights
+from vig_pyg.tasks.results import Device, Epoch, OnBatch, Seen, Trained, Weights
+from vig_pyg.tasks.weights import model_card, plugged, trained_on, write_weights
 
 
 @dataclass
@@ -54,15 +53,10 @@ class SegmentationRecipe(BackboneRecipe):
 
 @register_task("segment")
 class Segmentation(BackboneTask):
-    """Learns the class of every pixel by cross-entropy.
-
-    Args:
-        data: Images with class numbers.
-        recipe: How to train.
-    """
+    """Learns the class of every pixel by cross-entropy."""
 
     recipe_class = SegmentationRecipe
-    verb = "Segments"
+    verb, what = "Segments", "model that segments"
 
     @classmethod
     def default_recipe(cls, given: Mapping[str, Any]) -> str:
@@ -89,25 +83,19 @@ class Segmentation(BackboneTask):
         side = self.recipe.image_size or 64
         return [torch.zeros(3, side, side)]
 
-    def train_loader(self, model: nn.Module, device_batch: int, rank: int = 0, processes: int = 1) -> DataLoader:
-        """Return what loads a process's batches of random crops.
-
-        Raises:
-            ValueError: there are fewer images than the batch takes, or the recipe does not say how large crops are.
-        """
+    def train_set(self, model: nn.Module) -> Masks:
+        """Return random crops to train on; refuse, by a ValueError, a recipe that does not say how large they are."""
         recipe = self.recipe
         if recipe.image_size is None:
             raise ValueError(
                 "segmentation needs image_size, the side of the training crops in pixels: add image_size=512"
             )
         crop = crop_transform(recipe.image_size, recipe.crop_scale, recipe.flip)
-        train = Masks(self.data.train, crop, stack=True)
-        return train_loader(train, self.data.name, recipe, device_batch, rank, processes)
+        return Masks(self.data.train, crop, stack=True)
 
-    def test_loader(self, model: nn.Module, batch: int, rank: int = 0, processes: int = 1) -> DataLoader:
-        """Return what loads every held-out image once, its shorter side resized to ``image_size`` (None: as it is)."""
-        test = Masks(self.data.test, ResizeImage(self.recipe.image_size), stack=False)
-        return test_loader(test, self.recipe.workers, batch, rank, processes)
+    def test_set(self, model: nn.Module) -> Masks:
+        """Return held-out images, their shorter side resized to ``image_size`` (None: as it is)."""
+        return Masks(self.data.test, ResizeImage(self.recipe.image_size), stack=False)
 
     def loss(self, model: Callable[..., Any], batch: SegmentationBatch, device: torch.device) -> Tensor:
         """Return the mean cross-entropy over the pixels of a batch that have a class."""
@@ -119,28 +107,20 @@ class Segmentation(BackboneTask):
         return losses.sum() / (masks != IGNORE_INDEX).sum().clamp(min=1)  # crops may show nothing that has a class
 
     def evaluate(
-        self,
-        model: nn.Module,
-        batches: Iterable[SegmentationBatch],
-        device: torch.device | str,
-        on_batch: Callable[[int], None] = lambda _: None,
+        self, model: nn.Module, batches: Iterable[SegmentationBatch], device: Device, on_batch: OnBatch = lambda _: None
     ) -> Evaluation:
         """Count the pixels of every class that were taken for every class."""
         return evaluate(model, batches, len(self.data.classes), device, on_batch)
 
-    def save(self, model: nn.Module, weights: dict[str, Tensor], folder: Path, history: Sequence[Epoch]) -> None:
+    def save(self, model: nn.Module, weights: Weights, folder: Path, history: Sequence[Epoch]) -> None:
         """Write a model for :func:`~vig_pyg.segmentation.load_segmenter`."""
         save_segmenter(weights, folder, self.recipe, self.data, history)
 
     @classmethod
-    def load(
-        cls, weights: str | Path, *, model: str | None = None, image_size: int | None = None, trust: bool = False
-    ) -> Trained:
-        """Return a model that a run wrote, see :func:`load_segmenter`."""
-        config = read_config(weights, "segment", "model that segments", trust, model)
+    def rebuild(cls, config: dict[str, Any], image_size: int | None) -> tuple[nn.Module, list[str]]:
+        """Return the model of a configuration, and the names of its classes."""
         names = config["label_names"]
-        built = semantic_fpn(config["backbone"], len(names), **config["options"])
-        return Trained(with_weights(built, weights), names, config)
+        return semantic_fpn(config["backbone"], len(names), **config["options"]), names
 
     @classmethod
     def evaluation_recipe(cls, trained: Trained, changes: Mapping[str, Any]) -> SegmentationRecipe:
@@ -150,8 +130,9 @@ class Segmentation(BackboneTask):
 
     def report(self, found: Evaluation, out: Path) -> tuple[list[list[str]], str]:
         """Write intersection over union per class, and how many pixels of a class were taken for which, as CSV."""
-        write_iou(found, self.data.classes, out)
-        return as_rows(found, self.data.classes), (
+        write_confusion(found.confusion, found.iou, self.data.classes, out, "pixels", "iou")
+        shares = ("neither there nor guessed" if iou != iou else f"{100 * iou:.2f}" for iou in found.iou.tolist())
+        return [["class", "IoU, %"], *map(list, zip(self.data.classes, shares, strict=True))], (
             f"mean IoU {100 * found.miou:.2f} %, {100 * found.pixel_accuracy:.2f} % of the pixels right, of "
             f"{found.images:,} images{f', {len(found.broken)} not counted' if found.broken else ''}. "
             f"Written to {out}: classes.csv, confusion.csv."
@@ -159,14 +140,7 @@ class Segmentation(BackboneTask):
 
     @classmethod
     def predict(
-        cls,
-        trained: Trained,
-        files: Iterable[Path],
-        out: Path | None,
-        seen: Callable[[Path, str], None],
-        *,
-        batch: int,
-        device: str,
+        cls, trained: Trained, files: Iterable[Path], out: Path | None, seen: Seen, *, batch: int, device: str
     ) -> str:
         """Write the class map of every image, and the image with the map laid over it, as PNG."""
         assert out is not None
@@ -189,47 +163,22 @@ def build_segmenter(recipe: SegmentationRecipe, classes: int) -> nn.Module:
 
 
 def save_segmenter(
-    weights: dict[str, Tensor],
-    folder: Path,
-    recipe: SegmentationRecipe,
-    data: SegmentationData,
-    history: Sequence[Epoch],
+    weights: Weights, folder: Path, recipe: SegmentationRecipe, data: SegmentationData, history: Sequence[Epoch]
 ) -> None:
     """Write a model for :func:`load_segmenter`: weights, configuration and a card."""
-    config = {"task": "segment", "backbone": recipe.model, "label_names": data.classes, "options": head_options(recipe)}
-    text = json.dumps(config | {"image_size": recipe.image_size}, indent=1) + "\n"
-    write_weights(folder, weights, lambda path: path.write_text(text), _card(recipe, data, history))
+    config = {
+        "task": "segment",
+        "backbone": recipe.model,
+        "label_names": data.classes,
+        "options": head_options(recipe),
+        "image_size": recipe.image_size,
+    }
+    miou, right = history[-1].measured.values()
+    text = f"""# Semantic FPN on {recipe.model}, for {data.name}
 
-
-def load_segmenter(weights: str | Path, trust: bool = False) -> Segmenter:
-    """Return a model that :func:`save_segmenter` or a run wrote.
-
-    Args:
-        weights: A folder, or the file of weights in it.
-        trust: Import what the configuration names as ``"module:Name"``.
-
-    Raises:
-        FileNotFoundError: there are no such weights.
-        ValueError: they are not of Semantic FPN, are damaged, do not fit their configuration, or a module would have
-            to be imported.
-    """
-    model, classes, config = Segmentation.load(weights, trust=trust)
-    return Segmenter(model, classes, config["image_size"])
-
-
-def _card(recipe: SegmentationRecipe, data: SegmentationData, history: Sequence[Epoch]) -> str:
-    """Return a model card in Markdown, with the header that model hubs read."""
-    last = history[-1].measured
-    return f"""---
-tags: [image-segmentation, vig_pyg, graph-neural-network]
-library_name: vig_pyg
----
-# Semantic FPN on {recipe.model}, for {data.name}
-
-Semantic FPN on {recipe.model}{plugged(recipe)}, a graph neural network on images, trained on {data.name}
-({len(data.classes)} classes) for {len(history)} of {recipe.epochs} epochs from seed {recipe.seed}.
-Mean intersection over union on the {len(data.test)} held-out images: {100 * last["miou"]:.2f} %, of the pixels
-{100 * last["pixel_accuracy"]:.2f} % right.
+Semantic FPN on {plugged(recipe)}, a graph neural network on images, {trained_on(recipe, data, history)}
+Mean intersection over union on the {len(data.test)} held-out images: {100 * miou:.2f} %, of the pixels
+{100 * right:.2f} % right.
 
 ```python
 from vig_pyg.segmentation import load_segmenter
@@ -237,6 +186,12 @@ from vig_pyg.segmentation import load_segmenter
 model, classes, image_size = load_segmenter("PATH/TO/THIS/FOLDER")
 logits = model([image])  # of each [3, H, W] between 0 and 1: [{len(data.classes)}, H, W]
 ```
-
-The recipe, the versions and the command are in the folder of the run; `vig-pyg train --recipe recipe.yaml` repeats it.
 """
+    card = model_card("image-segmentation", text)
+    write_weights(folder, weights, lambda path: path.write_text(as_json(config)), card)
+
+
+def load_segmenter(weights: str | Path, trust: bool = False) -> Segmenter:
+    """Return a model that :func:`save_segmenter` or a run wrote, as :func:`~vig_pyg.detection.load_detector`."""
+    model, classes, config = Segmentation.load(weights, trust=trust)
+    return Segmenter(model, classes, config["image_size"])

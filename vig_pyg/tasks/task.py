@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -12,15 +11,16 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
+from vig_pyg.checks import refused
+from vig_pyg.data.decoded import collate
 from vig_pyg.data.folders import find_images
-from vig_pyg.data.samplers import Draw
-from vig_pyg.files import write_whole
+from vig_pyg.data.samplers import Draw, EpochSampler, OnceSampler
+from vig_pyg.files import as_json, write_text
 from vig_pyg.registry import refuse_imports
-from vig_pyg.tasks.loaders import test_loader, train_loader
 from vig_pyg.tasks.recipe import Recipe
-from vig_pyg.tasks.results import Epoch, Measured, Trained
+from vig_pyg.tasks.results import Device, Epoch, Measured, OnBatch, Seen, Trained, Weights
 from vig_pyg.tasks.weights import CONFIG, plugged, weights_config, weights_file, with_weights, write_weights
 
 
@@ -28,11 +28,8 @@ class Task(ABC):
     """Something to learn: its recipe, data, model and loss, what is measured, and how a model is kept and used.
 
     A subclass that is registered by :func:`~vig_pyg.tasks.register_task` can be trained, resumed, evaluated and used
-    for predictions by the commands. A batch is anything with ``broken``, the names of images that did not decode.
-
-    Args:
-        data: What :meth:`load_data` returns.
-        recipe: How to train.
+    for predictions by the commands. It is made of what :meth:`load_data` returns and of a recipe. A batch is anything
+    with ``broken``, the names of images that did not decode.
     """
 
     recipe_class: ClassVar[type[Recipe]] = Recipe
@@ -47,11 +44,7 @@ class Task(ABC):
 
     @classmethod
     def default_recipe(cls, given: Mapping[str, Any]) -> str:
-        """Return the recipe where the user names none.
-
-        Args:
-            given: The keys that the user gives.
-        """
+        """Return the recipe where the user names none but gives some keys."""
         raise ValueError(f"the task {given.get('task')} has no recipe of its own: name one with --recipe")
 
     @classmethod
@@ -62,21 +55,15 @@ class Task(ABC):
     @classmethod
     @abstractmethod
     def load_data(cls, recipe: Any) -> Any:
-        """Return a data set with ``name``, ``train``, ``test`` and ``classes``.
-
-        ``train`` and ``test`` have a length, and a batch for a list of :class:`~vig_pyg.data.samplers.Draw` by
-        ``__getitems__``.
-        """
+        """Return a data set: its ``name``, ``classes``, and ``train`` and ``test`` as in :meth:`train_set`."""
 
     @classmethod
     @abstractmethod
     def build_model(cls, recipe: Any, data: Any) -> nn.Module:
         """Return the model of a recipe with its first weights.
 
-        Args:
-            recipe: How to train.
-            data: Its ``classes`` count, and where images are not RGB its ``channels``; nothing else is known where a
-                model is loaded.
+        Of the data, ``classes`` count, and where images are not RGB ``channels``: where a model is loaded, nothing else
+        is known.
         """
 
     @abstractmethod
@@ -85,26 +72,13 @@ class Task(ABC):
 
     @torch.no_grad()
     def check_fits(self, model: nn.Module) -> None:
-        """Show a model its :meth:`example`.
-
-        Raises:
-            ValueError: the model does not take it.
-        """
-        try:
+        """Refuse, by a ValueError, a model that does not take its :meth:`example`."""
+        with refused(f"{self.recipe.model} does not take these images"):
             model.eval()(self.example(model))
-        except ValueError:
-            raise
-        except Exception as error:  # whatever a layer makes of an image that does not fit
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise ValueError(f"{self.recipe.model} does not take these images: {reason}") from error
         model.train()
 
     def check_data(self, model: nn.Module) -> None:
-        """Load one image as the training will, so that data of which none can be used are refused before it begins.
-
-        Raises:
-            ValueError: too many images in a row cannot be used; names one.
-        """
+        """Load one image as the training will, so that it does not begin where a ValueError names unusable ones."""
         dataset = self.train_loader(model, 1).dataset
         if hasattr(dataset, "__getitems__"):  # shards are only read in order
             dataset.__getitems__([Draw(0, 0)])
@@ -116,13 +90,45 @@ class Task(ABC):
         """Images to train on."""
         return len(self.data.train)
 
+    def train_set(self, model: nn.Module) -> Any:
+        """Return images to train on, prepared and augmented for a model.
+
+        They have a length, and a batch for a list of :class:`~vig_pyg.data.samplers.Draw` by ``__getitems__``; or are
+        shards that timm reads in order.
+        """
+        return self.data.train
+
+    def test_set(self, model: nn.Module) -> Any:
+        """Return held-out images, prepared for a model, as :meth:`train_set`."""
+        return self.data.test
+
     def train_loader(self, model: nn.Module, device_batch: int, rank: int = 0, processes: int = 1) -> DataLoader:
-        """Return what loads a process's batches for training."""
-        return train_loader(self.data.train, self.data.name, self.recipe, device_batch, rank, processes)
+        """Return what loads a process's batches for training.
+
+        Raises:
+            ValueError: there are fewer images than the batch takes, or the recipe does not fit them.
+        """
+        train, recipe = self.train_set(model), self.recipe
+        images, options = len(train), _loading(recipe)
+        if images < recipe.batch:
+            raise ValueError(
+                f"batch={recipe.batch} is more than the {images} training images of {self.data.name}: lower it"
+            )
+        if isinstance(train, IterableDataset):
+            train.set_loader_cfg(recipe.workers)  # type: ignore[attr-defined]  # timm's
+            return DataLoader(train, device_batch, drop_last=True, collate_fn=collate, **options)
+        repeats = recipe.repeated_augmentation
+        drawn = EpochSampler(images, recipe.batch, device_batch, recipe.seed, repeats, rank, processes)
+        return DataLoader(train, device_batch, sampler=drawn, collate_fn=as_it_is, **options)
 
     def test_loader(self, model: nn.Module, batch: int, rank: int = 0, processes: int = 1) -> DataLoader:
         """Return what loads a process's part of the held-out images, each once."""
-        return test_loader(self.data.test, self.recipe.workers, batch, rank, processes)
+        test = self.test_set(model)
+        if isinstance(test, IterableDataset):  # all shards in the first process: so every image counts once
+            test.reader.dist_rank, test.reader.dist_num_replicas = 0, 1  # type: ignore[attr-defined]  # timm's
+            return DataLoader(test if rank == 0 else [], batch, collate_fn=collate)  # type: ignore[arg-type]
+        once = OnceSampler(len(test), rank, processes)
+        return DataLoader(test, batch, sampler=once, collate_fn=as_it_is, **_loading(self.recipe))
 
     @abstractmethod
     def loss(self, model: Callable[..., Any], batch: Any, device: torch.device) -> Tensor:
@@ -130,31 +136,20 @@ class Task(ABC):
 
     @abstractmethod
     def evaluate(
-        self,
-        model: nn.Module,
-        batches: Iterable[Any],
-        device: torch.device | str,
-        on_batch: Callable[[int], None] = lambda _: None,
+        self, model: nn.Module, batches: Iterable[Any], device: Device, on_batch: OnBatch = lambda _: None
     ) -> Measured:
-        """Measure a model on held-out images.
-
-        Args:
-            model: Is on the device.
-            batches: What :meth:`test_loader` returned.
-            device: Where to compute.
-            on_batch: Called after every batch with its number of images.
-        """
+        """Measure a model that is on the device on held-out images, in the batches of :meth:`test_loader`."""
 
     # What is kept, and read again.
 
-    def save(self, model: nn.Module, weights: dict[str, Tensor], folder: Path, history: Sequence[Epoch]) -> None:
+    def save(self, model: nn.Module, weights: Weights, folder: Path, history: Sequence[Epoch]) -> None:
         """Write a model for :meth:`load`, each file whole."""
         recipe, data, last = self.recipe, self.data, history[-1].measured
         known = {"classes": list(data.classes), "channels": getattr(data, "channels", 3)}
-        config = json.dumps({"task": recipe.task, "recipe": asdict(recipe), **known}, indent=1) + "\n"
+        config = as_json({"task": recipe.task, "recipe": asdict(recipe), **known})
         figures = ", ".join(f"{name} {value:.4g}" for name, value in last.items())
         card = (
-            f"# {self.title(recipe)} on {data.name}\n\n{recipe.model}{plugged(recipe)}, trained for {len(history)} of "
+            f"# {self.title(recipe)} on {data.name}\n\n{plugged(recipe)}, trained for {len(history)} of "
             f"{recipe.epochs} epochs from seed {recipe.seed}. On the held-out images: {figures}.\n"
         )
         write_weights(folder, weights, lambda path: path.write_text(config), card)
@@ -196,9 +191,7 @@ class Task(ABC):
     def evaluation_recipe(cls, trained: Trained, changes: Mapping[str, Any]) -> Recipe:
         """Return a recipe that says which data a trained model is measured on.
 
-        Args:
-            trained: What :meth:`load` returned.
-            changes: Keys that the user gives, of ``data``, ``data_root``, ``image_size`` and ``workers``.
+        The user may give ``data``, ``data_root``, ``image_size`` and ``workers``.
         """
         return cls.recipe_class(**{**trained.config["recipe"], **changes})
 
@@ -213,23 +206,17 @@ class Task(ABC):
     def report(self, found: Any, out: Path) -> tuple[list[list[str]], str]:
         """Write what was measured as tables and pictures into a folder.
 
-        Returns:
-            Rows for the screen, the titles first, and a sentence with figures and files.
+        Return rows for the screen, the titles first, and a sentence with figures and files.
         """
         rows = [["figure", "value"], *([name, f"{value:.4g}"] for name, value in found.figures.items())]
-        text = json.dumps(found.figures, indent=1) + "\n"
-        write_whole(out / "figures.json", lambda path: path.write_text(text))
+        write_text(out / "figures.json", as_json(found.figures))
         return rows, f"{found.images:,} images. Written to {out}: figures.json."
 
     # What `vig-pyg predict` does.
 
     @classmethod
     def place(cls, out: Path | None) -> Path | None:
-        """Return where predictions are written to, None for nowhere.
-
-        Raises:
-            ValueError: it does not fit.
-        """
+        """Return where predictions are written to, None for nowhere; refuse, by a ValueError, what does not fit."""
         return out
 
     @classmethod
@@ -240,27 +227,27 @@ class Task(ABC):
     @classmethod
     @abstractmethod
     def predict(
-        cls,
-        trained: Trained,
-        files: Iterable[Path],
-        out: Path | None,
-        seen: Callable[[Path, str], None],
-        *,
-        batch: int,
-        device: str,
+        cls, trained: Trained, files: Iterable[Path], out: Path | None, seen: Seen, *, batch: int, device: str
     ) -> str:
-        """Predict for image files, in constant memory, and write and draw it.
+        """Predict for image files, in constant memory, and write and draw it; return what was written, in words.
 
         Further keywords are options of ``vig-pyg predict`` with a default.
 
         Args:
-            trained: What :meth:`load` returned, on the device.
-            files: What :meth:`files` returned.
-            out: What :meth:`place` returned.
+            trained: What :meth:`load` returned, its model on the device.
+            files, out: What :meth:`files` and :meth:`place` returned.
             seen: Called for every file with what it shows, in words.
             batch: Images at once.
             device: Where to compute.
-
-        Returns:
-            What was written, in words.
         """
+
+
+def _loading(recipe: Recipe) -> dict[str, Any]:
+    """Return the keywords of a loader that say how its processes load."""
+    workers = recipe.workers
+    return {"num_workers": workers, "persistent_workers": workers > 0, "pin_memory": torch.cuda.is_available()}
+
+
+def as_it_is(batch: Any) -> Any:
+    """Return a batch that its data set has put together."""
+    return batch

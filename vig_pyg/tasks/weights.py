@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from vig_pyg.checks import check_kind
-from vig_pyg.files import write_whole
+from vig_pyg.files import write_text, write_whole
 from vig_pyg.manifest import SUMS, check, sums_of
 from vig_pyg.models.checkpoint import read_checkpoint
-from vig_pyg.models.names import check_model_name
-from vig_pyg.registry import refuse_imports
 from vig_pyg.tasks.recipe import Recipe
+from vig_pyg.tasks.results import Epoch, Weights
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -24,11 +23,7 @@ WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 
 
 def weights_file(path: str | Path) -> Path:
-    """Return the file of weights: itself, that in a folder, or the best of a run.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
+    """Return the file of weights: itself, that in a folder, or the best of a run; else raise a FileNotFoundError."""
     check_kind("a path", str | Path, weights=path)
     path = Path(path)
     inside = [path / WEIGHTS, path / "best" / WEIGHTS] if path.is_dir() else [path]
@@ -41,11 +36,7 @@ def weights_file(path: str | Path) -> Path:
 
 
 def weights_config(file: Path) -> dict[str, Any]:
-    """Return the configuration beside a file of weights, empty where there is none.
-
-    Raises:
-        ValueError: it is damaged.
-    """
+    """Return the configuration beside weights, empty where there is none; refuse a damaged one by a ValueError."""
     path = file.with_name(CONFIG)
     check(path)
     try:
@@ -57,7 +48,7 @@ def weights_config(file: Path) -> dict[str, Any]:
     return config
 
 
-def write_weights(folder: Path, weights: dict[str, Tensor], write_config: Callable[[Path], object], card: str) -> None:
+def write_weights(folder: Path, weights: Weights, write_config: Callable[[Path], object], card: str) -> None:
     """Write a configuration, a card, the weights in safetensors and, last, their SHA-256, each file whole.
 
     A process that is killed on the way leaves files that are whole but not listed, never some that look damaged.
@@ -65,53 +56,38 @@ def write_weights(folder: Path, weights: dict[str, Tensor], write_config: Callab
     folder.mkdir(exist_ok=True)
     (folder / SUMS).unlink(missing_ok=True)
     write_whole(folder / CONFIG, write_config)
-    write_whole(folder / CARD, lambda path: path.write_text(card))
+    write_text(folder / CARD, card)
     whole = {name: tensor.contiguous() for name, tensor in weights.items()}
     write_whole(folder / WEIGHTS, lambda path: save_file(whole, path, metadata={"format": "pt"}))
-    write_whole(folder / SUMS, lambda path: path.write_text(sums_of([folder / CONFIG, folder / WEIGHTS])))
+    write_text(folder / SUMS, sums_of([folder / CONFIG, folder / WEIGHTS]))
 
 
 def plugged(recipe: Recipe) -> str:
-    """Return which operator and graph a recipe plugs in, in words for a card."""
+    """Return the model of a recipe, with the operator and the graph that it plugs in, in words for a card."""
     words = {"operator": recipe.conv, "graph": recipe.graph}
     named = [f"the {what} `{word}`" for what, word in words.items() if word]
-    return f" with {' and '.join(named)}" if named else ""
+    return recipe.model + (f" with {' and '.join(named)}" if named else "")
 
 
-def read_config(
-    weights: str | Path, task: str, what: str, trust: bool = False, model: str | None = None
-) -> dict[str, Any]:
-    """Return the configuration beside weights.
+def trained_on(recipe: Recipe, data: Any, history: Sequence[Epoch]) -> str:
+    """Return on what a model was trained and for how long, in words for a card."""
+    how_long = f"for {len(history)} of {recipe.epochs} epochs from seed {recipe.seed}"
+    return f"trained on {data.name}\n({len(data.classes)} classes) {how_long}."
 
-    Args:
-        weights: A folder that a run wrote, or the file of weights in it.
-        task: What they must have been trained for.
-        what: The same in words.
-        trust: Whether an operator or a graph may be named as ``"module:Name"``, to be imported.
-        model: What the user says that the backbone is, if anything.
 
-    Raises:
-        FileNotFoundError: there are no such weights.
-        ValueError: they were trained for something else or on another backbone, or a module would have to be imported.
-    """
-    file = weights_file(weights)
-    config = weights_config(file)
-    if config.get("task") != task:
-        raise ValueError(f"{file} holds no {what}: there must be a {CONFIG} beside it that says which")
-    check_model_name(config["backbone"])
-    if model not in (None, config["backbone"]):
-        raise ValueError(f"{file} holds weights of a {what} on {config['backbone']}, not on {model}: leave out --model")
-    if not trust:
-        refuse_imports(config, file.with_name(CONFIG))
-    return config
+def model_card(tags: str, text: str) -> str:
+    """Return a text as a model card in Markdown, with the header that model hubs read."""
+    return f"""---
+tags: [{tags}, vig_pyg, graph-neural-network]
+library_name: {"timm" if "timm" in tags else "vig_pyg"}
+---
+{text}
+The recipe, the versions and the command are in the folder of the run; `vig-pyg train --recipe recipe.yaml` repeats it.
+"""
 
 
 def with_weights(model: Model, weights: str | Path) -> Model:
-    """Return a model with its weights, in evaluation mode.
-
-    Raises:
-        ValueError: they are damaged, or of another model.
-    """
+    """Return a model with its weights, in evaluation mode; refuse damaged ones or others by a ValueError."""
     file = weights_file(weights)
     try:
         model.load_state_dict(read_checkpoint(file))

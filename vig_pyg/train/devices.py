@@ -6,10 +6,10 @@ import os
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 
 from vig_pyg.checks import check_kind, known_device
 from vig_pyg.tasks.recipe import Recipe
+from vig_pyg.train.accelerate_internals import forget_settings
 
 
 def accelerator_for(recipe: Recipe, device: str | None = None) -> Accelerator:
@@ -25,8 +25,8 @@ def accelerator_for(recipe: Recipe, device: str | None = None) -> Accelerator:
             f"accelerate is set to mixed_precision={configured}, but the recipe says precision={recipe.precision}: "
             "give both the same"
         )
-    alone = not torch.distributed.is_initialized()
-    AcceleratorState._reset_state(alone)  # a notebook may have trained in another precision or elsewhere before
+    # A notebook may have trained in another precision or elsewhere before.
+    forget_settings(processes=not torch.distributed.is_initialized())
     asked = None if device is None else known_device(device)
     if asked is not None and asked.type == "cuda" and asked.index is not None:
         torch.cuda.set_device(asked)  # accelerate takes the current one
@@ -34,16 +34,11 @@ def accelerator_for(recipe: Recipe, device: str | None = None) -> Accelerator:
     taken = accelerator.device
     if recipe.precision == "fp16" and taken.type == "cpu":  # accelerate would compute in float32
         raise ValueError("precision=fp16 needs a GPU: on a CPU take bf16 or no")
-    if asked is not None and (asked.type != taken.type or asked.index not in (None, taken.index, _current(taken))):
+    current = torch.cuda.current_device() if taken.type == "cuda" else 0
+    number = current if taken.index is None else taken.index
+    if asked is not None and (asked.type != taken.type or asked.index not in (None, number)):
         raise ValueError(f"device {device!r} was asked for, but accelerate takes {taken} in this process")
     return accelerator
-
-
-def _current(device: torch.device) -> int | None:
-    """Return the number of a device, also where it is the current one and has none."""
-    if device.index is not None or device.type != "cuda":
-        return device.index or 0
-    return torch.cuda.current_device()
 
 
 def images_at_once(recipe: Recipe, processes: int) -> int:

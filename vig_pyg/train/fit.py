@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -23,28 +23,20 @@ from torch.utils.tensorboard import SummaryWriter
 
 from vig_pyg.checks import check_flags, check_kind
 from vig_pyg.data.samplers import EpochSampler
-from vig_pyg.files import write_whole
+from vig_pyg.files import write_csv, write_whole
 from vig_pyg.tasks.recipe import Recipe
 from vig_pyg.tasks.registry import get_task
 from vig_pyg.tasks.results import Epoch
 from vig_pyg.tasks.task import Task
+from vig_pyg.train import run
 from vig_pyg.train.devices import accelerator_for, images_at_once
-from vig_pyg.train.run import (
-    Interrupted,
-    Progress,
-    TrainingError,
-    draw_curves,
-    open_run,
-    read_state,
-    save_state,
-    write_metrics,
-)
+from vig_pyg.train.run import Interrupted, Progress, StateContent, TrainingError
 from vig_pyg.train.schedule import learning_rates
 from vig_pyg.train.signals import stop_signals
-from vig_pyg.train.state import StateContent
 from vig_pyg.train.sync import synchronize_batch_norm
 
 log = logging.getLogger(__name__)
+OnLook: TypeAlias = Callable[[Progress, float], None]
 LOOK_EVERY = 10  # updates between two looks at the losses
 
 
@@ -56,7 +48,7 @@ def fit(
     *,
     resume: bool = False,
     accelerator: Accelerator | None = None,
-    on_look: Callable[[Progress, float], None] = lambda *_: None,
+    on_look: OnLook = lambda *_: None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> list[Epoch]:
     """Train a model; return what every epoch gave.
@@ -122,13 +114,7 @@ class _Training:
     """One training: its model, optimizer and schedule, how far it is, and how it goes on."""
 
     def __init__(
-        self,
-        model: nn.Module,
-        task: Task,
-        recipe: Recipe,
-        accelerator: Accelerator,
-        out: Path | None,
-        on_look: Callable[[Progress, float], None],
+        self, model: nn.Module, task: Task, recipe: Recipe, accelerator: Accelerator, out: Path | None, on_look: OnLook
     ) -> None:
         self.task, self.recipe, self.accelerator, self.out, self.on_look = task, recipe, accelerator, out, on_look
         self.sharded = accelerator.distributed_type is DistributedType.FSDP
@@ -160,7 +146,8 @@ class _Training:
         self.forward = torch.compile(self.model) if recipe.compile else self.model
         self.progress = Progress()
         others = {"progress": self.progress, "average": self.average, "scaler": accelerator.scaler}
-        self.content = StateContent(self.model if self.sharded else model, self.optimizer, self.sharded, others)
+        used = {name: part for name, part in others.items() if part is not None}
+        self.content = StateContent(self.model if self.sharded else model, self.optimizer, self.sharded, used)
         self.state: Path | None = None  # the folder of the last one that is whole
         self.losses: list[Tensor] = []
         self.stop = threading.Event()
@@ -171,9 +158,9 @@ class _Training:
         if self.out is None:
             return
         if self.accelerator.is_main_process:
-            open_run(self.out, self.recipe, resume)
+            run.open_run(self.out, self.recipe, resume)
         self.accelerator.wait_for_everyone()
-        found = read_state(self.out) if resume else None
+        found = run.read_state(self.out) if resume else None
         if found is not None:
             self.state, content = found
             self.content.load_state_dict(content)
@@ -196,10 +183,8 @@ class _Training:
             if last or len(self.losses) == LOOK_EVERY or (self.accelerator.num_processes == 1 and self.stop.is_set()):
                 self._look()
         measured = self.task.evaluate(self._kept_model(), self.test, self.accelerator.device).figures
-        rate = max(group["lr"] for group in self.optimizer.param_groups)
-        seconds = time.perf_counter() - start
-        loss = progress.loss_sum / self.updates
-        progress.history.append(Epoch(loss, measured, rate, seconds, waited / seconds))
+        loss, seconds = progress.loss_sum / self.updates, time.perf_counter() - start
+        progress.history.append(Epoch(loss, measured, self._rate(), seconds, waited / seconds))
         progress.epoch, progress.update, progress.loss_sum = progress.epoch + 1, 0, 0.0
         self._keep()
         return progress.history[-1]
@@ -210,7 +195,7 @@ class _Training:
             self._save_weights("last")
         if self.out is not None and self.accelerator.is_main_process:
             self.board.close()
-            write_whole(self.out / "curves.png", lambda path: draw_curves(path, self.progress.history))
+            write_whole(self.out / "curves.png", lambda path: run.draw_curves(path, self.progress.history))
         self.accelerator.wait_for_everyone()
 
     def _batches(self) -> Iterator[Any]:
@@ -225,11 +210,10 @@ class _Training:
     def _shards(self) -> Iterator[Any]:
         """Yield the batches of shards again and again: a process may get some images fewer than others."""
         while True:
-            empty = True
+            batch = None
             for batch in self.train:
-                empty = False
                 yield batch
-            if empty:
+            if batch is None:
                 raise ValueError(
                     f"the shards of {self.recipe.data} give this process not one batch of {self.train.batch_size} "
                     "images that decode: lower device_batch or workers, or see whether the shards are damaged"
@@ -239,7 +223,10 @@ class _Training:
         """Take one step of the optimizer on a whole batch."""
         recipe, accelerator, number = self.recipe, self.accelerator, self._number()
         self.schedule.step_update(number)
-        _seed(recipe.seed, number, accelerator.process_index)
+        # Everything random in an update follows from its number.
+        drawn = np.random.SeedSequence([recipe.seed, number, accelerator.process_index]).generate_state(2)
+        torch.manual_seed(int(drawn[0]))
+        np.random.seed(drawn[1])
         total = torch.zeros((), device=accelerator.device)
         for batch in batches:
             self._count_broken(batch.broken)
@@ -263,7 +250,10 @@ class _Training:
         self.losses.clear()
         for number, loss in enumerate(losses, start=self._number() - len(losses)):
             if not math.isfinite(loss):
-                raise FloatingPointError(self._not_finite(loss, number))
+                self.schedule.step_update(number)
+                raise FloatingPointError(
+                    f"the loss is {loss} at update {number + 1}, with learning rate {self._rate():.3g}; {self.kept()}"
+                )
             self.progress.loss_sum += loss
         self.on_look(self.progress, losses[-1])
         stop = self._any(self.stop.is_set())
@@ -275,11 +265,12 @@ class _Training:
 
     def _keep(self) -> None:
         """Write what an epoch gave: metrics, the best weights and, after the last, the state."""
-        progress = self.progress
         if self.out is None:
             return
+        progress = self.progress
         if self.accelerator.is_main_process:
-            write_metrics(self.out, progress.history)
+            rows = ((number, *epoch.row().values()) for number, epoch in enumerate(progress.history, start=1))
+            write_csv(self.out / run.METRICS, [("epoch", *progress.history[0].row()), *rows])
             for name, value in progress.history[-1].row().items():
                 self.board.add_scalar(name, value, progress.epoch)
             self.board.flush()
@@ -293,7 +284,7 @@ class _Training:
         assert self.out is not None
         content = self.content.state_dict()
         if self.accelerator.is_main_process:
-            self.state = save_state(self.out, self.progress, content, self.state)
+            self.state = run.save_state(self.out, self.progress, content, self.state)
         self.accelerator.wait_for_everyone()
         self.saved_at = time.monotonic()
 
@@ -315,10 +306,9 @@ class _Training:
 
     def _any(self, condition: bool) -> bool:
         """Return whether a condition holds in any process."""
-        if self.accelerator.num_processes == 1:
-            return condition
-        flag = torch.tensor(float(condition), device=self.accelerator.device)
-        return bool(self.accelerator.reduce(flag, "sum") > 0)
+        if condition:
+            self.accelerator.set_trigger()
+        return self.accelerator.check_trigger()
 
     def _count_broken(self, names: list[str]) -> None:
         for name in set(names) - self.progress.broken:
@@ -331,17 +321,10 @@ class _Training:
                 f"{self.recipe.broken_share} allows; {sorted(self.progress.broken)[0]} is one"
             )
 
-    def _not_finite(self, loss: float, number: int) -> str:
-        rate = self.schedule._get_lr(number)[0]
-        return f"the loss is {loss} at update {number + 1}, with learning rate {rate:.3g}; {self.kept()}"
+    def _rate(self) -> float:
+        """Return the learning rate of the last update, of layers whose rate does not decay."""
+        return max(group["lr"] for group in self.optimizer.param_groups)
 
     def kept(self) -> str:
         """Say what there is to go on from."""
         return f"the last good state is {self.state}" if self.state else "no state was written yet"
-
-
-def _seed(seed: int, update: int, rank: int) -> None:
-    """Let everything random in an update follow from its number."""
-    drawn = np.random.SeedSequence([seed, update, rank]).generate_state(2)
-    torch.manual_seed(int(drawn[0]))
-    np.random.seed(drawn[1])

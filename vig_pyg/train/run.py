@@ -1,20 +1,22 @@
-"""A run's folder. Files appear whole or not at all, and the last good state is never lost."""
+"""A run's folder, and the state in it. Files appear whole or not at all, and the last good state is never lost."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.optimizer import AcceleratedOptimizer
+from torch import nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 
-from vig_pyg.files import _to_disk, write_csv, write_whole
+from vig_pyg.files import as_json, to_disk, write_text, write_whole
 from vig_pyg.machine import describe_machine
 from vig_pyg.manifest import SUMS, DamagedError, check, sums_of
 from vig_pyg.tasks.recipe import Recipe
@@ -57,6 +59,47 @@ class Progress:
         vars(self).update(state, history=[Epoch(*epoch) for epoch in state["history"]], broken=set(state["broken"]))
 
 
+@dataclass
+class StateContent:
+    """The states of a model, of its optimizer, and of what else decides how a training goes on.
+
+    Weights that are sharded over processes are gathered in the main process, and taken from there by any number.
+    Random numbers have no state: they follow from the seed and the number of the update.
+    The optimizer, and a model that FSDP shards, are as accelerate prepared them.
+    """
+
+    model: nn.Module
+    optimizer: AcceleratedOptimizer
+    sharded: bool
+    others: dict[str, Any]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all states. All processes call it together; of sharded weights only the main one gets any."""
+        if self.sharded:
+            options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+            model, optimizer = get_state_dict(self.model, self.optimizer.optimizer, options=options)
+        else:
+            model, optimizer = self.model.state_dict(), self.optimizer.state_dict()
+        others = {name: part.state_dict() for name, part in self.others.items()}
+        return {"model": model, "optimizer": optimizer, **others}
+
+    def load_state_dict(self, states: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` returned; refuse that of another model or precision by a ValueError."""
+        try:
+            if self.sharded:
+                whole = {"model_state_dict": states["model"], "optim_state_dict": states["optimizer"]}
+                options = StateDictOptions(full_state_dict=True)
+                set_state_dict(self.model, self.optimizer.optimizer, **whole, options=options)
+            else:
+                self.model.load_state_dict(states["model"])
+                self.optimizer.load_state_dict(states["optimizer"])
+            for name, part in self.others.items():
+                part.load_state_dict(states[name])
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise ValueError(f"the state to go on from is of another model, data or precision ({reason})") from error
+
+
 def open_run(out: Path, recipe: Recipe, resume: bool) -> None:
     """Make the folder of a run, or enter that of an interrupted one, even if it was killed while its folder was made.
 
@@ -77,8 +120,7 @@ def open_run(out: Path, recipe: Recipe, resume: bool) -> None:
         check(out / RECIPE)
         before, now = read_keys(out / RECIPE), asdict(recipe)
         for key in [*before, *now]:
-            was, given = before.get(key), now.get(key)
-            if was != given and key not in MAY_CHANGE:
+            if (was := before.get(key)) != (given := now.get(key)) and key not in MAY_CHANGE:
                 raise ValueError(f"the run in {out} has {key}={was!r}, not {given!r}: resume it as it was")
     out.mkdir(parents=True, exist_ok=True)
     for path in out.rglob("*.partial"):
@@ -86,18 +128,14 @@ def open_run(out: Path, recipe: Recipe, resume: bool) -> None:
             path.unlink(missing_ok=True)
     if not begun:
         write_whole(out / RECIPE, recipe.save)  # first: a run that is killed from here on can be resumed
-        write_whole(out / SUMS, lambda path: path.write_text(sums_of([out / RECIPE])))
+        write_text(out / SUMS, sums_of([out / RECIPE]))
     if not (out / SETTING).is_file():
-        write_whole(out / SETTING, lambda path: path.write_text(json.dumps(describe(recipe), indent=1) + "\n"))
+        write_text(out / SETTING, as_json(describe(recipe)))
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
     """Return what, beside the recipe, is needed to repeat a run."""
-    return {
-        "command": sys.argv,
-        "seed": recipe.seed,
-        **describe_machine(),
-    }
+    return {"command": sys.argv, "seed": recipe.seed, **describe_machine()}
 
 
 def save_state(out: Path, progress: Progress, training: dict[str, Any], before: Path | None) -> Path:
@@ -114,10 +152,10 @@ def save_state(out: Path, progress: Progress, training: dict[str, Any], before: 
         torch.save(training, partial / TRAINING)
         (partial / SUMS).write_text(sums_of([partial / TRAINING]))
         for path in [*partial.iterdir(), partial]:
-            _to_disk(path)
+            to_disk(path)
         shutil.rmtree(state, ignore_errors=True)  # a damaged one
         os.replace(partial, state)
-        _to_disk(out)
+        to_disk(out)
     except (OSError, RuntimeError) as error:  # torch says either where a disk is full
         left = f"the last good one is {before}" if before else "there is none before it"
         raise OSError(f"the state cannot be written to {out} ({str(error).splitlines()[0]}); {left}") from error
@@ -157,12 +195,6 @@ def states(out: Path) -> list[Path]:
     return sorted(path for path in out.glob(f"{STATE}*") if path.suffix != ".partial")
 
 
-def write_metrics(out: Path, history: Sequence[Epoch]) -> None:
-    """Write what every epoch gave, as CSV."""
-    rows = ((number, *epoch.row().values()) for number, epoch in enumerate(history, start=1))
-    write_csv(out / METRICS, [("epoch", *history[0].row()), *rows])
-
-
 def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
     """Draw the training loss and what was measured on held-out images over the epochs."""
     from matplotlib.figure import Figure
@@ -170,12 +202,11 @@ def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     epochs = range(1, len(history) + 1)
     name = next(iter(history[0].measured))
-    for axes, values, title in zip(
-        figure.subplots(1, 2),
-        ([epoch.loss for epoch in history], [100 * epoch.score for epoch in history]),
-        ("training loss", f"held-out {name}, %"),
-        strict=True,
-    ):
+    curves = {
+        "training loss": [epoch.loss for epoch in history],
+        f"held-out {name}, %": [100 * epoch.score for epoch in history],
+    }
+    for axes, (title, values) in zip(figure.subplots(1, 2), curves.items(), strict=True):
         axes.plot(epochs, values, marker="." if len(history) < 30 else None)
         axes.set(title=title, xlabel="epoch")
         axes.grid(alpha=0.3)

@@ -14,11 +14,8 @@ from vig_pyg.tasks.recipe import Recipe
 def learning_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, updates: int) -> Scheduler:
     """Return the schedule of a recipe: a warm-up, then a cosine or steps, in updates of so many per epoch."""
     warmup = min(int(recipe.warmup_epochs * updates), recipe.epochs * updates - 2)
-    options: dict[str, Any] = {
-        "warmup_t": max(0, warmup),
-        "warmup_lr_init": recipe.warmup_learning_rate,
-        "t_in_epochs": False,
-    }
+    start = recipe.warmup_learning_rate
+    options: dict[str, Any] = {"warmup_t": max(0, warmup), "warmup_lr_init": start, "t_in_epochs": False}
     if recipe.decay_epochs:
         ends = [epoch * updates + 1 for epoch in recipe.decay_epochs]  # timm counts them from 1
         return MultiStepLRScheduler(optimizer, ends, 0.1, warmup_prefix=False, **options)

@@ -6,9 +6,9 @@ import torch
 from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from vig_pyg.conv.norm_act import BATCH_NORMS
+from vig_pyg.models import feature_pyramid
 
 
 class SyncBatchNorm(nn.BatchNorm1d):
@@ -44,6 +44,6 @@ def synchronize_batch_norm(model: nn.Module, device: torch.device) -> nn.Module:
     for name, layer in model.named_modules():
         if type(layer) in BATCH_NORMS:
             layer.__class__ = SyncBatchNorm
-        elif isinstance(layer, _BatchNorm):
+        elif isinstance(layer, feature_pyramid.BATCH_NORMS):
             raise ValueError(f"sync_batch_norm needs CUDA for {name}, a {type(layer).__name__}: leave it out")
     return model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -12,9 +12,8 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from vig_pyg.checks import check_flags, check_kind
 from vig_pyg.registry import nearest, refuse_imports
-from vig_pyg.tasks.recipe import Recipe
+from vig_pyg.tasks.recipe import Recipe, check_type
 from vig_pyg.tasks.registry import get_task, tasks_with
-from vig_pyg.tasks.rules import check_type
 
 RECIPES = Path(__file__).parent
 
@@ -48,7 +47,7 @@ def read_recipe(name: str | Path, overrides: Iterable[str] = (), trust: bool = F
         raise FileNotFoundError(f"there is no recipe {str(name)!r}: take {', '.join(list_recipes())} or a YAML file")
     changes = dict(_split(override) for override in overrides)
     try:
-        as_written = _as_written(path)
+        as_written = read_keys(path, as_text=True)
         if not trust:
             refuse_imports(as_written, f"the recipe {name}", changes.values())
         task = changes.get("task") or as_written.get("task") or Recipe.task
@@ -58,8 +57,6 @@ def read_recipe(name: str | Path, overrides: Iterable[str] = (), trust: bool = F
     except OmegaConfBaseException as error:
         key = f"{error.full_key}: " if getattr(error, "full_key", None) else ""
         raise ValueError(f"{key}{str(error).splitlines()[0]}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is no recipe in YAML: it is no text") from None
     except (ValueError, TypeError):
         raise
     except Exception as error:  # what a YAML reader finds wrong
@@ -76,51 +73,35 @@ def _split(override: str) -> tuple[str, str]:
     return name, value
 
 
-def _as_written(path: Path) -> dict[str, Any]:
-    """Return the keys of a file with all values as text."""
-    content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
-    if content is None or content == "":
-        return {}
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} is no recipe in YAML: it holds no keys with values")
-    return content
-
-
 def _read(path: Path, as_written: dict[str, Any], changes: Mapping[str, str], task: str) -> Recipe:
-    kind = get_task(task).recipe_class
-    types = get_type_hints(kind)
+    recipe_class = get_task(task).recipe_class
+    types = get_type_hints(recipe_class)
     for name in as_written:
         if name not in types:
             raise ValueError(_unknown(name, task))
     written, overrides = _from_yaml(path, as_written, types), _from_words(changes, types)
     if overrides.get("model") not in (None, written.get("model")):
         written.pop("model_options", None)
+    # OmegaConf would take numbers for what is true or false, and other things for lists and mappings.
     for given in (written, overrides):
-        _check_as_given(given, types)
-    merged = OmegaConf.merge(OmegaConf.structured(kind), {"task": task}, written, overrides)
+        values: Any = OmegaConf.to_container(given)
+        for name, kind in types.items():
+            if name in values and (kind is bool or get_origin(kind) in (list, dict)):
+                check_type(name, values[name], kind)
+    merged = OmegaConf.merge(OmegaConf.structured(recipe_class), {"task": task}, written, overrides)
     recipe: Recipe = OmegaConf.to_object(merged)  # type: ignore[assignment]
     recipe.check_used(changes)
     return recipe
 
 
-def _check_as_given(given: DictConfig, types: Mapping[str, Any]) -> None:
-    """Refuse numbers for what is true or false, which OmegaConf takes, and what is no list or mapping but should be."""
-    values: Any = OmegaConf.to_container(given)
-    for name, kind in types.items():
-        if name in values and (kind is bool or get_origin(kind) in (list, dict)):
-            check_type(name, values[name], kind)
-
-
 def _text_keys(types: Mapping[str, Any]) -> dict[str, bool]:
     """Return the keys whose values are text, and whether they may be null."""
-    optional = {name for name, kind in types.items() if str in get_args(kind) and get_origin(kind) is not dict}
-    return {name: name in optional for name, kind in types.items() if kind is str or name in optional}
+    return {name: kind is not str for name, kind in types.items() if kind in (str, str | None)}
 
 
 def _from_yaml(path: Path, as_written: Mapping[str, Any], types: Mapping[str, Any]) -> DictConfig:
     """Read a file. Text stays as it is written: ``data: 001`` names the folder 001, ``conv: no`` the operator no."""
-    written = OmegaConf.create() if not as_written else OmegaConf.load(path)
-    assert isinstance(written, DictConfig)
+    written = OmegaConf.create(read_keys(path))
     for name in _text_keys(types):
         if isinstance(as_written.get(name), str) and written[name] is not None:
             written[name] = as_written[name]
@@ -146,16 +127,15 @@ def _unknown(key: str, task: str) -> str:
     return f"a recipe has no key {key!r}{nearest(key, names) or '; it has ' + ', '.join(names)}"
 
 
-def read_keys(path: Path) -> dict[str, Any]:
-    """Return the keys of a recipe that was saved and their values, without a look at what they mean.
-
-    Raises:
-        ValueError: the file is no YAML mapping.
-    """
+def read_keys(path: Path, as_text: bool = False) -> dict[str, Any]:
+    """Return the keys and values of a recipe, as text or typed; refuse, by a ValueError, what is no YAML mapping."""
+    content: Any
     try:
-        content = OmegaConf.to_container(OmegaConf.load(path))
+        text = path.read_text(encoding="utf-8")
+        content = yaml.load(text, Loader=yaml.BaseLoader) if as_text else OmegaConf.to_container(OmegaConf.load(path))
     except Exception as error:  # whatever a reader makes of a file that is no YAML
-        raise ValueError(f"{path} is no recipe in YAML: {str(error).splitlines()[0]}") from None
-    if not isinstance(content, dict):
+        reason = "it is no text" if isinstance(error, UnicodeDecodeError) else str(error).splitlines()[0]
+        raise ValueError(f"{path} is no recipe in YAML: {reason}") from None
+    if content not in (None, "") and not isinstance(content, dict):
         raise ValueError(f"{path} is no recipe in YAML: it holds no keys with values")
-    return content  # type: ignore[return-value]
+    return content or {}
