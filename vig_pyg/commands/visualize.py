@@ -13,9 +13,10 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from vig_pyg.commands.app import Images, MaxPixels, Trust, app, console, from_this_folder, plain_errors
+from vig_pyg.commands.app import app, console
+from vig_pyg.commands.options import Images, MaxPixels, Trust, asked, plug, side
 from vig_pyg.data.folders import find_images
-from vig_pyg.data.images import LARGEST_IMAGE, MAX_PIXELS
+from vig_pyg.data.images import MAX_PIXELS
 from vig_pyg.data.images import read_image as read_file
 from vig_pyg.data.transforms import image_mode, inference_transform
 from vig_pyg.files import check_place, write_whole
@@ -34,14 +35,8 @@ def visualize(
     model: Annotated[
         list[str] | None, typer.Option(help="A model of this library; repeat to compare. (default: vig_tiny)")
     ] = None,
-    conv: Annotated[
-        list[str] | None,
-        typer.Option(help="An operator for untrained models; repeat to compare.", callback=from_this_folder),
-    ] = None,
-    graph: Annotated[
-        list[str] | None,
-        typer.Option(help="A graph for untrained models; repeat to compare.", callback=from_this_folder),
-    ] = None,
+    conv: Annotated[list[str] | None, plug("An operator for untrained models; repeat to compare.")] = None,
+    graph: Annotated[list[str] | None, plug("A graph for untrained models; repeat to compare.")] = None,
     weights: Annotated[
         list[Path] | None, typer.Option(help="The folder of a run or of weights, or a file; repeat to compare.")
     ] = None,
@@ -52,9 +47,7 @@ def visualize(
         list[str] | None,
         typer.Option(help="ROW,COL of a center in the first of these blocks, counted from 0; repeat for several."),
     ] = None,
-    image_size: Annotated[
-        int | None, typer.Option(min=1, max=LARGEST_IMAGE, help="Side of the images. (default: the model's own)")
-    ] = None,
+    image_size: Annotated[int | None, side("Side of the images. (default: the model's own)")] = None,
     out: Annotated[
         Path | None, typer.Option(help="A file: .png, .svg or .html. (default: graphs.png, with --html graphs.html)")
     ] = None,
@@ -68,32 +61,29 @@ def visualize(
 
     In a Pyramid ViG, later blocks have fewer nodes: there the node over the same place is the center.
     """
-    with plain_errors():
-        out = Path("graphs.html" if html else "graphs.png") if out is None else out
-        formats = FORMATS[-1:] if html else FORMATS
-        if out.suffix not in formats:
-            raise ValueError(f"--out must end in {' or '.join(formats)}, got {str(out)!r}")
-        files = list(dict.fromkeys(find_images(images)))
-        models = list(chosen_models(model, conv, graph, weights, trust))
-        views = [
-            view(built, read_image(file, built, image_size), name, source)
-            for file, source in zip(files, names_of(files), strict=True)
-            for name, built in models
-        ]
-        depth = min(len(each.graphs) for each in views)
-        numbers = [] if blocks is None else read_blocks(blocks, depth)
-        first = views[0].graphs[numbers[0] - 1 if numbers else 0]
-        places = [place_of(first, *read_node(text)) for text in node or []] or list(PLACES)
-        check_place(out)
-        if out.suffix == ".html":
-            page = graph_page(views, numbers, places[0])
-            write_whole(out, lambda path: path.write_text(page, encoding="utf-8"))
-        else:
-            figure = draw_views(views, numbers or sorted({1, depth}), places)
-            write_whole(out, lambda path: figure.savefig(path, dpi=150, format=out.suffix[1:], bbox_inches="tight"))
-        console.print(
-            f"Written to {out}: {'; '.join(name for name, _ in models)}; {len(files)} image(s).", markup=False
-        )
+    out = Path("graphs.html" if html else "graphs.png") if out is None else out
+    formats = FORMATS[-1:] if html else FORMATS
+    if out.suffix not in formats:
+        raise ValueError(f"--out must end in {' or '.join(formats)}, got {str(out)!r}")
+    files = list(dict.fromkeys(find_images(images)))
+    models = list(chosen_models(model, conv, graph, weights, trust))
+    views = [
+        view(built, read_image(file, built, image_size), name, source)
+        for file, source in zip(files, names_of(files), strict=True)
+        for name, built in models
+    ]
+    depth = min(len(each.graphs) for each in views)
+    numbers = [] if blocks is None else read_blocks(blocks, depth)
+    first = views[0].graphs[numbers[0] - 1 if numbers else 0]
+    places = [place_of(first, *read_node(text)) for text in node or []] or list(PLACES)
+    check_place(out)
+    if out.suffix == ".html":
+        page = graph_page(views, numbers, places[0])
+        write_whole(out, lambda path: path.write_text(page, encoding="utf-8"))
+    else:
+        figure = draw_views(views, numbers or sorted({1, depth}), places)
+        write_whole(out, lambda path: figure.savefig(path, dpi=150, format=out.suffix[1:], bbox_inches="tight"))
+    console.print(f"Written to {out}: {'; '.join(name for name, _ in models)}; {len(files)} image(s).")
 
 
 def chosen_models(
@@ -101,7 +91,7 @@ def chosen_models(
     convs: Sequence[str] | None,
     graphs: Sequence[str] | None,
     weights: Sequence[Path] | None,
-    trust: bool = False,
+    trust: bool,
 ) -> Iterator[tuple[str, VisionGNN]]:
     """Yield every model that is asked for, after what to call it.
 
@@ -111,8 +101,8 @@ def chosen_models(
     """
     if not weights:
         for name, conv, graph in product(models or ["vig_tiny"], convs or (None,), graphs or (None,)):
-            words = [word for word in (name, conv, graph, "untrained") if word is not None]
-            yield ", ".join(words), untrained(name, conv=conv, graph=graph)
+            plugged = asked(conv=conv, graph=graph)
+            yield ", ".join([name, *plugged.values(), "untrained"]), untrained(name, **plugged)
         return
     if convs or graphs:
         option, own = ("--conv", "operator") if convs else ("--graph", "graph")
@@ -126,10 +116,9 @@ def chosen_models(
 
 
 def untrained(name: str, **options: Any) -> VisionGNN:
-    """Return a model with its first weights, always the same; of options that are None it takes its own."""
+    """Return a model with its first weights, always the same."""
     check_model_name(name)
     torch.manual_seed(0)
-    options = {key: value for key, value in options.items() if value is not None}
     try:
         return ours(timm.create_model(name, **options), name)
     except TypeError as error:
