@@ -13,10 +13,10 @@ from rich.table import Table
 
 from vig_pyg.commands.app import app, console, progress_bar
 from vig_pyg.commands.options import asked, assignments, plug, usable_device
-from vig_pyg.study.run import Finding, Studies, evaluate_all, plan_all, train_all, trials_of, write_study_report
+from vig_pyg.study.run import TRIALS, Finding, Studies, evaluate_all, plan_all, trials_of, write_study_report
 from vig_pyg.study.studies import NAMES, Line
 from vig_pyg.study.tables import ACCURACY, DIVERSITY, GMACS, MACS, PARAMETERS, PUBLISHED, SPEED, TOP1, as_text
-from vig_pyg.study.trials import Trial, leave_group
+from vig_pyg.study.trials import Trial, leave_group, run_trials
 from vig_pyg.tasks.classification import Classification
 from vig_pyg.tasks.recipe import Recipe
 from vig_pyg.train import read_recipe
@@ -105,19 +105,19 @@ def _recipe(recipe: str | None, data: str | None, changes: list[str], options: l
 
 def _train(studies: Studies, plans: dict[str, list[Line]], jobs: int) -> bool:
     """Train with a progress bar; return whether all is trained, not interrupted."""
-    total = len(trials_of(plans))
-    if not total:
+    trials = trials_of(plans)
+    if not trials:
         return True
-    what = f"{total} trainings of {studies.base.model} on {Path(studies.base.data).name}"
+    what = f"{len(trials)} trainings of {studies.base.model} on {Path(studies.base.data).name}"
     console.print(f"{what}, {jobs} at a time. Ctrl-C stops; finished ones are kept and compared.")
     with progress_bar(console.quiet) as bar:
-        task = bar.add_task("trainings", total=total, note="")
+        task = bar.add_task("trainings", total=len(trials), note="")
 
         def advance(trial: Trial) -> None:
             bar.update(task, advance=1, note=f"{trial.recipe.conv}, seed {trial.recipe.seed}")
 
         try:
-            train_all(studies, plans, jobs, advance)
+            run_trials(studies.out / TRIALS, trials, studies.device, jobs, advance)
         except KeyboardInterrupt:
             return False
     return True

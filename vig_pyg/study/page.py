@@ -27,21 +27,10 @@ def graph_page(views: Sequence[View], blocks: Sequence[int] = (), place: tuple[f
         place: Of the node that is lit first, as shares ``(down, right)`` of an image's height and width.
     """
     depth = max(len(view.graphs) for view in views)
-    sources = list(dict.fromkeys(view.source for view in views))
     return render(
         "graphs.html",
-        sources=sources,
-        panels=[
-            {
-                "model": view.model,
-                "source": view.source,
-                "image": sources.index(view.source),
-                "picture": _picture(view.image),
-                "width": view.image.size(2),
-                "height": view.image.size(1),
-            }
-            for view in views
-        ],
+        views=views,
+        sources=list(dict.fromkeys(view.source for view in views)),
         graphs=[[_numbers(graph) for graph in view.graphs] for view in views],
         blocks=list(blocks or range(1, depth + 1)),
         place=place,
@@ -64,18 +53,19 @@ def _numbers(graph: Data) -> dict[str, Any]:
     }
 
 
-def _picture(image: Tensor) -> str:
-    file = io.BytesIO()
-    to_pil_image(image).save(file, "PNG")
-    return embed(file.getvalue())
-
-
 def render(template: str, **content: Any) -> str:
     """Return a page from a template."""
-    return Environment(loader=PackageLoader("vig_pyg.study"), autoescape=True).get_template(template).render(content)
+    pages = Environment(loader=PackageLoader("vig_pyg.study"), autoescape=True)
+    pages.filters["embed"] = embed
+    return pages.get_template(template).render(content)
 
 
-def embed(picture: Path | bytes) -> str:
-    """Return a PNG as an address that holds all of it."""
-    content = picture if isinstance(picture, bytes) else picture.read_bytes()
+def embed(picture: Path | Tensor) -> str:
+    """Return a PNG file, or an image ``[C, H, W]`` with values from 0 to 1 as PNG, as an address that holds it all."""
+    if isinstance(picture, Path):
+        content = picture.read_bytes()
+    else:
+        file = io.BytesIO()
+        to_pil_image(picture).save(file, "PNG")
+        content = file.getvalue()
     return "data:image/png;base64," + base64.b64encode(content).decode()

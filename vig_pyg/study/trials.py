@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -23,15 +22,15 @@ from vig_pyg.conv import get_conv
 from vig_pyg.files import write_whole
 from vig_pyg.graph import ImageGraph, get_graph
 from vig_pyg.machine import source_hash
-from vig_pyg.manifest import DamagedError, sealed, unseal
+from vig_pyg.manifest import sealed
 from vig_pyg.models.vision_gnn import VisionGNN
+from vig_pyg.study.cost import read_kept
 from vig_pyg.study.diversity import layer_diversity
 from vig_pyg.study.views import neighbor_graphs
 from vig_pyg.tasks.classification import Classification, ClassificationRecipe, held_out_images
 from vig_pyg.train import ClassificationData, Epoch, accelerator_for, build_model, fit
 from vig_pyg.train.run import MAY_CHANGE, describe
 
-log = logging.getLogger(__name__)
 DIVERSITY_IMAGES = 4
 KEPT = ("pos", "pos_source", "edge_index", "grid")  # of a graph
 IDLE_SECONDS = 20  # a worker whose parent was killed finishes its trial and ends
@@ -82,13 +81,8 @@ class Result:
 
 def read_result(folder: Path, trial: Trial) -> Result | None:
     """Return what a finished trial gave, or None; a damaged file is named and gives None as well."""
-    file = _file(folder, trial)
-    if not file.is_file():
-        return None
-    try:
-        content = unseal(file)
-    except DamagedError as error:
-        log.warning("%s; this trial is trained again", error)
+    content = read_kept(_file(folder, trial), "this trial is trained again")
+    if content is None:
         return None
     graphs = [ImageGraph(**{key: torch.tensor(v) for key, v in graph.items()}) for graph in content["graphs"]]
     return Result([Epoch(*epoch.values()) for epoch in content["epochs"]], content["diversity"], graphs)
@@ -116,11 +110,12 @@ def run_trials(
     from joblib import Parallel, delayed
 
     (folder / "locks").mkdir(parents=True, exist_ok=True)
-    missing = {trial.key: trial for trial in trials}
+    missing: dict[str, Trial] = {}
     seen: set[str] = set()
-    for key, trial in list(missing.items()):
-        if read_result(folder, trial) is not None:
-            del missing[key]
+    for key, trial in {trial.key: trial for trial in trials}.items():
+        if read_result(folder, trial) is None:
+            missing[key] = trial
+        else:
             on_trial(trial)
     turns = ((wait, key) for wait in (False, True) for key in missing)
     tasks = (delayed(_run_trial)(folder, missing[key], device, wait) for wait, key in turns if key not in seen)

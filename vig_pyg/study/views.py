@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -78,15 +79,11 @@ def neighbor_graphs(model: VisionGNN, image: Tensor) -> list[Data]:
         sources, targets = inputs[0] if isinstance(inputs[0], tuple) else (inputs[0], inputs[0])
         directions.append((F.normalize(sources.float(), dim=1), F.normalize(targets.float(), dim=1)))
 
-    hooks = [block.grapher.conv.register_forward_pre_hook(keep) for block in blocks]
-    training = model.training
-    try:
-        _, batches = model.eval().forward_graphs(image[None])
-    finally:
-        model.train(training)
-        for hook in hooks:
-            hook.remove()
-    graphs = [batch[0] for batch in batches]
+    with ExitStack() as after:
+        after.callback(model.train, model.training)
+        for block in blocks:
+            after.enter_context(block.grapher.conv.register_forward_pre_hook(keep))
+        graphs = [batch[0] for batch in model.eval().forward_graphs(image[None])[1]]
     for graph, (sources, targets) in zip(graphs, directions, strict=True):
         source, target = graph.edge_index
         graph.edge_attr = (sources[source] - targets[target]).norm(dim=1, keepdim=True)
