@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import product, zip_longest
 from pathlib import Path
@@ -22,8 +21,9 @@ from vig_pyg.data.transforms import image_mode, inference_transform
 from vig_pyg.files import check_place, write_whole
 from vig_pyg.models.names import check_model_name
 from vig_pyg.models.vision_gnn import VisionGNN
+from vig_pyg.study.charts import PLACES, draw_views
 from vig_pyg.study.page import graph_page
-from vig_pyg.study.views import PLACES, check_block, draw_views, place_of, view
+from vig_pyg.study.views import check_block, place_of, view
 from vig_pyg.tasks.classifier import load_model
 
 FORMATS = (".png", ".svg", ".html")
@@ -73,9 +73,11 @@ def visualize(
         for name, built in models
     ]
     depth = min(len(each.graphs) for each in views)
-    numbers = [] if blocks is None else read_blocks(blocks, depth)
+    asked_for = [] if blocks is None else whole_numbers(blocks, "--blocks must be numbers such as 1,12")
+    numbers = sorted({check_block(number, depth) for number in asked_for})
     first = views[0].graphs[numbers[0] - 1 if numbers else 0]
-    places = [place_of(first, *read_node(text)) for text in node or []] or list(PLACES)
+    cells = [whole_numbers(text, "--node must be a row and a column such as 4,5", 2) for text in node or []]
+    places = [place_of(first, row, column) for row, column in cells] or list(PLACES)
     check_place(out)
     if out.suffix == ".html":
         page = graph_page(views, numbers, places[0])
@@ -146,19 +148,12 @@ def read_image(path: Path, model: VisionGNN, image_size: int | None) -> Tensor:
         raise ValueError(f"{path}: {error}") from None
 
 
-def read_blocks(text: str, depth: int) -> list[int]:
-    """Return the numbers of blocks in a text such as ``1,12``."""
-    if re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)*", text) is None:
-        raise ValueError(f"--blocks must be numbers such as 1,12, got {text!r}")
-    return sorted({check_block(int(word), depth) for word in text.split(",")})
-
-
-def read_node(text: str) -> tuple[int, int]:
-    """Return row and column of a text such as ``4,5``."""
-    found = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", text)
-    if found is None:
-        raise ValueError(f"--node must be a row and a column such as 4,5, got {text!r}")
-    return int(found[1]), int(found[2])
+def whole_numbers(text: str, rule: str, count: int | None = None) -> list[int]:
+    """Return the numbers in a text such as ``1,12``; one that breaks the rule is refused with it."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() for word in words) or count not in (None, len(words)):
+        raise ValueError(f"{rule}, got {text!r}")
+    return [int(word) for word in words]
 
 
 def names_of(files: Sequence[Path]) -> list[str]:

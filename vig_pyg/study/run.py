@@ -16,13 +16,12 @@ from vig_pyg.conv import get_conv
 from vig_pyg.files import write_whole
 from vig_pyg.machine import describe_machine
 from vig_pyg.study.baselines import BASELINES
-from vig_pyg.study.charts import chart_curves, chart_diversity, chart_graphs, chart_models, chart_rows
+from vig_pyg.study.charts import chart_curves, chart_diversity, chart_graphs, chart_models, chart_rows, draw_photograph
 from vig_pyg.study.cost import Cost, measure_costs
 from vig_pyg.study.page import render
 from vig_pyg.study.studies import ABLATIONS, NAMES, OPERATORS, Line, Study, operators, plan
 from vig_pyg.study.tables import MACS, as_text, claims, is_text, models_frame, study_frame, write_tables
 from vig_pyg.study.trials import Result, Trial, read_result
-from vig_pyg.study.views import draw_photograph
 from vig_pyg.train import ClassificationData, ClassificationRecipe
 
 BATCH, LARGE_BATCH = 64, 4  # images at once when costs are measured: small ones, and those of 224×224

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from vig_pyg.blocks import Block
@@ -199,30 +198,22 @@ def plan(
         suffix = f", {conv}" if conv and len(convs) > 1 else ""
         for row in study.rows:
             options = {**default, **row.options}
-            tried: dict[int, int] = {}
-            width = None
             plugged = {"conv": options.pop("conv", conv), "graph": options.pop("graph"), "graph_options": graph_options}
             recipe = _with_neighbors(replace(base, **plugged, model_options=options), data)
+            width: int | None = None
+            tried: dict[int, int] = {}
             if study.match_macs:
                 own = {name: value for name, value in default.items() if name != "graph"}
-                full = _with_neighbors(replace(recipe, model_options=own), data)
-                width, tried = _search_width(recipe, full, data, images)
+                width, tried = _search_width(recipe, replace(recipe, model_options=own), data, images)
                 if row.label != study.baseline:
-                    recipe = replace(recipe, model_options={**recipe.model_options, "channels": width})
+                    recipe = _as_wide(recipe, width)
             trials = [Trial(replace(recipe, seed=seed), study.diversity) for seed in range(seeds)]
-            _check(trials[0], data, images)
+            count_macs_of(recipe, data, images)  # refuses what does not fit, before anything is trained
+            Classification(data, recipe).train_loader(trials[0].outline(data), images_at_once(recipe, 1))
             if conv not in ("", "max_relative"):
                 row = replace(row, top1=None, parameters=None, flops=None)
             found.append(Line(replace(row, label=row.label + suffix), trials, tried, study.baseline + suffix, width))
     return found
-
-
-def _check(trial: Trial, data: ClassificationData, images: Tensor) -> None:
-    """Refuse what does not fit, the model, the images or the batch, before anything is trained."""
-    count_macs_of(trial, data, images)
-    with torch.device("meta"):
-        model = trial.build(data)
-    Classification(data, trial.recipe).train_loader(model, images_at_once(trial.recipe, 1))
 
 
 def _with_neighbors(recipe: ClassificationRecipe, data: ClassificationData) -> ClassificationRecipe:
@@ -231,34 +222,32 @@ def _with_neighbors(recipe: ClassificationRecipe, data: ClassificationData) -> C
     wanted = options.pop("k", None)
     if isinstance(wanted, int | list) or not takes(recipe.graph or GRAPH, "k"):
         return recipe
-    with torch.device("meta"):
-        model = Trial(replace(recipe, graph=GRAPH, graph_options={}, model_options=options)).build(data)
+    model = Trial(replace(recipe, graph=GRAPH, graph_options={}, model_options=options)).outline(data)
     own = [layer.grapher.graph.k for layer in model.modules() if isinstance(layer, Block)]
     ks = linear_steps(9, 18, len(own)) if wanted == RISING else own
     return replace(recipe, model_options={**options, "k": ks[0] if len(set(ks)) == 1 else ks})
 
 
-def count_macs_of(trial: Trial, data: ClassificationData, images: Tensor) -> int:
-    """Return the multiply-accumulates per image of a trial's model, if possible without computing anything."""
-    return without_computing(count_macs, partial(trial.build, data), images)
+def _as_wide(recipe: ClassificationRecipe, width: int) -> ClassificationRecipe:
+    return replace(recipe, model_options={**recipe.model_options, "channels": width})
+
+
+def count_macs_of(recipe: ClassificationRecipe, data: ClassificationData, images: Tensor) -> int:
+    """Return the multiply-accumulates per image of a recipe's model, if possible without computing anything."""
+    return without_computing(count_macs, partial(Trial(recipe).build, data), images)
 
 
 def _search_width(
     recipe: ClassificationRecipe, full: ClassificationRecipe, data: ClassificationData, images: Tensor
 ) -> tuple[int, dict[int, int]]:
-    with torch.device("meta"):
-        model = Trial(full).build(data)
+    """Return the width at which a recipe's model costs what that of ``full`` costs, as :func:`matching_width` does."""
+    full = _with_neighbors(full, data)
+    model = Trial(full).outline(data)
     if not isinstance(model, ViG):
         raise ValueError(f"widths are searched for ViG models such as vig_micro or vig_tiny, not for {recipe.model}")
-
-    def macs(width: int) -> int:
-        return count_macs_of(
-            Trial(replace(recipe, model_options={**recipe.model_options, "channels": width})), data, images
-        )
-
     step = math.lcm(recipe.model_options["heads"], model.stem.stride // 2)
-    target = count_macs_of(Trial(full), data, images)
-    return matching_width(macs, target, range(step, 4 * model.num_features, step))
+    widths, target = range(step, 4 * model.num_features, step), count_macs_of(full, data, images)
+    return matching_width(lambda width: count_macs_of(_as_wide(recipe, width), data, images), target, widths)
 
 
 def matching_width(macs: Callable[[int], int], target: int, widths: Sequence[int]) -> tuple[int, dict[int, int]]:

@@ -7,8 +7,8 @@ import inspect
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -56,11 +56,14 @@ class Trial:
         """Return the untrained model."""
         return build_model(self.recipe, len(data.classes), data.channels)
 
+    def outline(self, data: ClassificationData) -> nn.Module:
+        """Return the model without values, on the device meta."""
+        with torch.device("meta"):
+            return self.build(data)
+
     def sample(self, data: ClassificationData, count: int) -> Tensor:
         """Return held-out images as the model gets them."""
-        with torch.device("meta"):
-            model = self.build(data)
-        return held_out_images(data, self.recipe, model, count)
+        return held_out_images(data, self.recipe, self.outline(data), count)
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,10 @@ def _run_trial(folder: Path, trial: Trial, device: str, wait: bool) -> str | Non
 def _train(folder: Path, trial: Trial, device: str) -> None:
     recipe = trial.recipe
     data = Classification.load_data(recipe)
-    with _one_thread(device):
+    with ExitStack() as after:
+        if device == "cpu":  # trials side by side use cores better, and results do not depend on how many there are
+            after.callback(torch.set_num_threads, torch.get_num_threads())
+            torch.set_num_threads(1)
         torch.manual_seed(recipe.seed)
         model = trial.build(data)
         accelerator = accelerator_for(recipe, device)
@@ -162,26 +168,14 @@ def _train(folder: Path, trial: Trial, device: str) -> None:
     write_whole(file, lambda path: path.write_text(sealed(content)))
 
 
-@contextmanager
-def _one_thread(device: str) -> Iterator[None]:
-    """Compute on one thread on the CPU: trials side by side use cores better, and results do not depend on how many."""
-    threads = torch.get_num_threads()
-    if device == "cpu":
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def leave_group() -> tuple[int, int]:
     """Leave the group of processes that ``accelerate launch`` made; return the rank in it and its size.
 
     Every process then trains trials of its own, on the device of its local rank.
     """
-    rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    local = int(os.environ.get("LOCAL_RANK", 0))
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+    named = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0}
+    rank, size, local = (int(os.environ.pop(name, default)) for name, default in named.items())
+    for name in ("LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
         os.environ.pop(name, None)
     if torch.cuda.is_available():
         torch.cuda.set_device(local)
