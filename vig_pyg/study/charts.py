@@ -15,16 +15,7 @@ from vig_pyg.graph import PatchGraph
 from vig_pyg.study.studies import Line
 from vig_pyg.study.tables import GMACS, PUBLISHED, SPEED
 from vig_pyg.study.trials import Result
-from vig_pyg.study.views import (
-    COLORS,
-    View,
-    check_block,
-    draw_image,
-    draw_neighbors,
-    grid_of,
-    node_at,
-    without_normalization,
-)
+from vig_pyg.study.views import COLORS, View, check_block, draw_image, draw_neighbors, node_at, without_normalization
 from vig_pyg.train import ClassificationData
 
 PLACES = ((0.3, 0.35), (0.7, 0.6))  # two centers, as in the paper's Figure 4
@@ -146,7 +137,7 @@ def draw_views(views: Sequence[View], blocks: Sequence[int], places: Sequence[tu
         draw_image(row[0], view.image, f"{view.source}\n{view.model}")
         for block, axes in zip(blocks, row[1:], strict=True):
             graph = view.graphs[check_block(block, len(view.graphs)) - 1]
-            rows, columns = grid_of(graph)
+            rows, columns = graph.grid[0].tolist()
             nodes = [node_at(graph, place) for place in places]
             draw_neighbors(axes, view.image, graph, nodes, f"block {block}\n{rows}×{columns} nodes")
     return figure

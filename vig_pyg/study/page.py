@@ -13,7 +13,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torchvision.transforms.functional import to_pil_image
 
-from vig_pyg.study.views import View, grid_of, source_grid
+from vig_pyg.study.views import View, source_grid
 
 
 def graph_page(views: Sequence[View], blocks: Sequence[int] = (), place: tuple[float, float] = (0.5, 0.5)) -> str:
@@ -45,7 +45,7 @@ def _numbers(graph: Data) -> dict[str, Any]:
     sources = source_grid(graph)
     degrees = graph.edge_index[1].bincount(minlength=graph.num_nodes).tolist()
     return {
-        "grid": grid_of(graph),
+        "grid": graph.grid[0].tolist(),
         "sources": sources,
         "places": None if sources else (graph.pos_source / (2 * graph.pos[0]) - 0.5).flip(1).tolist(),
         "neighbors": [part.tolist() for part in graph.edge_index[0].split(degrees)],

@@ -100,12 +100,6 @@ def without_normalization(model: nn.Module, image: Tensor) -> Tensor:
     return (image.cpu() * deviation + mean).clamp(0, 1)
 
 
-def grid_of(graph: Data) -> tuple[int, int]:
-    """Return rows and columns of a graph's nodes."""
-    rows, columns = graph.grid[0].tolist()
-    return rows, columns
-
-
 def source_grid(graph: Data) -> tuple[int, int] | None:
     """Return rows and columns of the sources of a graph's edges, or None where they are no grid, such as centroids."""
     centers = graph.pos_source if "pos_source" in graph else graph.pos
@@ -115,7 +109,7 @@ def source_grid(graph: Data) -> tuple[int, int] | None:
 
 def node_at(graph: Data, place: tuple[float, float]) -> int:
     """Return the node over a place, given as shares ``(down, right)`` of the image's height and width."""
-    rows, columns = grid_of(graph)
+    rows, columns = graph.grid[0].tolist()
     return int(place[0] * rows) * columns + int(place[1] * columns)
 
 
@@ -125,7 +119,7 @@ def place_of(graph: Data, row: int, column: int) -> tuple[float, float]:
     Raises:
         ValueError: the graph has no such row or column.
     """
-    rows, columns = grid_of(graph)
+    rows, columns = graph.grid[0].tolist()
     if not (0 <= row < rows and 0 <= column < columns):
         raise ValueError(
             f"there is no node {row},{column}: rows go from 0 to {rows - 1} and columns from 0 to {columns - 1}"
