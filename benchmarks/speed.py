@@ -22,8 +22,6 @@ OTHERS = {
     "swin_tiny": "swin_tiny_patch4_window7_224",
     "resnet50": "resnet50",
 }
-
-
 BASELINES = ("dense", "ours", "fused", "compiled", "textbook", *OTHERS)
 
 
@@ -134,11 +132,8 @@ def floor(args: argparse.Namespace) -> dict[str, object]:
     """Measure vig_tiny and deit_tiny against their own heavy library calls, replayed with nothing between them."""
     images = torch.randn(8, 3, 224, 224, device=args.device)
     ours, deit = (timm.create_model(name).to(args.device) for name in ("vig_tiny", OTHERS["deit_tiny"]))
-    results = {}
-    for what, step, own in (
-        ("inference, fused", inference, vig_pyg.fuse_for_inference(ours)),
-        ("training step", training_step, ours),
-    ):
+    fused, results = vig_pyg.fuse_for_inference(ours), {}
+    for what, step, own in (("inference, fused", inference, fused), ("training step", training_step, ours)):
         calls = {"deit_tiny": step(deit, images), "vig_tiny": step(own, images)}
         for name in list(calls):
             calls |= {f"{name}: {kind}": again for kind, again in heavy_calls(calls[name]).items()}

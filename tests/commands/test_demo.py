@@ -44,7 +44,7 @@ def test_the_numbers_in_the_table_are_those_of_the_trainings(finished) -> None:
 
 
 def test_it_is_a_study_of_operators(finished, tmp_path: Path) -> None:
-    words = ["study", "operators", "epochs=1", "--seeds", "1", "--conv", "max_relative", "--conv", "gcn"]
+    words = ["study", "operators", "epochs=1", *ARGUMENTS[3:], "--conv", "gcn"]
     out = ["--device", "cpu", "--jobs", "1", "--out", str(finished[0])]
     before = {file: file.stat().st_mtime_ns for file in (finished[0] / "trials").glob("*.json")}
     assert CliRunner().invoke(app, [*words, *out]).exit_code == 0

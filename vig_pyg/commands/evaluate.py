@@ -48,7 +48,7 @@ def evaluate_(
         images = bar.add_task("images", total=count, note="")
         found = task.evaluate(trained.model.to(device), batches, device, lambda n: bar.update(images, advance=n))
     rows, sentence = task.report(found, out)
-    if rows:
+    if rows:  # a classifier's are in its files
         console.print(table_of(rows))
     for broken in found.broken:
         console.print(f"does not decode: {broken}")

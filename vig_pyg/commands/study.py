@@ -11,7 +11,7 @@ import typer
 from joblib import cpu_count
 from rich.table import Table
 
-from vig_pyg.commands.app import app, console, progress_bar
+from vig_pyg.commands.app import app, console, progress_bar, table_of
 from vig_pyg.commands.options import asked, assignments, plug, usable_device
 from vig_pyg.study.run import TRIALS, Finding, Studies, evaluate_all, plan_all, trials_of, write_study_report
 from vig_pyg.study.studies import NAMES, Line
@@ -132,11 +132,9 @@ def command_line(words: Sequence[str], convs: Sequence[str], **options: object) 
 def as_table(finding: Finding) -> Table:
     """Return the columns of a study's table that fit on a screen."""
     text = as_text(finding.frame)
-    table = Table("", title=finding.title)
     columns = (PARAMETERS, MACS, GMACS, ACCURACY, DIVERSITY, SPEED, TOP1, PUBLISHED)
     shown = text[[name for name in columns if name in text]]
-    for name, values in shown.items():  # as narrow as values and words allow: all that wraps is labels
-        table.add_column(str(name), justify="right", width=max(map(len, [*str(name).split(), *values])))
-    for label, values in zip(shown.index, shown.to_numpy().tolist(), strict=True):
-        table.add_row(label, *values)
+    table = table_of([["", *shown], *shown.itertuples(name=None)], finding.title)
+    for column, (name, values) in zip(table.columns[1:], shown.items(), strict=True):
+        column.width = max(map(len, [*str(name).split(), *values]))  # all that wraps is labels
     return table

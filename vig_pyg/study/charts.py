@@ -26,8 +26,8 @@ MARKERS = "osD^vP*X"  # one more than colors: pairs of both, cycled, differ for 
 def chart_rows(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Figure:
     """Return accuracies, a dot per seed and a bar at their mean; beside them the paper's on ImageNet, if any."""
     labels = [line.row.label for line in lines]
-    paper = [line.row.top1 for line in lines]
-    known = any(value is not None for value in paper)
+    paper = pd.Series([line.row.top1 for line in lines], dtype=float)
+    known = bool(paper.notna().any())
     figure = Figure(figsize=(10 if known else 7, 1.3 + 0.42 * len(lines)), layout="constrained")
     panels = figure.subplots(1, 1 + known, sharey=True, squeeze=False)[0]
     for place, found in enumerate(results):
@@ -37,7 +37,7 @@ def chart_rows(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Fi
         panels[0].plot([mean, mean], [place - 0.28, place + 0.28], color=COLORS[0], linewidth=2.5)
     panels[0].set_xlabel("held-out accuracy, % (dots: seeds, bars: means)")
     if known:
-        panels[1].plot([float("nan") if v is None else v for v in paper], range(len(paper)), "D", color=COLORS[2])
+        panels[1].plot(paper, range(len(paper)), "D", color=COLORS[2])
         panels[1].set_xlabel("the paper's ImageNet top-1, %")
     panels[0].set_yticks(range(len(labels)), labels)
     panels[0].invert_yaxis()
@@ -121,12 +121,9 @@ def _plain(axes: Axes) -> None:
 
 
 def draw_views(views: Sequence[View], blocks: Sequence[int], places: Sequence[tuple[float, float]] = PLACES) -> Figure:
-    """Draw the paper's Figure 4: a row per view, the image and then its graph in some blocks.
+    """Draw the paper's Figure 4: a row per view, the image and then its graph in some blocks, counted from 1.
 
-    Args:
-        views: What models make of images.
-        blocks: Numbers of blocks, counted from 1.
-        places: Of the centers, as shares ``(down, right)`` of an image's height and width.
+    The centers are at ``places``, shares ``(down, right)`` of an image's height and width.
 
     Raises:
         ValueError: a model has no such block.

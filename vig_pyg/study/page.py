@@ -17,14 +17,10 @@ from vig_pyg.study.views import View, source_grid
 
 
 def graph_page(views: Sequence[View], blocks: Sequence[int] = (), place: tuple[float, float] = (0.5, 0.5)) -> str:
-    """Return an HTML page on which pointing at a patch lights its neighbors.
+    """Return an HTML page on which pointing at a patch lights its neighbors, in ``blocks`` or in all, counted from 1.
 
-    Views of one image are side by side; where there are several images, one is chosen.
-
-    Args:
-        views: What models make of images.
-        blocks: Numbers of the blocks to show, counted from 1; none for all.
-        place: Of the node that is lit first, as shares ``(down, right)`` of an image's height and width.
+    Views of one image are side by side; where there are several images, one is chosen. The node that is lit first is
+    at ``place``, shares ``(down, right)`` of an image's height and width.
     """
     depth = max(len(view.graphs) for view in views)
     return render(

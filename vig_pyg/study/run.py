@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ BATCH, LARGE_BATCH = 64, 4  # images at once when costs are measured: small ones
 EXPECTED_RATIO = 5
 MOST_SEEDS = 1000
 TRIALS = "trials"  # their folder
+Plans: TypeAlias = Mapping[str, Sequence[Line]]  # of studies by name
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,13 @@ def plan_all(studies: Studies, data: ClassificationData) -> dict[str, list[Line]
     return {study.name: plan(study, studies.base, convs, studies.seeds, data) for study in chosen_studies(studies)}
 
 
-def trials_of(plans: Mapping[str, Sequence[Line]]) -> list[Trial]:
+def trials_of(plans: Plans) -> list[Trial]:
     """Return the trials of all studies, each once, those of the first seed first."""
     trials = {trial.key: trial for lines in plans.values() for line in lines for trial in line.trials}
     return sorted(trials.values(), key=lambda trial: trial.recipe.seed)
 
 
-def evaluate_all(studies: Studies, plans: Mapping[str, Sequence[Line]], data: ClassificationData) -> list[Finding]:
+def evaluate_all(studies: Studies, plans: Plans, data: ClassificationData) -> list[Finding]:
     """Measure costs, write every study's tables and pictures, and return what was found.
 
     Where trainings are missing, only what is finished is compared, and nothing is claimed.
@@ -144,7 +146,7 @@ def _draw(
     }
 
 
-def _costs(studies: Studies, plans: Mapping[str, Sequence[Line]], data: ClassificationData) -> dict[str, Cost]:
+def _costs(studies: Studies, plans: Plans, data: ClassificationData) -> dict[str, Cost]:
     """Return what the models of all studies cost, by their trials' keys."""
     trials = {trial.key: trial for lines in plans.values() for trial in map(_untrained, lines)}
     if not trials:
@@ -220,12 +222,7 @@ def _save(figure: Figure, path: Path) -> None:
 
 
 def write_study_report(
-    studies: Studies,
-    findings: Sequence[Finding],
-    plans: Mapping[str, Sequence[Line]],
-    data: ClassificationData,
-    command: str,
-    complete: bool = True,
+    studies: Studies, findings: Sequence[Finding], plans: Plans, data: ClassificationData, command: str, complete: bool
 ) -> None:
     """Write ``report.html``: questions, setting, tables, pictures, what is claimed, and the command that repeats it."""
     trials, device = trials_of(plans), "CPU"

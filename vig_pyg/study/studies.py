@@ -250,12 +250,7 @@ def _search_width(
 def matching_width(macs: Callable[[int], int], target: int, widths: Sequence[int]) -> tuple[int, dict[int, int]]:
     """Return the width whose cost is nearest to a target, and the cost of every width that was tried.
 
-    The cost rises with the width, so that halving the range finds it.
-
-    Args:
-        macs: The cost of a width.
-        target: The cost to come near to.
-        widths: To choose from, in rising order.
+    The cost rises with the width, so that halving the range of ``widths``, which rise, finds it.
     """
     tried: dict[int, int] = {}
 

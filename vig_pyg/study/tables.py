@@ -34,14 +34,10 @@ DIGITS = {  # after the point
 
 
 def study_frame(lines: Sequence[Line], results: Sequence[Sequence[Result]], costs: Sequence[Cost]) -> pd.DataFrame:
-    """Return the numbers of a study, a row per line; columns without any number are left out.
+    """Return the numbers of a study: a row per line, from what its seeds gave and what its model costs.
 
-    Accuracies and diversities are means over seeds, ± their standard deviation (none for one seed).
-
-    Args:
-        lines: What was compared.
-        results: For every line what its seeds gave.
-        costs: For every line what its model costs.
+    Accuracies and diversities are means over seeds, ± their standard deviation (none for one seed). Columns without
+    any number are left out.
     """
     rows = []
     for line, found, cost in zip(lines, results, costs, strict=True):

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -185,12 +185,10 @@ def leave_group() -> tuple[int, int]:
 def _source(part: Callable[..., Any] | None) -> str | None:
     """Return the source of a user's operator or graph, the module's, so that another version makes another trial."""
     module = getattr(part, "__module__", "vig_pyg")
-    if part is None or module.startswith("vig_pyg"):
-        return None
-    try:
-        return inspect.getsource(sys.modules[module])
-    except (OSError, TypeError):  # a notebook is no file
-        return None
+    if part is not None and not module.startswith("vig_pyg"):
+        with suppress(OSError, TypeError):  # a notebook is no file
+            return inspect.getsource(sys.modules[module])
+    return None
 
 
 def _file(folder: Path, trial: Trial) -> Path:
