@@ -89,11 +89,7 @@ def visualize(
 
 
 def chosen_models(
-    models: Sequence[str] | None,
-    convs: Sequence[str] | None,
-    graphs: Sequence[str] | None,
-    weights: Sequence[Path] | None,
-    trust: bool,
+    models: list[str] | None, convs: list[str] | None, graphs: list[str] | None, weights: list[Path] | None, trust: bool
 ) -> Iterator[tuple[str, VisionGNN]]:
     """Yield every model that is asked for, after what to call it.
 
