@@ -69,7 +69,7 @@ def test_a_folder_of_images_is_trained_on_from_published_weights(tmp_path):
     torch.save(published_state(published), tmp_path / "weights.pth")
     words = ["--data", tmp_path / "images", "--model", "vig_micro", "--init", tmp_path / "weights.pth"]
     small = ["epochs=1", "warmup_epochs=0", "batch=8", "image_size=48", "workers=0", "--device", "cpu"]
-    output = done("train", *words, "--out", tmp_path / "run", *small)
+    done("train", *words, "--out", tmp_path / "run", *small)
     assert read_recipe(tmp_path / "run" / "recipe.yaml").layer_decay == read_recipe("finetune").layer_decay
     assert json.loads((tmp_path / "run" / "best" / "config.json").read_text())["label_names"] == ["flower", "temple"]
     begun, name = load_file(tmp_path / "run" / "last" / "model.safetensors"), "blocks.0.ffn.fc1.linear.weight"
@@ -108,7 +108,7 @@ def test_predict_reads_folders_and_names_what_does_not_decode(run, suffix, tmp_p
         digit.resize((32, 32), Image.Resampling.BICUBIC).save(photos / f"{number}.png")
     (photos / "broken.png").write_bytes(b"no image")
     out = tmp_path / f"found.{suffix}"
-    output = done("predict", run, photos, "--top", 3, "--batch", 2, "--out", out, "--device", "cpu")
+    done("predict", run, photos, "--top", 3, "--batch", 2, "--out", out, "--device", "cpu")
     if suffix == "csv":
         rows = list(csv.DictReader(out.open()))
         assert [Path(row["file"]).name for row in rows] == ["0.png", "1.png", "2.png", "broken.png"]
