@@ -5,6 +5,7 @@ subtracted and reduced, as the library that Algorithm 1 imports does. Names foll
 ``vig_pyg.load_checkpoint(ours, baseline.state_dict())`` copies the weights.
 """
 
+from collections import OrderedDict
 from itertools import pairwise
 
 import torch
@@ -69,14 +70,6 @@ class DenseConv(nn.Module):
         return self.nn(torch.cat([x.unsqueeze(2), relative.unsqueeze(2)], dim=2).flatten(1, 2))
 
 
-class GraphConv(nn.Module):
-    """Holds the operator under its published name."""
-
-    def __init__(self, conv: str, channels: int) -> None:
-        super().__init__()
-        self.gconv = DenseConv(conv, channels)
-
-
 class DenseGrapher(nn.Module):
     """Algorithm 1's Grapher module."""
 
@@ -84,7 +77,7 @@ class DenseGrapher(nn.Module):
         super().__init__()
         self.k, self.dilation, self.pool = k, dilation, pool
         self.fc1 = conv_norm(channels, channels)
-        self.graph_conv = GraphConv(conv, channels)
+        self.graph_conv = nn.ModuleDict({"gconv": DenseConv(conv, channels)})  # as it is published
         self.fc2 = conv_norm(2 * channels, channels)
         self.register_buffer("relative_pos", relative_pos, persistent=False)
 
@@ -95,7 +88,7 @@ class DenseGrapher(nn.Module):
         x = self.fc1(x)
         y = F.avg_pool2d(x, self.pool, self.pool) if self.pool > 1 else x
         x, y = x.reshape(batch, channels, -1, 1).contiguous(), y.reshape(batch, channels, -1, 1).contiguous()
-        x = self.graph_conv.gconv(x, y, dense_knn(x, y, self.k, self.dilation, self.relative_pos))
+        x = self.graph_conv["gconv"](x, y, dense_knn(x, y, self.k, self.dilation, self.relative_pos))
         return self.fc2(x).reshape(batch, channels, height, width) + shortcut
 
 
@@ -112,16 +105,10 @@ class DenseFFN(nn.Module):
         return self.fc2(F.gelu(self.fc1(x))) + x
 
 
-class Downsample(nn.Module):
-    """A 3×3 convolution of stride 2."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.conv = nn.Sequential(nn.Conv2d(inputs, outputs, 3, 2, 1), nn.BatchNorm2d(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the smaller feature map."""
-        return self.conv(x)
+def downsample(inputs: int, outputs: int) -> nn.Module:
+    """Return a 3×3 convolution of stride 2, under its published name."""
+    conv = nn.Sequential(nn.Conv2d(inputs, outputs, 3, 2, 1), nn.BatchNorm2d(outputs))
+    return nn.Sequential(OrderedDict(conv=conv))
 
 
 class Stem(nn.Module):
@@ -155,7 +142,7 @@ class DenseViG(nn.Module):
         block = 0
         for stage, channels in enumerate(widths):
             if stage:
-                layers.append(Downsample(widths[stage - 1], channels))
+                layers.append(downsample(widths[stage - 1], channels))
                 side //= 2
             table = relative_table(side, channels, pools[stage]) if pyramid else None
             for _ in range(depths[stage]):

@@ -17,11 +17,11 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.measure import in_turn, peak_memory, save
+from benchmarks.measure import peak_memory, save
 from vig_pyg.detection import Detector
 from vig_pyg.graph import KNNGraph
 from vig_pyg.models.detectors import HEADS
-from vig_pyg.study.cost import count_parameters
+from vig_pyg.study.cost import count_parameters, in_turn
 
 HEIGHT, WIDTH = 800, 1280
 BACKBONES = ("resnet50", "swin_tiny_patch4_window7_224", "pvig_tiny", "pvig_small", "pvig_medium", "pvig_base")

@@ -32,21 +32,9 @@ class Recorder(TorchDispatchMode):
 
 
 def heavy_calls(step: Callable[[], object]) -> dict[str, Callable[[], object]]:
-    """Return, for every kind of call that ``step`` makes, and for all together, what replays these calls."""
+    """Return what replays the calls that ``step`` makes, without gradients: for every kind, and for all together."""
     with Recorder() as recorder:
         step()
     kinds = {kind: calls for kind, calls in recorder.calls.items() if calls}
-    return {kind: replay(calls) for kind, calls in kinds.items()} | {
-        "all heavy calls": replay([call for calls in kinds.values() for call in calls])
-    }
-
-
-def replay(calls: list[Callable[[], object]]) -> Callable[[], object]:
-    """Return what makes the calls again, one after the other, without gradients."""
-
-    def again() -> None:
-        with torch.no_grad():
-            for call in calls:
-                call()
-
-    return again
+    kinds["all heavy calls"] = [call for calls in kinds.values() for call in calls]
+    return {kind: torch.no_grad()(lambda calls=calls: [call() for call in calls]) for kind, calls in kinds.items()}

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from benchmarks.measure import in_turn, save, summarize
+from benchmarks.measure import save, summarize
 from vig_pyg.data.labeled import ImageTensorDataset
+from vig_pyg.study.cost import in_turn
 from vig_pyg.train import ClassificationData, Recipe, accelerator_for, build_model, fit, load_data, read_recipe
 
 

@@ -1,50 +1,23 @@
-"""How everything here is measured: in one process, contenders in turn, medians and the spread of ratios."""
+"""How everything here is measured: contenders in turn in one process, medians and the spread of ratios, memory."""
 
 import json
 import os
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
 
-import torch
+import pandas as pd
 
 from vig_pyg.machine import describe_machine
-
-Name = TypeVar("Name")
-
-
-def in_turn(
-    contenders: Mapping[Name, Callable[[], object]], rounds: int, device: str = "cpu"
-) -> dict[Name, list[float]]:
-    """Call the contenders A B C A B C … and return the milliseconds of every call, after one round of warming up."""
-    times: dict[Name, list[float]] = {name: [] for name in contenders}
-    for round_ in range(-1, rounds):
-        for name, call in contenders.items():
-            start = time.perf_counter()
-            call()
-            if device.startswith("cuda"):
-                torch.cuda.synchronize()
-            if round_ >= 0:
-                times[name].append((time.perf_counter() - start) * 1e3)
-    return times
 
 
 def summarize(times: Mapping[str, list[float]], against: str) -> dict[str, dict[str, float]]:
     """Return medians, and how many times as fast as ``against`` each is: median, lowest and highest of the rounds."""
-    rows = {}
-    for name, values in times.items():
-        ratios = [other / own for other, own in zip(times[against], values, strict=True)]
-        rows[name] = {
-            "ms": round(statistics.median(values), 3),
-            "times as fast": round(statistics.median(ratios), 3),
-            "lowest": round(min(ratios), 3),
-            "highest": round(max(ratios), 3),
-        }
-    return rows
+    frame = pd.DataFrame(times)
+    ratios = frame.rdiv(frame[against], axis="index")
+    fast = {"times as fast": ratios.median(), "lowest": ratios.min(), "highest": ratios.max()}
+    return pd.DataFrame({"ms": frame.median(), **fast}).round(3).to_dict("index")  # type: ignore[return-value]
 
 
 def save(path: Path, results: Mapping[str, object]) -> None:

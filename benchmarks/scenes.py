@@ -5,11 +5,12 @@ and collects the figures of the last epoch and the seconds of all epochs, evalua
 """
 
 import argparse
-import csv
 import json
 import subprocess
 import sys
 from pathlib import Path
+
+import pandas as pd
 
 from benchmarks.measure import save
 
@@ -29,10 +30,9 @@ def main() -> None:
         if not (folder / "last").exists():  # written after the last epoch
             words = ["train", "--recipe", recipe, "--out", str(folder), *(["--resume"] if folder.exists() else [])]
             subprocess.run([sys.executable, "-m", "vig_pyg", *words], check=True)
-        with (folder / "metrics.csv").open() as file:
-            epochs = list(csv.DictReader(file))
-        rows[recipe] = {name: round(float(epochs[-1][name]), 4) for name in SHOWN if name in epochs[-1]}
-        rows[recipe] |= {"epochs": len(epochs), "seconds": round(sum(float(epoch["seconds"]) for epoch in epochs), 1)}
+        epochs = pd.read_csv(folder / "metrics.csv")
+        rows[recipe] = {name: round(float(epochs[name].iloc[-1]), 4) for name in SHOWN if name in epochs}
+        rows[recipe] |= {"epochs": len(epochs), "seconds": round(float(epochs["seconds"].sum()), 1)}
         print(recipe, json.dumps(rows[recipe]))
     save(args.out, {"digits-scenes, seed 0": rows})
 

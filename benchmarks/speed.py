@@ -11,8 +11,9 @@ from torch import nn
 import vig_pyg
 from benchmarks.dense_baseline import DenseViG
 from benchmarks.floor import heavy_calls
-from benchmarks.measure import in_turn, peak_memory, save, summarize
+from benchmarks.measure import peak_memory, save, summarize
 from benchmarks.precision import recall_per_block
+from vig_pyg.study.cost import in_turn
 
 OPERATORS = ("max_relative", "edge", "gin", "sage")
 OTHERS = {
@@ -21,8 +22,6 @@ OTHERS = {
     "swin_tiny": "swin_tiny_patch4_window7_224",
     "resnet50": "resnet50",
 }
-
-
 BASELINES = ("dense", "ours", "fused", "compiled", "textbook", *OTHERS)
 
 
@@ -45,12 +44,7 @@ def model_contenders(name: str, chosen: Sequence[str]) -> dict[str, nn.Module]:
 def inference(model: nn.Module, images: torch.Tensor) -> Callable[[], object]:
     """Return a call of the model in evaluation mode."""
     model.eval()
-
-    def call() -> object:
-        with torch.no_grad():
-            return model(images)
-
-    return call
+    return torch.no_grad()(lambda: model(images))
 
 
 def training_step(model: nn.Module, images: torch.Tensor) -> Callable[[], object]:
@@ -124,12 +118,13 @@ def parts(args: argparse.Namespace) -> dict[str, object]:
     with torch.no_grad():
         edges = block.grapher.graph(x, layout)
     calls = {
-        "whole block": inference_of(lambda: block(x, layout)),
-        "graph": inference_of(lambda: block.grapher.graph(x, layout)),
-        "operator": inference_of(lambda: block.grapher.conv(x, edges)),
-        "linear layers": inference_of(lambda: block.grapher.fc2(block.grapher.fc1(x).repeat(1, 2))),
-        "FFN": inference_of(lambda: block.ffn(x, layout)),
+        "whole block": lambda: block(x, layout),
+        "graph": lambda: block.grapher.graph(x, layout),
+        "operator": lambda: block.grapher.conv(x, edges),
+        "linear layers": lambda: block.grapher.fc2(block.grapher.fc1(x).repeat(1, 2)),
+        "FFN": lambda: block.ffn(x, layout),
     }
+    calls = {name: torch.no_grad()(call) for name, call in calls.items()}
     return {"parts of block 9 of vig_tiny": report(calls, args, "whole block", 8)}
 
 
@@ -137,11 +132,8 @@ def floor(args: argparse.Namespace) -> dict[str, object]:
     """Measure vig_tiny and deit_tiny against their own heavy library calls, replayed with nothing between them."""
     images = torch.randn(8, 3, 224, 224, device=args.device)
     ours, deit = (timm.create_model(name).to(args.device) for name in ("vig_tiny", OTHERS["deit_tiny"]))
-    results = {}
-    for what, step, own in (
-        ("inference, fused", inference, vig_pyg.fuse_for_inference(ours)),
-        ("training step", training_step, ours),
-    ):
+    fused, results = vig_pyg.fuse_for_inference(ours), {}
+    for what, step, own in (("inference, fused", inference, fused), ("training step", training_step, ours)):
         calls = {"deit_tiny": step(deit, images), "vig_tiny": step(own, images)}
         for name in list(calls):
             calls |= {f"{name}: {kind}": again for kind, again in heavy_calls(calls[name]).items()}
@@ -155,11 +147,6 @@ def precision(args: argparse.Namespace) -> dict[str, object]:
     for name, recalls in rows.items():
         print(f"{name}: {min(recalls):.4f} at least, {sum(recalls) / len(recalls):.4f} on average")
     return {"share of float32 neighbors that are kept, per block of vig_tiny": rows}
-
-
-def inference_of(call: Callable[[], object]) -> Callable[[], object]:
-    """Return the call without gradients."""
-    return torch.no_grad()(call)
 
 
 def memory(args: argparse.Namespace) -> dict[str, object]:

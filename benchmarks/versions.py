@@ -12,7 +12,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks.measure import in_turn, peak_memory, save, summarize
+from benchmarks.measure import peak_memory, save, summarize
+from vig_pyg.study.cost import in_turn
 
 HERE = Path(__file__).parents[1]
 MODELS = ("vig_tiny", "pvig_tiny")

@@ -15,6 +15,7 @@ from vig_pyg.commands import app
 PICTURES = {"operators.png", "operators-curves.png", "operators-graphs.png", "photograph.png"}
 OUTPUTS = PICTURES | {"report.html", "operators.csv", "operators.md", "operators.tex", "trials", "costs"}
 ARGUMENTS = ["demo", "--epochs", "1", "--seeds", "1", "--conv", "max_relative"]
+COMMAND = [sys.executable, "-m", "vig_pyg", "demo", "--epochs", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def test_the_numbers_in_the_table_are_those_of_the_trainings(finished) -> None:
 
 
 def test_it_is_a_study_of_operators(finished, tmp_path: Path) -> None:
-    words = ["study", "operators", "epochs=1", "--seeds", "1", "--conv", "max_relative", "--conv", "gcn"]
+    words = ["study", "operators", "epochs=1", *ARGUMENTS[3:], "--conv", "gcn"]
     out = ["--device", "cpu", "--jobs", "1", "--out", str(finished[0])]
     before = {file: file.stat().st_mtime_ns for file in (finished[0] / "trials").glob("*.json")}
     assert CliRunner().invoke(app, [*words, *out]).exit_code == 0
@@ -90,36 +91,14 @@ def test_an_operator_from_a_file_in_this_folder(tmp_path: Path) -> None:
         "    def forward(self, x, edge_index):\n"
         "        return self.linear(self.propagate(edge_index, x=x))\n"
     )
-    command = [
-        sys.executable,
-        "-m",
-        "vig_pyg",
-        "demo",
-        "--epochs",
-        "1",
-        "--seeds",
-        "1",
-        "--conv",
-        "mymodule:MyConv",
-    ]
+    command = [*COMMAND, "--seeds", "1", "--conv", "mymodule:MyConv"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert {path.name for path in (tmp_path / "runs" / "demo").iterdir()} == OUTPUTS
 
 
 def test_ctrl_c_leaves_what_is_finished_readable(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "vig_pyg",
-        "demo",
-        "--epochs",
-        "1",
-        "--seeds",
-        "500",
-        "--conv",
-        "max_relative",
-    ]
+    command = [*COMMAND, "--seeds", "500", "--conv", "max_relative"]
     process = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=_heed_ctrl_c
     )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.commands.test_commands import call
+from tests.commands.test_commands import call, done
 from vig_pyg.data.scenes import write_scenes
 
 SMALL = ["epochs=1", "warmup_epochs=0", "batch=4", "device_batch=4", "image_size=64", "head_options.channels=32"]
@@ -25,16 +25,14 @@ def scenes(tmp_path_factory) -> Path:
 def run(scenes, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run"
     words = ["--task", "segment", "--recipe", "scenes_segment", "--data", scenes, "--out", out, "--device", "cpu"]
-    status, output = call("train", *words, *SMALL)
-    assert status == 0, output
+    output = done("train", *words, *SMALL)
     assert "Trains semantic_fpn on pvig_micro" in output and "11 classes, 4 images to train on, 2 held out" in output
     assert "miou" in output and "pixel_accuracy" in output
     return out
 
 
 def test_eval_writes_iou_per_class(run, scenes, tmp_path):
-    status, output = call("eval", run, "--data", scenes, "--out", tmp_path, "--workers", 0, "--device", "cpu")
-    assert status == 0, output
+    output = done("eval", run, "--data", scenes, "--out", tmp_path, "--workers", 0, "--device", "cpu")
     assert "mean IoU" in output and "of 2 images" in output
     with (tmp_path / "classes.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -46,8 +44,7 @@ def test_eval_writes_iou_per_class(run, scenes, tmp_path):
 
 
 def test_predict_writes_maps_and_overlays(run, scenes, tmp_path):
-    status, output = call("predict", run, scenes / "images" / "val", "--out", tmp_path, "--device", "cpu")
-    assert status == 0, output
+    done("predict", run, scenes / "images" / "val", "--out", tmp_path, "--device", "cpu")
     for file in (scenes / "images" / "val").iterdir():
         with Image.open(file) as image, Image.open(tmp_path / "maps" / f"{file.stem}.png") as drawn:
             assert drawn.size == image.size and drawn.mode == "P" and np.array(drawn).max() <= 10

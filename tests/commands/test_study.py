@@ -11,7 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from tests.commands.test_commands import call
+from tests.commands.test_commands import call, done
 from tests.data.written_folders import write_images
 from vig_pyg.commands import app
 from vig_pyg.commands import study as command
@@ -56,8 +56,7 @@ def test_run_again_it_trains_and_measures_nothing_and_gives_the_same_tables(fini
     before = {name: (out / name).read_bytes() for name in TABLES}
     monkeypatch.setattr(trials, "_train", None)
     monkeypatch.setattr(cost, "peak_megabytes", None)
-    status, output = call(*ARGUMENTS, "--seeds", "2", "--out", out)
-    assert status == 0, output
+    done(*ARGUMENTS, "--seeds", "2", "--out", out)
     assert {name: (out / name).read_bytes() for name in TABLES} == before
 
 
@@ -113,8 +112,7 @@ def planned(tmp_path, monkeypatch):
         monkeypatch.setattr(command, "_train", lambda studies, plans, jobs: seen.extend([studies.base, plans]) or True)
         monkeypatch.setattr(command, "evaluate_all", lambda *_: [NOTHING])
         monkeypatch.setattr(command, "write_study_report", lambda *arguments: seen.append(arguments[-2]))
-        status, output = call("study", *words, "--device", "cpu", "--seeds", "1", "--out", tmp_path)
-        assert status == 0, output
+        done("study", *words, "--device", "cpu", "--seeds", "1", "--out", tmp_path)
         base, plans, repeat = seen
         return base, [line.trials[0].recipe for lines in plans.values() for line in lines], repeat
 
@@ -153,8 +151,7 @@ def test_the_study_of_diversity_has_12_blocks(planned):
 
 def test_the_depth_that_is_asked_for_is_trained_and_the_report_says_it(tmp_path):
     words = [*BRIEF, "model_options.depth=2", "--seeds", "1", "--jobs", "1", "--device", "cpu", "--out", tmp_path]
-    status, output = call("study", "diversity", *words)
-    assert status == 0, output
+    done("study", "diversity", *words)
     kept = [json.loads(file.read_text()) for file in (tmp_path / "trials").glob("*.json")]
     assert [len(trial["diversity"]) for trial in kept] == [2, 2]
     page = (tmp_path / "report.html").read_text()
@@ -172,16 +169,14 @@ def one_thread():
 
 def test_the_recipes_that_a_study_of_graphs_kept_train_again(tmp_path, one_thread):
     words = [*BRIEF, "model_options.depth=1", "model_options.channels=16", "--seeds", "1", "--jobs", "1"]
-    status, output = call("study", "graphs", *words, "--device", "cpu", "--out", tmp_path)
-    assert status == 0, output
+    done("study", "graphs", *words, "--device", "cpu", "--out", tmp_path)
     found = {}
     for file in (tmp_path / "trials").glob("*.json"):
         content = json.loads(file.read_text())
         graph = content["recipe"]["graph"]
         if graph in ("grid", "random"):
             again = ("--recipe", file.with_suffix(".yaml"), "--out", tmp_path / graph, "--device", "cpu")
-            status, output = call("train", *again)
-            assert status == 0, output
+            done("train", *again)
             [epoch] = csv.DictReader((tmp_path / graph / "metrics.csv").open())
             found[graph] = content["epochs"][0]["loss"]
             assert float(epoch["loss"]) == pytest.approx(found[graph], rel=1e-3)

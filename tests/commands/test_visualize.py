@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from sklearn.datasets import load_sample_image
 
-from tests.commands.test_commands import call
+from tests.commands.test_commands import call, done
 from tests.data.broken import BROKEN
 from vig_pyg.data.images import LIMIT
 from vig_pyg.data.transforms import inference_transform as transform_of
@@ -37,8 +37,7 @@ def numbers(page: Path) -> dict:
 def test_a_picture_by_its_suffix(photo, suffix, tmp_path):
     out = tmp_path / "new" / f"graphs.{suffix}"
     words = ("--blocks", "1,4", "--node", "2,3", "--node", "7,7", "--out", out)
-    status, output = call("visualize", photo, *MICRO, *words)
-    assert status == 0, output
+    output = done("visualize", photo, *MICRO, *words)
     assert f"Written to {out}: vig_micro, untrained; 1 image(s)." in output
     if suffix == "png":
         with Image.open(out) as picture:
@@ -50,8 +49,7 @@ def test_a_picture_by_its_suffix(photo, suffix, tmp_path):
 
 def test_a_page_holds_the_edges_of_the_model(photo, tmp_path):
     page = tmp_path / "graphs.html"
-    status, output = call("visualize", photo, "--model", "vig_micro", "--model", "pvig_micro", "--html", "--out", page)
-    assert status == 0, output
+    done("visualize", photo, "--model", "vig_micro", "--model", "pvig_micro", "--html", "--out", page)
     for name, graphs in zip(("vig_micro", "pvig_micro"), numbers(page)["graphs"], strict=True):
         torch.manual_seed(0)
         model = timm.create_model(name)
@@ -65,8 +63,7 @@ def test_a_page_holds_the_edges_of_the_model(photo, tmp_path):
 def test_operators_are_side_by_side(photo, tmp_path):
     page = tmp_path / "page.html"
     words = ("--conv", "gin", "--conv", "gat", "--blocks", "2,3", "--node", "5,6", "--out", page)
-    status, output = call("visualize", photo, *MICRO, *words)
-    assert status == 0, output
+    output = done("visualize", photo, *MICRO, *words)
     assert "vig_micro, gin, untrained; vig_micro, gat, untrained" in output
     found = numbers(page)
     assert len(found["graphs"]) == 2 and found["blocks"] == [2, 3]
@@ -75,10 +72,8 @@ def test_operators_are_side_by_side(photo, tmp_path):
 
 def test_graphs_are_side_by_side(photo, tmp_path):
     page = tmp_path / "page.html"
-    status, output = call(
-        "visualize", photo, *MICRO, "--graph", "knn", "--graph", "grid", "--blocks", "1", "--out", page
-    )
-    assert status == 0, output
+    words = ("--graph", "knn", "--graph", "grid", "--blocks", "1", "--out", page)
+    output = done("visualize", photo, *MICRO, *words)
     assert "vig_micro, knn, untrained; vig_micro, grid, untrained" in output
     _, [grid, *_] = numbers(page)["graphs"]
     around = [8 * row + column for row in (2, 3, 4) for column in (2, 3, 4)]
@@ -91,8 +86,7 @@ def test_weights_and_other_image_sizes(photo, tmp_path):
     save_file(model.state_dict(), tmp_path / "weights.safetensors")
     page = tmp_path / "page.html"
     words = ("--weights", tmp_path / "weights.safetensors", "--model", "pvig_micro", "--image-size", 64, "--out", page)
-    status, output = call("visualize", photo, *words)
-    assert status == 0, output
+    done("visualize", photo, *words)
     with Image.open(photo) as image:
         graph = neighbors(model, transform_of(model, 64)(image.convert("RGB")), 1)
     found = numbers(page)["graphs"][0][0]
@@ -152,5 +146,4 @@ def test_the_limit_of_pixels_is_an_option(photo, tmp_path, monkeypatch):
     out = tmp_path / "graphs.png"
     status, output = call("visualize", photo, *MICRO, "--out", out, "--max-pixels", 100_000)
     assert status == 2 and "china.jpg has 640×427 = 273,280 pixels, more than the limit of 100,000" in output
-    status, _ = call("visualize", photo, *MICRO, "--out", out, "--max-pixels", 273_280)
-    assert status == 0
+    done("visualize", photo, *MICRO, "--out", out, "--max-pixels", 273_280)

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from tests.study.test_run import diverse
+from tests.study.test_tables import result
 from vig_pyg.graph import ImageGraph
 from vig_pyg.study.charts import chart_curves, chart_diversity, chart_graphs
 from vig_pyg.study.studies import Line, Row
@@ -32,10 +35,9 @@ def test_a_row_of_graphs_per_line_shows_the_image_and_up_to_four_blocks() -> Non
     pos = torch.tensor([[1.0, 1.0], [3.0, 1.0], [1.0, 3.0], [3.0, 3.0]])
     edges = torch.tensor([[0, 1, 2, 3], [0, 1, 2, 3]])
     graph = ImageGraph(pos=pos, edge_index=edges, grid=torch.tensor([[2, 2]]))
-    epochs = [Epoch(1.0, {"accuracy": 0.5}, 0.1, 1.0, 0.0)]
     lines = [Line(Row(label), [Trial(recipe)]) for label in ("a", "b")]
     data = Classification.load_data(recipe)
-    axes = chart_graphs(lines, [[Result(epochs, None, [graph] * 12)]] * 2, data).axes
+    axes = chart_graphs(lines, [[replace(result(0.5), graphs=[graph] * 12)]] * 2, data).axes
     titles = [each.get_title() for each in axes]
     assert titles[::5] == ["a held-out image\na", "a held-out image\nb"] and len(axes) == 10
     assert [title.split("\n")[0] for title in titles[1:5]] == ["block 1", "block 5", "block 8", "block 12"]

@@ -4,16 +4,16 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
+from tests.study.test_tables import result
 from vig_pyg.study.run import Finding, _diversity_claims, _shown
 from vig_pyg.study.studies import Line, Row
 from vig_pyg.study.tables import MACS
 from vig_pyg.study.trials import Result, Trial
-from vig_pyg.train import Epoch, Recipe
+from vig_pyg.train import Recipe
 
 
 def diverse(label: str, values: list[float], baseline: str = "ViG") -> tuple[Line, list[Result]]:
-    epochs = [Epoch(1.0, {"accuracy": 0.5}, 0.1, 1.0, 0.0)]
-    return Line(Row(label), [Trial(Recipe())], baseline=baseline), [Result(epochs, [1.0, value]) for value in values]
+    return Line(Row(label), [Trial(Recipe())], baseline=baseline), [result(0.5, value) for value in values]
 
 
 def said(vig: list[float], resgcn: list[float]) -> list[str]:

@@ -11,9 +11,13 @@ from vig_pyg.train import build_model, read_recipe
 
 
 @pytest.fixture(scope="module")
-def digits():
-    recipe = read_recipe("digits")
-    return recipe, Classification.load_data(recipe)
+def recipe():
+    return read_recipe("digits")
+
+
+@pytest.fixture(scope="module")
+def data(recipe):
+    return Classification.load_data(recipe)
 
 
 def test_figures_are_those_of_tables_6_to_9() -> None:
@@ -23,27 +27,27 @@ def test_figures_are_those_of_tables_6_to_9() -> None:
     assert [row.flops for row in ABLATIONS["heads"].rows] == [1.6, 1.4, 1.3, 1.2, 1.2]
 
 
-def test_the_default_setting_is_one_trial_in_all_studies(digits) -> None:
-    plans = [plan(study, *_arguments(digits)) for study in (operators(OPERATORS), *ABLATIONS.values())]
+def test_the_default_setting_is_one_trial_in_all_studies(recipe, data) -> None:
+    plans = [plan(study, recipe, ["max_relative"], 3, data) for study in (operators(OPERATORS), *ABLATIONS.values())]
     defaults = [line.trials[0].key for lines in plans for line in lines if line.row.label == line.baseline]
     assert len(defaults) == 6 and len(set(defaults[:5])) == 1  # diversity has more blocks
     every = [trial.key for lines in plans for line in lines for trial in line.trials]
     assert len(every) == 84 and len(set(every)) == 72
 
 
-def test_widths_bring_the_cost_near(digits) -> None:
-    lines = plan(ABLATIONS["modules"], *_arguments(digits))
+def test_widths_bring_the_cost_near(recipe, data) -> None:
+    lines = plan(ABLATIONS["modules"], recipe, ["max_relative"], 3, data)
     for line in lines[:3]:
         width = line.trials[0].recipe.model_options["channels"]
         target = 9_972_736  # of the full block, for one channel and ten classes
-        assert (
-            abs(line.tried[width] - target) == min(abs(macs - target) for macs in line.tried.values()) < 0.07 * target
-        )
+        gaps = [abs(macs - target) for macs in line.tried.values()]
+        assert abs(line.tried[width] - target) == min(gaps) < 0.07 * target
 
 
-def test_rising_neighbors_rise(digits) -> None:
-    recipe, data = digits
-    trials = {line.row.label: line.trials[0] for line in plan(ABLATIONS["neighbors"], *_arguments(digits))}
+def test_rising_neighbors_rise(recipe, data) -> None:
+    trials = {
+        line.row.label: line.trials[0] for line in plan(ABLATIONS["neighbors"], recipe, ["max_relative"], 3, data)
+    }
     built = [block.grapher.graph.k for block in trials["K = 9 to 18"].build(data).blocks]
     assert built == [9, 12, 15, 18]
     full = replace(recipe, model="vig_tiny", image_size=96)
@@ -53,28 +57,24 @@ def test_rising_neighbors_rise(digits) -> None:
     assert rising.key == own.key  # the paper's model has them
 
 
-def test_with_several_operators_every_row_is_repeated_and_the_papers_figures_stay_with_its_own(digits) -> None:
-    recipe, data = digits
+def test_with_several_operators_every_row_is_repeated_and_the_papers_figures_stay_with_its_own(recipe, data) -> None:
     lines = plan(ABLATIONS["heads"], recipe, ["max_relative", "edge"], 1, data)
     assert [line.row.label for line in lines][::5] == ["1 head, max_relative", "1 head, edge"]
     assert lines[0].row.top1 == 74.2 and lines[5].row.top1 is None
     assert lines[5].baseline == "4 heads, edge" and lines[5].trials[0].recipe.conv == "edge"
 
 
-def test_the_default_setting_is_the_models_own(digits) -> None:
-    recipe, data = digits
-    trial = plan(ABLATIONS["heads"], *_arguments(digits))[2].trials[0]
+def test_the_default_setting_is_the_models_own(recipe, data) -> None:
+    trial = plan(ABLATIONS["heads"], recipe, ["max_relative"], 3, data)[2].trials[0]
     assert str(trial.build(data)) == str(build_model(recipe, 10, 1))
 
 
-def test_the_edges_of_a_planned_graph_are_those_to_train_on(digits) -> None:
-    recipe, data = digits
+def test_the_edges_of_a_planned_graph_are_those_to_train_on(recipe, data) -> None:
     for line in plan(ABLATIONS["graphs"], recipe, ["gat"], 1, data):
         assert line.trials[0].build(data).eval()(line.trials[0].sample(data, 1)).shape == (1, 10)
 
 
-def test_the_graph_that_is_asked_for_is_in_all_rows_and_in_their_recipes(digits) -> None:
-    recipe, data = digits
+def test_the_graph_that_is_asked_for_is_in_all_rows_and_in_their_recipes(recipe, data) -> None:
     asked = replace(recipe, graph="random", graph_options={"seed": 3})
     for study in (operators(OPERATORS), ABLATIONS["modules"], ABLATIONS["heads"]):
         for line in plan(study, asked, ["max_relative"], 1, data):
@@ -86,16 +86,10 @@ def test_the_graph_that_is_asked_for_is_in_all_rows_and_in_their_recipes(digits)
             plan(ABLATIONS["graphs"], asked, ["max_relative"], 1, data)
 
 
-def test_graphs_are_studied_in_a_model_that_pools_too(digits) -> None:
-    recipe, data = digits
+def test_graphs_are_studied_in_a_model_that_pools_too(recipe, data) -> None:
     lines = plan(ABLATIONS["graphs"], replace(recipe, model="pvig_micro"), ["max_relative"], 1, data)
     found = {line.row.label: line.trials[0].build(data) for line in lines}
     assert type(found["grid of the image"].blocks[0].grapher.graph) is GridGraph
-
-
-def _arguments(digits):
-    recipe, data = digits
-    return recipe, ["max_relative"], 3, data
 
 
 @pytest.mark.parametrize(("target", "width"), [(1, 4), (12 * 12, 12), (13 * 13, 12), (15 * 15, 16), (10**6, 40)])

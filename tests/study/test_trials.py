@@ -32,13 +32,7 @@ def losses(folder: Path, which: Trial) -> list[float]:
 
 def test_all_that_decides_makes_the_key_and_nothing_else() -> None:
     assert trial(0).key == trial(0).key == trial(0, workers=7).key
-    others = [
-        trial(1),
-        trial(0, epochs=2),
-        trial(0, conv="edge"),
-        trial(0, model_options={}),
-        Trial(RECIPE, diversity=True),
-    ]
+    others = [trial(1), trial(0, epochs=2), trial(0, conv="edge"), trial(0, model_options={}), Trial(RECIPE, True)]
     assert len({other.key for other in others} | {trial(0).key}) == 6
 
 

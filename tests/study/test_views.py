@@ -7,7 +7,8 @@ from torch_geometric.data import Data
 
 from vig_pyg.graph import ImageGraph, knn_graph
 from vig_pyg.study import draw_neighbors, neighbors
-from vig_pyg.study.views import draw_views, neighbor_graphs, node_at, place_of, view
+from vig_pyg.study.charts import draw_views
+from vig_pyg.study.views import neighbor_graphs, node_at, place_of, view
 
 
 def micro(name: str = "vig_micro", **options):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,19 +11,12 @@ import typer
 from joblib import cpu_count
 from rich.table import Table
 
-from vig_pyg.commands.app import (
-    app,
-    check_device,
-    console,
-    default_device,
-    from_this_folder,
-    plain_errors,
-    progress_bar,
-)
-from vig_pyg.study.run import Finding, Studies, evaluate_all, plan_all, train_all, trials_of, write_study_report
+from vig_pyg.commands.app import app, console, progress_bar, table_of
+from vig_pyg.commands.options import asked, assignments, plug, usable_device
+from vig_pyg.study.run import TRIALS, Finding, Studies, evaluate_all, plan_all, trials_of, write_study_report
 from vig_pyg.study.studies import NAMES, Line
 from vig_pyg.study.tables import ACCURACY, DIVERSITY, GMACS, MACS, PARAMETERS, PUBLISHED, SPEED, TOP1, as_text
-from vig_pyg.study.trials import Trial, leave_group
+from vig_pyg.study.trials import Trial, leave_group, run_trials
 from vig_pyg.tasks.classification import Classification
 from vig_pyg.tasks.recipe import Recipe
 from vig_pyg.train import read_recipe
@@ -40,15 +33,9 @@ def study(
     ] = None,
     conv: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Operator: a name or module:Name. Repeat for several. (default: max_relative; in operators, four)",
-            callback=from_this_folder,
-        ),
+        plug("Operator: a name or module:Name. Repeat for several. (default: max_relative; in operators, four)"),
     ] = None,
-    graph: Annotated[
-        str | None,
-        typer.Option(help="Graph of all models: a name or module:Name.", callback=from_this_folder),
-    ] = None,
+    graph: Annotated[str | None, plug("Graph of all models: a name or module:Name.")] = None,
     data: Annotated[
         str | None,
         typer.Option(help="digits, a folder, or a name for timm (torch/cifar10). (default: digits, or the recipe's)"),
@@ -58,10 +45,7 @@ def study(
     seeds: Annotated[int, typer.Option(help="Trainings per row.")] = 3,
     out: Annotated[Path, typer.Option(help="Folder for trials, tables, pictures and report.")] = Path("runs/study"),
     device: Annotated[str | None, typer.Option(help="cpu or cuda. (default: a GPU where there is one)")] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(help="Trainings at a time. (default: one per core, one on a GPU)"),
-    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Trainings at a time. (default: one per core, one on a GPU)")] = None,
 ) -> None:
     """Repeat the paper's experiments: tables, pictures and a report, with several seeds.
 
@@ -70,18 +54,16 @@ def study(
     """
     rank, processes = leave_group()
     console.quiet = rank > 0
-    with plain_errors():
-        if jobs is not None and jobs < 1:
-            raise ValueError(f"jobs must be at least 1, got {jobs}")
-        device = default_device() if device is None else device
-        check_device(device)
-        chosen = _recipe(data, model, graph, recipe, changes or [])
-        names = NAMES if name == "all" else [name]
-        studies = Studies(names, chosen, list(dict.fromkeys(conv or [])), seeds, out, device)  # type: ignore[arg-type]
-        if jobs is None:
-            jobs = default_jobs(device) if processes == 1 else 1
-        options = {"data": data, "graph": graph, "model": model, "recipe": recipe, "seeds": seeds}
-        compare(studies, jobs, command_line(["study", name, *(changes or [])], studies.convs, options))
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"jobs must be at least 1, got {jobs}")
+    device = usable_device(device)
+    chosen = _recipe(recipe, data, changes or [], assignments(data=data, model=model, graph=graph))
+    names = NAMES if name == "all" else [name]
+    studies = Studies(names, chosen, list(dict.fromkeys(conv or [])), seeds, out, device)  # type: ignore[arg-type]
+    if jobs is None:
+        jobs = default_jobs(device) if processes == 1 else 1
+    options = {"data": data, "graph": graph, "model": model, "recipe": recipe, "seeds": seeds}
+    compare(studies, jobs, command_line(["study", name, *(changes or [])], studies.convs, **options))
 
 
 def compare(studies: Studies, jobs: int, command: str) -> None:
@@ -96,7 +78,8 @@ def compare(studies: Studies, jobs: int, command: str) -> None:
     findings = [] if console.quiet else evaluate_all(studies, plans, images)
     if findings:
         write_study_report(studies, findings, plans, images, command, complete)
-        _show(findings)
+        for finding in findings:
+            console.print(as_table(finding), *finding.claims, sep="\n")
         written = ", ".join(finding.name for finding in findings)
         console.print(f"Written to {studies.out}: report.html; {written}, each as .md, .csv, .tex and .png.")
     if not complete:
@@ -108,67 +91,50 @@ def default_jobs(device: str) -> int:
     return cpu_count() if device == "cpu" else 1
 
 
-def _recipe(data: str | None, model: str | None, graph: str | None, recipe: str | None, changes: list[str]) -> Recipe:
+def _recipe(recipe: str | None, data: str | None, changes: list[str], options: list[str]) -> Recipe:
     """Return how to train: on digits where neither a recipe nor data are named."""
     digits = recipe is None and data in (None, "digits")
-    overrides = [
-        *(BRIEF if digits else ()),
-        *([f"data={data}"] if data is not None else []),
-        *([f"model={model}"] if model is not None else []),
-        *([f"graph={graph}"] if graph is not None else []),
-    ]
     named = ("digits" if digits else "deit") if recipe is None else recipe
-    chosen = read_recipe(named, [*overrides, *changes])
+    chosen = read_recipe(named, [*(BRIEF if digits else ()), *options, *changes])
     own = {"conv": chosen.conv, "model_options.conv": chosen.model_options.get("conv"), "seed": chosen.seed or None}
-    for key, value in own.items():
-        if value is not None:
-            option = "--seeds" if key == "seed" else "--conv"
-            raise ValueError(f"a study chooses {key} itself: use {option} instead of {key}={value}")
+    for key, value in asked(**own).items():
+        option = "--seeds" if key == "seed" else "--conv"
+        raise ValueError(f"a study chooses {key} itself: use {option} instead of {key}={value}")
     return chosen
 
 
 def _train(studies: Studies, plans: dict[str, list[Line]], jobs: int) -> bool:
     """Train with a progress bar; return whether all is trained, not interrupted."""
-    total = len(trials_of(plans))
-    if not total:
+    trials = trials_of(plans)
+    if not trials:
         return True
-    what = f"{total} trainings of {studies.base.model} on {Path(studies.base.data).name}"
+    what = f"{len(trials)} trainings of {studies.base.model} on {Path(studies.base.data).name}"
     console.print(f"{what}, {jobs} at a time. Ctrl-C stops; finished ones are kept and compared.")
     with progress_bar(console.quiet) as bar:
-        task = bar.add_task("trainings", total=total, note="")
+        task = bar.add_task("trainings", total=len(trials), note="")
 
         def advance(trial: Trial) -> None:
             bar.update(task, advance=1, note=f"{trial.recipe.conv}, seed {trial.recipe.seed}")
 
         try:
-            train_all(studies, plans, jobs, advance)
+            run_trials(studies.out / TRIALS, trials, studies.device, jobs, advance)
         except KeyboardInterrupt:
             return False
     return True
 
 
-def command_line(words: Sequence[str], convs: Sequence[str], options: Mapping[str, object]) -> str:
+def command_line(words: Sequence[str], convs: Sequence[str], **options: object) -> str:
     """Return a command as it is typed, without the options that are None."""
-    given = [("conv", conv) for conv in convs] + [(name, value) for name, value in options.items() if value is not None]
+    given = [*(("conv", conv) for conv in convs), *asked(**options).items()]
     return shlex.join(["vig-pyg", *words, *(word for name, value in given for word in (f"--{name}", str(value)))])
-
-
-def _show(findings: list[Finding]) -> None:
-    """Print tables and claims."""
-    for finding in findings:
-        console.print(as_table(finding))
-        for sentence in finding.claims:
-            console.print(sentence)
 
 
 def as_table(finding: Finding) -> Table:
     """Return the columns of a study's table that fit on a screen."""
     text = as_text(finding.frame)
-    table = Table("", title=finding.title)
     columns = (PARAMETERS, MACS, GMACS, ACCURACY, DIVERSITY, SPEED, TOP1, PUBLISHED)
     shown = text[[name for name in columns if name in text]]
-    for name, values in shown.items():  # as narrow as values and words allow: all that wraps is labels
-        table.add_column(str(name), justify="right", width=max(map(len, [*str(name).split(), *values])))
-    for label, values in zip(shown.index, shown.to_numpy().tolist(), strict=True):
-        table.add_row(label, *values)
+    table = table_of([["", *shown], *shown.itertuples(name=None)], finding.title)
+    for column, (name, values) in zip(table.columns[1:], shown.items(), strict=True):
+        column.width = max(map(len, [*str(name).split(), *values]))  # all that wraps is labels
     return table

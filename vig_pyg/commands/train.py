@@ -11,17 +11,8 @@ import typer
 from accelerate import Accelerator
 from torch import nn
 
-from vig_pyg.commands.app import (
-    MaxPixels,
-    Trust,
-    app,
-    check_device,
-    console,
-    default_device,
-    from_this_folder,
-    plain_errors,
-    progress_bar,
-)
+from vig_pyg.commands.app import app, console, progress_bar
+from vig_pyg.commands.options import MaxPixels, Trust, asked, assignments, from_this_folder, plug, usable_device
 from vig_pyg.data.images import MAX_PIXELS
 from vig_pyg.manifest import check
 from vig_pyg.study.cost import count_parameters
@@ -39,21 +30,12 @@ def train(
         typer.Argument(metavar="[KEY=VALUE]...", help="Changes of the recipe.", callback=from_this_folder),
     ] = None,
     task: Annotated[
-        str | None,
-        typer.Option(
-            help=f"{', '.join(list_tasks())} or module:Name. (default: what the recipe says)", callback=from_this_folder
-        ),
+        str | None, plug(f"{', '.join(list_tasks())} or module:Name. (default: what the recipe says)")
     ] = None,
     head: Annotated[str | None, typer.Option(help="Detector on the model: retinanet or mask_rcnn.")] = None,
     model: Annotated[str | None, typer.Option(help="A model that timm knows; vig-pyg models lists ours.")] = None,
-    conv: Annotated[
-        str | None,
-        typer.Option(help="Operator: a name or module:Name; vig-pyg convs lists them.", callback=from_this_folder),
-    ] = None,
-    graph: Annotated[
-        str | None,
-        typer.Option(help="Graph: a name or module:Name; vig-pyg graphs lists them.", callback=from_this_folder),
-    ] = None,
+    conv: Annotated[str | None, plug("Operator: a name or module:Name; vig-pyg convs lists them.")] = None,
+    graph: Annotated[str | None, plug("Graph: a name or module:Name; vig-pyg graphs lists them.")] = None,
     data: Annotated[
         str | None,
         typer.Option(help="digits, an image folder, or a name for timm; digits-scenes, or a folder of COCO or VOC."),
@@ -72,39 +54,37 @@ def train(
     with --task detect, digits-scenes by `scenes` or `scenes_masks`, all else by the paper's `coco_1x`;
     with --task segment, digits-scenes by `scenes_segment`, all else by `segment`.
     """
-    with plain_errors():
-        if task is None and head is not None:
-            task = tasks_with("head")[0]
-        options = {"task": task, "head": head, "model": model, "conv": conv, "graph": graph, "data": data, "init": init}
-        given = {key: str(value) for key, value in options.items() if value is not None}
-        check_device(default_device() if device is None else device)
-        for key in given:
-            if any(change.startswith(f"{key}=") for change in changes or []):
-                raise ValueError(f"--{key} and {key}= are both given: leave one out")
-        overrides = [f"{key}={value}" for key, value in given.items()] + (changes or [])
-        chosen = read_recipe(_recipe(recipe, given, overrides, out, resume), overrides, trust)
-        kind = get_task(chosen.task)
-        name = kind.title(chosen)
-        out = out or Path("runs") / f"{name.replace(' on ', '-')}-{Path(chosen.data).name}"
-        accelerator = accelerator_for(chosen, device)
-        images = kind.load_data(chosen)
-        torch.manual_seed(chosen.seed)
-        built = kind.build_model(chosen, images)
-        learned = kind(images, chosen)
-        learned.check_fits(built)
-        learned.check_data(built)
-        console.quiet = not accelerator.is_main_process
-        announce(learned, name, built, accelerator, out, resume)
-        history = run(built, learned, chosen, out, resume, accelerator)
-        figure = next(iter(history[-1].measured)).replace("_", " ")
-        best = max(epoch.score for epoch in history)
-        console.print(
-            f"{figure.capitalize()} {100 * history[-1].score:.2f} % (best epoch {100 * best:.2f} %). Written to {out}: "
-            "recipe, metrics.csv, curves.png, and the weights in best and last."
-        )
+    if task is None and head is not None:
+        task = tasks_with("head")[0]
+    options = {"task": task, "head": head, "model": model, "conv": conv, "graph": graph, "data": data, "init": init}
+    usable_device(device)
+    for key in asked(**options):
+        if any(change.startswith(f"{key}=") for change in changes or []):
+            raise ValueError(f"--{key} and {key}= are both given: leave one out")
+    overrides = assignments(**options) + (changes or [])
+    chosen = read_recipe(_recipe(recipe, overrides, out, resume), overrides, trust)
+    kind = get_task(chosen.task)
+    name = kind.title(chosen)
+    out = out or Path("runs") / f"{name.replace(' on ', '-')}-{Path(chosen.data).name}"
+    accelerator = accelerator_for(chosen, device)
+    images = kind.load_data(chosen)
+    torch.manual_seed(chosen.seed)
+    built = kind.build_model(chosen, images)
+    learned = kind(images, chosen)
+    learned.check_fits(built)
+    learned.check_data(built)
+    console.quiet = not accelerator.is_main_process
+    announce(learned, name, built, accelerator, out, resume)
+    history = run(built, learned, chosen, out, resume, accelerator)
+    figure = next(iter(history[-1].measured)).replace("_", " ")
+    best = max(epoch.score for epoch in history)
+    console.print(
+        f"{figure.capitalize()} {100 * history[-1].score:.2f} % (best epoch {100 * best:.2f} %). Written to {out}: "
+        "recipe, metrics.csv, curves.png, and the weights in best and last."
+    )
 
 
-def _recipe(recipe: str | None, given: dict[str, str], overrides: list[str], out: Path | None, resume: bool) -> str:
+def _recipe(recipe: str | None, overrides: list[str], out: Path | None, resume: bool) -> str:
     """Return the recipe that is asked for: by name, that of the run to go on with, or the task's own."""
     if resume and out is None:
         raise ValueError("--resume needs --out: the folder of the run to go on with")

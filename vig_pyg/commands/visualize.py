@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import product, zip_longest
 from pathlib import Path
@@ -13,16 +12,18 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from vig_pyg.commands.app import Images, MaxPixels, Trust, app, console, from_this_folder, plain_errors
+from vig_pyg.commands.app import app, console
+from vig_pyg.commands.options import Images, MaxPixels, Trust, asked, plug, side
 from vig_pyg.data.folders import find_images
-from vig_pyg.data.images import LARGEST_IMAGE, MAX_PIXELS
+from vig_pyg.data.images import MAX_PIXELS
 from vig_pyg.data.images import read_image as read_file
 from vig_pyg.data.transforms import image_mode, inference_transform
 from vig_pyg.files import check_place, write_whole
 from vig_pyg.models.names import check_model_name
 from vig_pyg.models.vision_gnn import VisionGNN
+from vig_pyg.study.charts import PLACES, draw_views
 from vig_pyg.study.page import graph_page
-from vig_pyg.study.views import PLACES, check_block, draw_views, place_of, view
+from vig_pyg.study.views import check_block, place_of, view
 from vig_pyg.tasks.classifier import load_model
 
 FORMATS = (".png", ".svg", ".html")
@@ -34,14 +35,8 @@ def visualize(
     model: Annotated[
         list[str] | None, typer.Option(help="A model of this library; repeat to compare. (default: vig_tiny)")
     ] = None,
-    conv: Annotated[
-        list[str] | None,
-        typer.Option(help="An operator for untrained models; repeat to compare.", callback=from_this_folder),
-    ] = None,
-    graph: Annotated[
-        list[str] | None,
-        typer.Option(help="A graph for untrained models; repeat to compare.", callback=from_this_folder),
-    ] = None,
+    conv: Annotated[list[str] | None, plug("An operator for untrained models; repeat to compare.")] = None,
+    graph: Annotated[list[str] | None, plug("A graph for untrained models; repeat to compare.")] = None,
     weights: Annotated[
         list[Path] | None, typer.Option(help="The folder of a run or of weights, or a file; repeat to compare.")
     ] = None,
@@ -52,9 +47,7 @@ def visualize(
         list[str] | None,
         typer.Option(help="ROW,COL of a center in the first of these blocks, counted from 0; repeat for several."),
     ] = None,
-    image_size: Annotated[
-        int | None, typer.Option(min=1, max=LARGEST_IMAGE, help="Side of the images. (default: the model's own)")
-    ] = None,
+    image_size: Annotated[int | None, side("Side of the images. (default: the model's own)")] = None,
     out: Annotated[
         Path | None, typer.Option(help="A file: .png, .svg or .html. (default: graphs.png, with --html graphs.html)")
     ] = None,
@@ -68,40 +61,35 @@ def visualize(
 
     In a Pyramid ViG, later blocks have fewer nodes: there the node over the same place is the center.
     """
-    with plain_errors():
-        out = Path("graphs.html" if html else "graphs.png") if out is None else out
-        formats = FORMATS[-1:] if html else FORMATS
-        if out.suffix not in formats:
-            raise ValueError(f"--out must end in {' or '.join(formats)}, got {str(out)!r}")
-        files = list(dict.fromkeys(find_images(images)))
-        models = list(chosen_models(model, conv, graph, weights, trust))
-        views = [
-            view(built, read_image(file, built, image_size), name, source)
-            for file, source in zip(files, names_of(files), strict=True)
-            for name, built in models
-        ]
-        depth = min(len(each.graphs) for each in views)
-        numbers = [] if blocks is None else read_blocks(blocks, depth)
-        first = views[0].graphs[numbers[0] - 1 if numbers else 0]
-        places = [place_of(first, *read_node(text)) for text in node or []] or list(PLACES)
-        check_place(out)
-        if out.suffix == ".html":
-            page = graph_page(views, numbers, places[0])
-            write_whole(out, lambda path: path.write_text(page, encoding="utf-8"))
-        else:
-            figure = draw_views(views, numbers or sorted({1, depth}), places)
-            write_whole(out, lambda path: figure.savefig(path, dpi=150, format=out.suffix[1:], bbox_inches="tight"))
-        console.print(
-            f"Written to {out}: {'; '.join(name for name, _ in models)}; {len(files)} image(s).", markup=False
-        )
+    out = Path("graphs.html" if html else "graphs.png") if out is None else out
+    formats = FORMATS[-1:] if html else FORMATS
+    if out.suffix not in formats:
+        raise ValueError(f"--out must end in {' or '.join(formats)}, got {str(out)!r}")
+    files = list(dict.fromkeys(find_images(images)))
+    models = list(chosen_models(model, conv, graph, weights, trust))
+    views = [
+        view(built, read_image(file, built, image_size), name, source)
+        for file, source in zip(files, names_of(files), strict=True)
+        for name, built in models
+    ]
+    depth = min(len(each.graphs) for each in views)
+    asked_for = [] if blocks is None else whole_numbers(blocks, "--blocks must be numbers such as 1,12")
+    numbers = sorted({check_block(number, depth) for number in asked_for})
+    first = views[0].graphs[numbers[0] - 1 if numbers else 0]
+    cells = [whole_numbers(text, "--node must be a row and a column such as 4,5", 2) for text in node or []]
+    places = [place_of(first, row, column) for row, column in cells] or list(PLACES)
+    check_place(out)
+    if out.suffix == ".html":
+        page = graph_page(views, numbers, places[0])
+        write_whole(out, lambda path: path.write_text(page, encoding="utf-8"))
+    else:
+        figure = draw_views(views, numbers or sorted({1, depth}), places)
+        write_whole(out, lambda path: figure.savefig(path, dpi=150, format=out.suffix[1:], bbox_inches="tight"))
+    console.print(f"Written to {out}: {'; '.join(name for name, _ in models)}; {len(files)} image(s).")
 
 
 def chosen_models(
-    models: Sequence[str] | None,
-    convs: Sequence[str] | None,
-    graphs: Sequence[str] | None,
-    weights: Sequence[Path] | None,
-    trust: bool = False,
+    models: list[str] | None, convs: list[str] | None, graphs: list[str] | None, weights: list[Path] | None, trust: bool
 ) -> Iterator[tuple[str, VisionGNN]]:
     """Yield every model that is asked for, after what to call it.
 
@@ -111,8 +99,8 @@ def chosen_models(
     """
     if not weights:
         for name, conv, graph in product(models or ["vig_tiny"], convs or (None,), graphs or (None,)):
-            words = [word for word in (name, conv, graph, "untrained") if word is not None]
-            yield ", ".join(words), untrained(name, conv=conv, graph=graph)
+            plugged = asked(conv=conv, graph=graph)
+            yield ", ".join([name, *plugged.values(), "untrained"]), untrained(name, **plugged)
         return
     if convs or graphs:
         option, own = ("--conv", "operator") if convs else ("--graph", "graph")
@@ -126,10 +114,9 @@ def chosen_models(
 
 
 def untrained(name: str, **options: Any) -> VisionGNN:
-    """Return a model with its first weights, always the same; of options that are None it takes its own."""
+    """Return a model with its first weights, always the same."""
     check_model_name(name)
     torch.manual_seed(0)
-    options = {key: value for key, value in options.items() if value is not None}
     try:
         return ours(timm.create_model(name, **options), name)
     except TypeError as error:
@@ -157,19 +144,12 @@ def read_image(path: Path, model: VisionGNN, image_size: int | None) -> Tensor:
         raise ValueError(f"{path}: {error}") from None
 
 
-def read_blocks(text: str, depth: int) -> list[int]:
-    """Return the numbers of blocks in a text such as ``1,12``."""
-    if re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)*", text) is None:
-        raise ValueError(f"--blocks must be numbers such as 1,12, got {text!r}")
-    return sorted({check_block(int(word), depth) for word in text.split(",")})
-
-
-def read_node(text: str) -> tuple[int, int]:
-    """Return row and column of a text such as ``4,5``."""
-    found = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", text)
-    if found is None:
-        raise ValueError(f"--node must be a row and a column such as 4,5, got {text!r}")
-    return int(found[1]), int(found[2])
+def whole_numbers(text: str, rule: str, count: int | None = None) -> list[int]:
+    """Return the numbers in a text such as ``1,12``; one that breaks the rule is refused with it."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() for word in words) or count not in (None, len(words)):
+        raise ValueError(f"{rule}, got {text!r}")
+    return [int(word) for word in words]
 
 
 def names_of(files: Sequence[Path]) -> list[str]:

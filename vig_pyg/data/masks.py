@@ -83,11 +83,9 @@ class Masks(Decoded):
                 images.append(sample[0])
                 masks.append(sample[1])
             broken += names
-        return (
-            SegmentationBatch(torch.stack(images), torch.stack(masks), broken)
-            if self.stack
-            else SegmentationBatch(images, masks, broken)
-        )
+        if self.stack:
+            return SegmentationBatch(torch.stack(images), torch.stack(masks), broken)
+        return SegmentationBatch(images, masks, broken)
 
     def name(self, index: int) -> str:
         """Return the file of an image."""

@@ -149,8 +149,9 @@ _knn_op.register_fake(lambda x, k, *rest: x.new_empty(len(x if rest[4] is None e
 
 @register_graph("knn", "dynamic")
 class KNNGraph(Graph):
-    """Builds the graph of a Grapher: cosine neighbors with self-loops, dilated, optionally with positions.
+    """Links every node to its k nearest neighbors in feature space, itself among them, dilated.
 
+    The graph of a Grapher; the distance is that of directions (cosine), optionally with positions.
     Called ``graph(x, layout)``, or with pairs ``(sources, targets)`` for a bipartite graph. It knows the layout
     and so, unlike :func:`knn_graph`, neither checks values nor waits for the device.
 

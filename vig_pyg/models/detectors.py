@@ -9,7 +9,6 @@ from difflib import get_close_matches
 from typing import Any
 
 from accelerate.utils import convert_to_fp32
-from timm.data.model_config import resolve_input_data_config
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN, RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -21,7 +20,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP
 
 from vig_pyg.checks import check_flags, check_shares, check_whole
 from vig_pyg.models.detector_targets import check_targets
-from vig_pyg.models.feature_pyramid import FeaturePyramid, backbone_of, check_images
+from vig_pyg.models.feature_pyramid import FeaturePyramid, OnPyramid, backbone_of, check_images, pixel_statistics
 
 RATIOS = (0.5, 1.0, 2.0)  # of an anchor's height to its width
 DETECTIONS = 100  # of an image, at most: as many as COCO counts
@@ -29,7 +28,7 @@ DETECTIONS = 100  # of an image, at most: as many as COCO counts
 Target = dict[str, Tensor]
 
 
-class Detector(nn.Module):
+class Detector(OnPyramid):
     """What both detectors add to torchvision's: classes from 0, and images that are found alike in any batch.
 
     ``detector(images, targets)`` returns the losses by name in training, ``detector(images)`` a dictionary of
@@ -41,7 +40,6 @@ class Detector(nn.Module):
     apart. Under autocast boxes and losses stay in float32: half precision would move boxes by pixels.
     """
 
-    backbone: FeaturePyramid
     first_label = 0  # of torchvision's
     finds_masks = False
     precise: tuple[str, ...]  # what gives boxes, scores and masks
@@ -87,14 +85,6 @@ class Detector(nn.Module):
         longest: int = self.transform.max_size  # type: ignore[union-attr,assignment]  # torchvision's
         if min(size) * longest < max(size):
             raise ValueError(f"an image of {size[1]}×{size[0]} pixels is too long to be resized to max_size={longest}")
-
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Recompute the backbone's blocks in the backward pass instead of keeping what is inside them."""
-        self.backbone.model.set_grad_checkpointing(enable)  # type: ignore[operator]
-
-    def no_weight_decay(self) -> set[str]:
-        """Return the names of parameters that take no weight decay: those of the backbone's model."""
-        return {f"backbone.{name}" for name in self.backbone.no_weight_decay()}
 
 
 class _RetinaNet(Detector, RetinaNet):
@@ -150,6 +140,7 @@ def retinanet(
     """
     _check_numbers(num_classes, channels, min_size, max_size, group_norm)
     body = backbone_of(backbone, init, backbone_options)
+    mean, std = pixel_statistics(body)
     extra = LastLevelP6P7(body.feature_info.channels()[-1], channels)  # type: ignore[operator,union-attr]
     extra.use_P5 = False  # torchvision would, where both are equally wide
     norm = _group_norm if group_norm else None
@@ -164,7 +155,9 @@ def retinanet(
         head=RetinaNetHead(channels, len(sizes[0]) * len(RATIOS), num_classes, norm),
         min_size=min_size,
         max_size=max_size,
-        **{"detections_per_img": DETECTIONS, **_normalization(body), **_known(options, RetinaNet)},
+        image_mean=mean,
+        image_std=std,
+        **{"detections_per_img": DETECTIONS, **_known(options, RetinaNet)},
     )
 
 
@@ -189,6 +182,7 @@ def mask_rcnn(
     """
     _check_numbers(num_classes, channels, min_size, max_size, group_norm)
     body = backbone_of(backbone, init, backbone_options)
+    mean, std = pixel_statistics(body)
     norm = _group_norm if group_norm else None
     pyramid = FeaturePyramid(body, 4, channels, LastLevelMaxPool(), frozen_stages, frozen_norm, norm)
     levels = [str(level) for level in range(len(pyramid.strides))]
@@ -205,7 +199,9 @@ def mask_rcnn(
         mask_predictor=MaskRCNNPredictor(channels, channels, num_classes + 1),
         min_size=min_size,
         max_size=max_size,
-        **{"box_detections_per_img": DETECTIONS, **_normalization(body), **_known(options, MaskRCNN)},
+        image_mean=mean,
+        image_std=std,
+        **{"box_detections_per_img": DETECTIONS, **_known(options, MaskRCNN)},
     )
 
 
@@ -233,12 +229,6 @@ def _known(options: dict[str, Any], detector: type) -> dict[str, Any]:
         elif type(names[name].default) is int:
             check_whole(**{name: options[name]})
     return options
-
-
-def _normalization(body: nn.Module) -> dict[str, Any]:
-    """Return mean and deviation of the images that the backbone's weights were made for."""
-    config = resolve_input_data_config(body) if hasattr(body, "pretrained_cfg") else {}
-    return {"image_mean": config.get("mean"), "image_std": config.get("std")}
 
 
 HEADS = {"retinanet": retinanet, "mask_rcnn": mask_rcnn}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
 from accelerate.utils import convert_to_fp32
+from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from timm.data.model_config import resolve_input_data_config
 from timm.layers import Format
 from torch import Tensor, nn
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, FeaturePyramidNetwork
@@ -192,11 +194,29 @@ class FeaturePyramid(nn.Module):
         return model if isinstance(model, VisionGNN) else self.body
 
 
+class OnPyramid(nn.Module):
+    """What detectors and segmenters tell those who train them of the model below their feature pyramid."""
+
+    backbone: FeaturePyramid
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Recompute the backbone's blocks in the backward pass instead of keeping what is inside them."""
+        self.backbone.model.set_grad_checkpointing(enable)  # type: ignore[operator]
+
+    def no_weight_decay(self) -> set[str]:
+        """Return the names of parameters that take no weight decay: those of the backbone's model."""
+        return {f"backbone.{name}" for name in self.backbone.no_weight_decay()}
+
+
+def pixel_statistics(body: nn.Module) -> tuple[Sequence[float], Sequence[float]]:
+    """Return mean and deviation, per channel, of the images that a backbone's weights were made for."""
+    config = resolve_input_data_config(body) if hasattr(body, "pretrained_cfg") else {}
+    return config.get("mean", IMAGENET_DEFAULT_MEAN), config.get("std", IMAGENET_DEFAULT_STD)
+
+
 def _names_up_to(body: nn.Module, last: str) -> set[str]:
     """Return the names of the modules up to the last one inside of a stage, in the order in which they are computed."""
     names = [name for name, _ in body.named_modules()]
-    flat = last.replace(".", "_")  # timm joins names where it flattens a sequence
-    inside = [
-        i for i, name in enumerate(names) if f"{name}.".removeprefix("model.").startswith((f"{last}.", f"{flat}."))
-    ]
+    begins = f"{last}.", f"{last.replace('.', '_')}."  # timm joins names where it flattens a sequence
+    inside = [i for i, name in enumerate(names) if f"{name}.".removeprefix("model.").startswith(begins)]
     return set(names[: inside[-1] + 1])

@@ -8,12 +8,10 @@ from typing import Any, overload
 
 import torch
 import torch.nn.functional as F
-from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-from timm.data.model_config import resolve_input_data_config
 from torch import Tensor, nn
 
 from vig_pyg.checks import check_whole
-from vig_pyg.models.feature_pyramid import FeaturePyramid, backbone_of, check_images
+from vig_pyg.models.feature_pyramid import FeaturePyramid, OnPyramid, backbone_of, check_images, pixel_statistics
 
 FINEST = 4  # stride of the finest level
 GROUP = 4  # channels that group norm takes together: 32 groups of 128
@@ -49,12 +47,10 @@ def semantic_fpn(
     check_whole(num_classes=num_classes)
     body = backbone_of(backbone, init, backbone_options)
     pyramid = FeaturePyramid(body, FINEST, channels, None, frozen_stages, frozen_norm)
-    config = resolve_input_data_config(body) if hasattr(body, "pretrained_cfg") else {}
-    mean, std = config.get("mean", IMAGENET_DEFAULT_MEAN), config.get("std", IMAGENET_DEFAULT_STD)
-    return SemanticFPN(pyramid, num_classes, mean, std)
+    return SemanticFPN(pyramid, num_classes, *pixel_statistics(body))
 
 
-class SemanticFPN(nn.Module):
+class SemanticFPN(OnPyramid):
     """Feature pyramid, the semantic branch of Panoptic FPN, and logits for every pixel.
 
     Called with images between 0 and 1: a tensor ``[B, 3, H, W]`` gives logits ``[B, num_classes, H, W]``, a list of
@@ -118,14 +114,6 @@ class SemanticFPN(nn.Module):
 
     def _logits(self, images: Tensor) -> Tensor:
         return self.head(list(self.backbone(images).values()))
-
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Recompute the backbone's blocks in the backward pass instead of keeping what is inside them."""
-        self.backbone.model.set_grad_checkpointing(enable)  # type: ignore[operator]
-
-    def no_weight_decay(self) -> set[str]:
-        """Return the names of parameters that take no weight decay: those of the backbone's model."""
-        return {f"backbone.{name}" for name in self.backbone.no_weight_decay()}
 
 
 class SemanticHead(nn.Module):

@@ -1,8 +1,8 @@
-"""Charts of what studies found, with matplotlib."""
+"""Charts of what studies found and of graphs, with matplotlib."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import cycle
 
 import pandas as pd
@@ -11,20 +11,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from vig_pyg.graph import PatchGraph
 from vig_pyg.study.studies import Line
 from vig_pyg.study.tables import GMACS, PUBLISHED, SPEED
 from vig_pyg.study.trials import Result
-from vig_pyg.study.views import COLORS, View, draw_views, without_normalization
+from vig_pyg.study.views import COLORS, View, check_block, draw_image, draw_neighbors, node_at, without_normalization
 from vig_pyg.train import ClassificationData
 
+PLACES = ((0.3, 0.35), (0.7, 0.6))  # two centers, as in the paper's Figure 4
+PHOTOGRAPH, PATCH = "china.jpg", 20
 MARKERS = "osD^vP*X"  # one more than colors: pairs of both, cycled, differ for long
 
 
 def chart_rows(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Figure:
     """Return accuracies, a dot per seed and a bar at their mean; beside them the paper's on ImageNet, if any."""
     labels = [line.row.label for line in lines]
-    paper = [line.row.top1 for line in lines]
-    known = any(value is not None for value in paper)
+    paper = pd.Series([line.row.top1 for line in lines], dtype=float)
+    known = bool(paper.notna().any())
     figure = Figure(figsize=(10 if known else 7, 1.3 + 0.42 * len(lines)), layout="constrained")
     panels = figure.subplots(1, 1 + known, sharey=True, squeeze=False)[0]
     for place, found in enumerate(results):
@@ -34,7 +37,7 @@ def chart_rows(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Fi
         panels[0].plot([mean, mean], [place - 0.28, place + 0.28], color=COLORS[0], linewidth=2.5)
     panels[0].set_xlabel("held-out accuracy, % (dots: seeds, bars: means)")
     if known:
-        panels[1].plot([float("nan") if v is None else v for v in paper], range(len(paper)), "D", color=COLORS[2])
+        panels[1].plot(paper, range(len(paper)), "D", color=COLORS[2])
         panels[1].set_xlabel("the paper's ImageNet top-1, %")
     panels[0].set_yticks(range(len(labels)), labels)
     panels[0].invert_yaxis()
@@ -84,9 +87,7 @@ def _bands(axes: Axes, lines: Sequence[Line], series: Sequence[Sequence[Sequence
 def chart_graphs(lines: Sequence[Line], results: Sequence[Sequence[Result]], data: ClassificationData) -> Figure:
     """Return the graphs of the first held-out image in up to four blocks of every line's trained model."""
     trial = lines[0].trials[0]
-    with torch.device("meta"):
-        model = trial.build(data)
-    image = without_normalization(model, trial.sample(data, 1)[0])
+    image = without_normalization(trial.outline(data), trial.sample(data, 1)[0])
     pairs = zip(lines, results, strict=True)
     views = [View(line.row.label, "a held-out image", image, found[0].graphs) for line, found in pairs]
     last = min(len(view.graphs) for view in views) - 1
@@ -97,19 +98,12 @@ def chart_models(frame: pd.DataFrame) -> Figure:
     """Return published accuracy against multiply-accumulates and against time, a line per family."""
     figure = Figure(figsize=(12, 5), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    families: Mapping[str, pd.DataFrame] = dict(list(frame.groupby("family", sort=False)))
     for axes, cost, label in ((left, GMACS, "multiply-accumulates, billions"), (right, SPEED, "ms per image, here")):
-        for (family, rows), color, marker in zip(families.items(), cycle(COLORS), cycle(MARKERS), strict=False):
-            ours = "ViG" in family
-            axes.plot(
-                rows[cost],
-                rows[PUBLISHED],
-                marker=marker,
-                color=color,
-                label=family,
-                linewidth=2.5 if ours else 1,
-                markersize=8 if ours else 5,
-            )
+        families = frame.groupby("family", sort=False)
+        for (family, rows), color, marker in zip(families, cycle(COLORS), cycle(MARKERS), strict=False):
+            width, size = (2.5, 8) if "ViG" in str(family) else (1, 5)
+            style = {"marker": marker, "color": color, "linewidth": width, "markersize": size}
+            axes.plot(rows[cost], rows[PUBLISHED], label=family, **style)
         axes.set_xscale("log")
         axes.set_xlabel(label)
         _plain(axes)
@@ -124,3 +118,38 @@ def chart_models(frame: pd.DataFrame) -> Figure:
 def _plain(axes: Axes) -> None:
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_views(views: Sequence[View], blocks: Sequence[int], places: Sequence[tuple[float, float]] = PLACES) -> Figure:
+    """Draw the paper's Figure 4: a row per view, the image and then its graph in some blocks, counted from 1.
+
+    The centers are at ``places``, shares ``(down, right)`` of an image's height and width.
+
+    Raises:
+        ValueError: a model has no such block.
+    """
+    shape = max(view.image.size(1) / view.image.size(2) for view in views)
+    figure = Figure(figsize=(2.7 * (1 + len(blocks)), (2.7 * shape + 0.6) * len(views)), layout="constrained")
+    for view, row in zip(views, figure.subplots(len(views), 1 + len(blocks), squeeze=False), strict=True):
+        draw_image(row[0], view.image, f"{view.source}\n{view.model}")
+        for block, axes in zip(blocks, row[1:], strict=True):
+            graph = view.graphs[check_block(block, len(view.graphs)) - 1]
+            rows, columns = graph.grid[0].tolist()
+            nodes = [node_at(graph, place) for place in places]
+            draw_neighbors(axes, view.image, graph, nodes, f"block {block}\n{rows}×{columns} nodes")
+    return figure
+
+
+def draw_photograph() -> Figure:
+    """Draw how scikit-learn's photograph becomes a graph: its patches, and two of them with their neighbors."""
+    from sklearn.datasets import load_sample_image
+
+    photograph = load_sample_image(PHOTOGRAPH).copy()
+    graph = PatchGraph(PATCH, k=18, cosine=False)(photograph)
+    image = torch.from_numpy(photograph).permute(2, 0, 1) / 255
+    figure = Figure(figsize=(11, 3.9), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    draw_neighbors(left, image, graph, [], f"{graph.num_nodes} patches of {PATCH}×{PATCH} pixels")
+    centers = [node_at(graph, place) for place in ((0.2, 0.17), (0.5, 0.3))]  # in the sky and on the temple
+    draw_neighbors(right, image, graph, centers, "two patches and their 18 nearest in the space of pixel values")
+    return figure

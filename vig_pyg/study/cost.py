@@ -9,8 +9,9 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from filelock import FileLock
@@ -24,6 +25,7 @@ from vig_pyg.manifest import DamagedError, sealed, unseal
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+Name = TypeVar("Name")
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -55,20 +57,28 @@ def without_computing(
         return measure(build(), images.cpu())
 
 
+def in_turn(
+    calls: Mapping[Name, Callable[[], object]], rounds: int, device: torch.device | str = "cpu"
+) -> dict[Name, list[float]]:
+    """Make the calls A B C A B C … and return the milliseconds that each took, after one round for warming up."""
+    times: dict[Name, list[float]] = {name: [] for name in calls}
+    for round_ in range(-1, rounds):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            if torch.device(device).type == "cuda":
+                torch.cuda.synchronize(device)
+            if round_ >= 0:
+                times[name].append((time.perf_counter() - start) * 1e3)
+    return times
+
+
 @torch.no_grad()
 def milliseconds_per_image(models: Mapping[str, nn.Module], images: Tensor, rounds: int = 7) -> dict[str, float]:
     """Return each model's median time per image in evaluation mode, all models measured in turn."""
-    times: dict[str, list[float]] = {name: [] for name in models}
-    for round_ in range(-1, rounds):  # the first is for warming up
-        for name, model in models.items():
-            model.eval()
-            start = time.perf_counter()
-            model(images)
-            if images.is_cuda:
-                torch.cuda.synchronize(images.device)
-            if round_ >= 0:
-                times[name].append((time.perf_counter() - start) * 1e3 / len(images))
-    return {name: statistics.median(values) for name, values in times.items()}
+    calls = {name: partial(model.eval(), images) for name, model in models.items()}
+    times = in_turn(calls, rounds, images.device)
+    return {name: statistics.median(values) / len(images) for name, values in times.items()}
 
 
 @torch.no_grad()
@@ -114,21 +124,21 @@ def measure_costs(folder: Path, models: Mapping[str, Callable[[], nn.Module]], i
     together = json.dumps({**decides, "models": sorted(models)}, sort_keys=True)
     file = folder / f"{hashlib.sha256(together.encode()).hexdigest()[:16]}.json"
     with FileLock(folder / "measuring.lock"):  # two at once would disturb each other
-        if _damaged(file):
+        costs = read_kept(file, "the costs are measured again")
+        if costs is None:
             built = {name: build().to(images.device) for name, build in models.items()}
-            times = milliseconds_per_image(built, images)
-            costs = {}
+            times, costs = milliseconds_per_image(built, images), {}
             for name, model in built.items():
                 macs = without_computing(count_macs, models[name], images[:1])
                 costs[name] = Cost(count_parameters(model), macs, times[name], peak_megabytes(model, images))._asdict()
             write_whole(file, lambda path: path.write_text(sealed(costs)))
-    return {name: Cost(**cost) for name, cost in unseal(file).items()}
+    return {name: Cost(**cost) for name, cost in costs.items()}
 
 
-def _damaged(file: Path) -> bool:
-    """Return whether a file must be written, again or for the first time."""
+def read_kept(file: Path, otherwise: str) -> dict[str, Any] | None:
+    """Return what a sealed file holds, None without one; a damaged file is named with what is done, and gives None."""
     try:
-        return not (file.is_file() and unseal(file))
+        return unseal(file) if file.is_file() else None
     except DamagedError as error:
-        log.warning("%s; the costs are measured again", error)
-        return True
+        log.warning("%s; %s", error, otherwise)
+        return None

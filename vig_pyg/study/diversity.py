@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import numpy as np
 import torch
@@ -14,12 +15,6 @@ from vig_pyg.checks import check_kind, check_shares
 from vig_pyg.models.vision_gnn import VisionGNN
 
 Matrix = NDArray[np.float64]
-
-
-def norm_1_inf(x: Matrix) -> float:
-    r"""Return :math:`\sqrt{\lVert X \rVert_1 \lVert X \rVert_\infty}`: largest column sum times largest row sum."""
-    sums = np.abs(x)
-    return float(np.sqrt(sums.sum(0).max() * sums.sum(1).max()))
 
 
 def diversity(x: Tensor | Matrix, tolerance: float = 1e-3) -> float:
@@ -89,12 +84,10 @@ def layer_diversity(model: nn.Module, images: Tensor, layers: Sequence[nn.Module
                 raise ValueError(f"{type(layer).__name__} is no layer of this {type(model).__name__}")
         if not layers:
             raise ValueError("layers must name at least one module, got none")
-        hooks = [layer.register_forward_hook(lambda *call: nodes.append(_nodes(call[2]))) for layer in layers]
-        try:
+        with ExitStack() as hooks:
+            for layer in layers:
+                hooks.enter_context(layer.register_forward_hook(lambda *call: nodes.append(_nodes(call[2]))))
             model(images)
-        finally:
-            for hook in hooks:
-                hook.remove()
     return torch.tensor([[diversity(x) for x in batch] for batch in nodes], dtype=torch.float64)
 
 
@@ -109,7 +102,7 @@ def _nodes(out: object) -> list[Tensor]:
 
 def _least_product(rows: Matrix, factor: float) -> float:
     """Return the least product of largest column sum and largest row sum of ``rows - x``, up to a factor."""
-    low, high = _column_sum(rows), np.inf
+    low, high = float(np.abs(rows).sum(0).max()), np.inf  # at the medians, which are 0
     at_low, best = _least_row_sum(rows, low)
     at_high, product = _least_row_sum(rows, high)
     best, high = min(best, product), product / at_high
@@ -122,10 +115,6 @@ def _least_product(rows: Matrix, factor: float) -> float:
         heapq.heappush(intervals, (low * at_middle, low, at_low, middle, at_middle))
         heapq.heappush(intervals, (middle * at_high, middle, at_middle, high, at_high))
     return best
-
-
-def _column_sum(rows: Matrix) -> float:
-    return float(np.abs(rows - np.median(rows, axis=0)).sum(0).max())
 
 
 def _least_row_sum(rows: Matrix, column_sum: float) -> tuple[float, float]:

@@ -13,35 +13,20 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torchvision.transforms.functional import to_pil_image
 
-from vig_pyg.study.views import View, grid_of, source_grid
+from vig_pyg.study.views import View, source_grid
 
 
 def graph_page(views: Sequence[View], blocks: Sequence[int] = (), place: tuple[float, float] = (0.5, 0.5)) -> str:
-    """Return an HTML page on which pointing at a patch lights its neighbors.
+    """Return an HTML page on which pointing at a patch lights its neighbors, in ``blocks`` or in all, counted from 1.
 
-    Views of one image are side by side; where there are several images, one is chosen.
-
-    Args:
-        views: What models make of images.
-        blocks: Numbers of the blocks to show, counted from 1; none for all.
-        place: Of the node that is lit first, as shares ``(down, right)`` of an image's height and width.
+    Views of one image are side by side; where there are several images, one is chosen. The node that is lit first is
+    at ``place``, shares ``(down, right)`` of an image's height and width.
     """
     depth = max(len(view.graphs) for view in views)
-    sources = list(dict.fromkeys(view.source for view in views))
     return render(
         "graphs.html",
-        sources=sources,
-        panels=[
-            {
-                "model": view.model,
-                "source": view.source,
-                "image": sources.index(view.source),
-                "picture": _picture(view.image),
-                "width": view.image.size(2),
-                "height": view.image.size(1),
-            }
-            for view in views
-        ],
+        views=views,
+        sources=list(dict.fromkeys(view.source for view in views)),
         graphs=[[_numbers(graph) for graph in view.graphs] for view in views],
         blocks=list(blocks or range(1, depth + 1)),
         place=place,
@@ -56,7 +41,7 @@ def _numbers(graph: Data) -> dict[str, Any]:
     sources = source_grid(graph)
     degrees = graph.edge_index[1].bincount(minlength=graph.num_nodes).tolist()
     return {
-        "grid": grid_of(graph),
+        "grid": graph.grid[0].tolist(),
         "sources": sources,
         "places": None if sources else (graph.pos_source / (2 * graph.pos[0]) - 0.5).flip(1).tolist(),
         "neighbors": [part.tolist() for part in graph.edge_index[0].split(degrees)],
@@ -64,18 +49,19 @@ def _numbers(graph: Data) -> dict[str, Any]:
     }
 
 
-def _picture(image: Tensor) -> str:
-    file = io.BytesIO()
-    to_pil_image(image).save(file, "PNG")
-    return embed(file.getvalue())
-
-
 def render(template: str, **content: Any) -> str:
     """Return a page from a template."""
-    return Environment(loader=PackageLoader("vig_pyg.study"), autoescape=True).get_template(template).render(content)
+    pages = Environment(loader=PackageLoader("vig_pyg.study"), autoescape=True)
+    pages.filters["embed"] = embed
+    return pages.get_template(template).render(content)
 
 
-def embed(picture: Path | bytes) -> str:
-    """Return a PNG as an address that holds all of it."""
-    content = picture if isinstance(picture, bytes) else picture.read_bytes()
+def embed(picture: Path | Tensor) -> str:
+    """Return a PNG file, or an image ``[C, H, W]`` with values from 0 to 1 as PNG, as an address that holds it all."""
+    if isinstance(picture, Path):
+        content = picture.read_bytes()
+    else:
+        file = io.BytesIO()
+        to_pil_image(picture).save(file, "PNG")
+        content = file.getvalue()
     return "data:image/png;base64," + base64.b64encode(content).decode()

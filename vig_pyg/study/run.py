@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -14,21 +15,21 @@ from matplotlib.figure import Figure
 
 from vig_pyg.conv import get_conv
 from vig_pyg.files import write_whole
+from vig_pyg.machine import describe_machine
 from vig_pyg.study.baselines import BASELINES
-from vig_pyg.study.charts import chart_curves, chart_diversity, chart_graphs, chart_models, chart_rows
+from vig_pyg.study.charts import chart_curves, chart_diversity, chart_graphs, chart_models, chart_rows, draw_photograph
 from vig_pyg.study.cost import Cost, measure_costs
-from vig_pyg.study.page import embed, render
+from vig_pyg.study.page import render
 from vig_pyg.study.studies import ABLATIONS, NAMES, OPERATORS, Line, Study, operators, plan
 from vig_pyg.study.tables import MACS, as_text, claims, is_text, models_frame, study_frame, write_tables
-from vig_pyg.study.trials import Result, Trial, read_result, run_trials
-from vig_pyg.study.views import draw_photograph
+from vig_pyg.study.trials import Result, Trial, read_result
 from vig_pyg.train import ClassificationData, ClassificationRecipe
-from vig_pyg.train.run import describe
 
 BATCH, LARGE_BATCH = 64, 4  # images at once when costs are measured: small ones, and those of 224×224
 EXPECTED_RATIO = 5
 MOST_SEEDS = 1000
 TRIALS = "trials"  # their folder
+Plans: TypeAlias = Mapping[str, Sequence[Line]]  # of studies by name
 
 
 @dataclass(frozen=True)
@@ -89,44 +90,33 @@ def plan_all(studies: Studies, data: ClassificationData) -> dict[str, list[Line]
     return {study.name: plan(study, studies.base, convs, studies.seeds, data) for study in chosen_studies(studies)}
 
 
-def trials_of(plans: Mapping[str, Sequence[Line]]) -> list[Trial]:
+def trials_of(plans: Plans) -> list[Trial]:
     """Return the trials of all studies, each once, those of the first seed first."""
     trials = {trial.key: trial for lines in plans.values() for line in lines for trial in line.trials}
     return sorted(trials.values(), key=lambda trial: trial.recipe.seed)
 
 
-def train_all(
-    studies: Studies, plans: Mapping[str, Sequence[Line]], jobs: int, on_trial: Callable[[Trial], None] = lambda _: None
-) -> None:
-    """Train the trials that are missing."""
-    run_trials(studies.out / TRIALS, trials_of(plans), studies.device, jobs, on_trial)
-
-
-def evaluate_all(studies: Studies, plans: Mapping[str, Sequence[Line]], data: ClassificationData) -> list[Finding]:
+def evaluate_all(studies: Studies, plans: Plans, data: ClassificationData) -> list[Finding]:
     """Measure costs, write every study's tables and pictures, and return what was found.
 
     Where trainings are missing, only what is finished is compared, and nothing is claimed.
     """
-    trials = trials_of(plans)
-    read = {trial.key: read_result(studies.out / TRIALS, trial) for trial in trials}
-    results = {key: result for key, result in read.items() if result is not None}
+    kept = {trial.key: read_result(studies.out / TRIALS, trial) for trial in trials_of(plans)}
+    results = {key: result for key, result in kept.items() if result is not None}
     finished = {name: _finished(lines, results) for name, lines in plans.items()}
     costs = _costs(studies, finished, data)
     found = []
     for study in chosen_studies(studies):
-        lines = finished[study.name]
-        gave = [[results[trial.key] for trial in line.trials] for line in lines]
-        complete = [line.trials for line in lines] == [line.trials for line in plans[study.name]]
-        if lines:
+        if lines := finished[study.name]:
+            gave = [[results[trial.key] for trial in line.trials] for line in lines]
             frame = study_frame(lines, gave, [costs[_untrained(line).key] for line in lines])
-            pictures = _draw(study, lines, gave, data)
-            _write(studies.out, study.name, frame, {name: figure for name, (figure, _) in pictures.items()})
-            captions = {name: caption for name, (_, caption) in pictures.items()}
+            captions = _write(studies.out, study.name, frame, _draw(study, lines, gave, data))
+            complete = [line.trials for line in lines] == [line.trials for line in plans[study.name]]
             claim = _diversity_claims if study.diversity else _accuracy_claims
             said = claim(lines, gave) if complete else ["Trainings are missing: no difference is claimed."]
             note = study.note.format(**lines[0].trials[0].recipe.model_options)
             found.append(Finding(study.name, study.title, study.question, note, frame, said, captions, lines))
-    if "models" in studies.names and len(results) == len(trials):
+    if "models" in studies.names and len(results) == len(kept):
         found.append(_compare_models(studies))
     return found
 
@@ -156,7 +146,7 @@ def _draw(
     }
 
 
-def _costs(studies: Studies, plans: Mapping[str, Sequence[Line]], data: ClassificationData) -> dict[str, Cost]:
+def _costs(studies: Studies, plans: Plans, data: ClassificationData) -> dict[str, Cost]:
     """Return what the models of all studies cost, by their trials' keys."""
     trials = {trial.key: trial for lines in plans.values() for trial in map(_untrained, lines)}
     if not trials:
@@ -204,7 +194,8 @@ def _compare_models(studies: Studies) -> Finding:
     images = torch.randn(LARGE_BATCH, 3, 224, 224, generator=torch.Generator().manual_seed(0)).to(studies.device)
     costs = measure_costs(studies.out / "costs", {model.name: model.build for model in BASELINES}, images)
     frame = models_frame(BASELINES, costs)
-    _write(studies.out, "models", frame, {"models": chart_models(frame)})
+    caption = "Published accuracy against multiply-accumulates and against time."
+    captions = _write(studies.out, "models", frame, {"models": (chart_models(frame), caption)})
     return Finding(
         "models",
         "Published models (paper, Tables 1, 2, 4 and 5)",
@@ -213,15 +204,17 @@ def _compare_models(studies: Studies) -> Finding:
         f"measured at 224×224 and 1000 classes, {LARGE_BATCH} images at once.",
         frame,
         [],
-        {"models": "Published accuracy against multiply-accumulates and against time."},
+        captions,
     )
 
 
-def _write(out: Path, name: str, frame: pd.DataFrame, figures: Mapping[str, Figure]) -> None:
+def _write(out: Path, name: str, frame: pd.DataFrame, pictures: Mapping[str, tuple[Figure, str]]) -> dict[str, str]:
+    """Write a table and pictures, and return the pictures' captions."""
     out.mkdir(parents=True, exist_ok=True)
     write_tables(out, name, frame)
-    for picture, figure in figures.items():
+    for picture, (figure, _) in pictures.items():
         _save(figure, out / f"{picture}.png")
+    return {picture: caption for picture, (_, caption) in pictures.items()}
 
 
 def _save(figure: Figure, path: Path) -> None:
@@ -229,39 +222,26 @@ def _save(figure: Figure, path: Path) -> None:
 
 
 def write_study_report(
-    studies: Studies,
-    findings: Sequence[Finding],
-    plans: Mapping[str, Sequence[Line]],
-    data: ClassificationData,
-    command: str,
-    complete: bool = True,
+    studies: Studies, findings: Sequence[Finding], plans: Plans, data: ClassificationData, command: str, complete: bool
 ) -> None:
     """Write ``report.html``: questions, setting, tables, pictures, what is claimed, and the command that repeats it."""
-    base, machine = studies.base, describe(studies.base)
-    machine["device"] = torch.cuda.get_device_name() if studies.device.startswith("cuda") else "CPU"
-    setting = None
-    if plans:
+    trials, device = trials_of(plans), "CPU"
+    if studies.device.startswith("cuda"):
+        device = torch.cuda.get_device_name()
+    if trials:
         _save(draw_photograph(), studies.out / "photograph.png")
-        setting = {
-            "model": base.model,
-            "data": data.name,
-            "train": len(data.train),
-            "test": len(data.test),
-            "classes": len(data.classes),
-            "epochs": base.epochs,
-            "batch": base.batch,
-            "seeds": studies.seeds,
-            "measured_batch": measured_batch(trials_of(plans)[0], data),
-            "photograph": embed(studies.out / "photograph.png"),
-        }
     page = render(
         "study.html",
         findings=[_shown(studies.out, finding) for finding in findings],
-        setting=setting,
-        machine=machine,
+        studies=studies,
+        trained=bool(trials),
+        data=data,
+        batch=measured_batch(trials[0], data) if trials else LARGE_BATCH,
+        photograph=studies.out / "photograph.png",
+        machine=describe_machine(),
+        device=device,
         command=command,
         complete=complete,
-        large_batch=LARGE_BATCH,
     )
     write_whole(studies.out / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
 
@@ -272,17 +252,13 @@ def _shown(out: Path, finding: Finding) -> dict[str, object]:
     searches = []
     for line in finding.lines:
         if line.tried and line.baseline in finding.frame.index:
-            target = finding.frame[MACS][line.baseline]
+            target = f"{finding.frame[MACS][line.baseline]:.2f}"
             tried = [(width, f"{macs / 1e6:.2f}", width == line.width) for width, macs in line.tried.items()]
-            searches.append({"label": line.row.label, "target": f"{target:.2f}", "tried": tried})
+            searches.append({"label": line.row.label, "target": target, "tried": tried})
     return {
-        "name": finding.name,
-        "title": finding.title,
-        "question": finding.question,
-        "note": finding.note,
-        "claims": finding.claims,
+        **vars(finding),
         "columns": list(zip(text.columns, is_text(finding.frame), strict=True)),
-        "rows": [(label, list(values)) for label, values in zip(text.index, text.to_numpy(), strict=True)],
-        "pictures": [(embed(out / f"{name}.png"), caption) for name, caption in finding.pictures.items()],
+        "rows": [(label, values) for label, *values in text.itertuples(name=None)],
+        "pictures": [(out / f"{name}.png", caption) for name, caption in finding.pictures.items()],
         "searches": searches,
     }

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from vig_pyg.blocks import Block
@@ -24,7 +23,6 @@ from vig_pyg.train import ClassificationData
 from vig_pyg.train.devices import images_at_once
 
 GRAPH = "dynamic"
-OPERATORS = ("max_relative", "edge", "gin", "sage")
 DEFAULTS: dict[str, Any] = {"heads": 4, "graph": GRAPH, "grapher_fc": True, "ffn": True}
 RISING = "9 to 18"  # neighbors, from the first block to the last
 
@@ -62,21 +60,23 @@ class Study:
     """For the report; an option's name in braces is replaced by its value."""
 
 
-_OPERATOR_FIGURES = {
-    "edge": Row("edge", top1=74.3, parameters=7.2, flops=2.4),
-    "gin": Row("gin", top1=72.8, parameters=7.0, flops=1.3),
-    "sage": Row("sage", top1=74.0, parameters=7.3, flops=1.6),
-    "max_relative": Row("max_relative", top1=73.9, parameters=7.1, flops=1.3),
-}
+_OPERATOR_ROWS = (
+    Row("max_relative", {"conv": "max_relative"}, 73.9, 7.1, 1.3),
+    Row("edge", {"conv": "edge"}, 74.3, 7.2, 2.4),
+    Row("gin", {"conv": "gin"}, 72.8, 7.0, 1.3),
+    Row("sage", {"conv": "sage"}, 74.0, 7.3, 1.6),
+)
+OPERATORS = tuple(row.label for row in _OPERATOR_ROWS)
 
 
 def operators(convs: Sequence[str]) -> Study:
     """Return the study of operators (paper, Table 6)."""
+    known = {row.label: row for row in _OPERATOR_ROWS}
     return Study(
         "operators",
         "Graph operators (paper, Table 6)",
         "Does it matter by which operator patches exchange messages?",
-        [replace(_OPERATOR_FIGURES.get(conv, Row(conv)), options={"conv": conv}) for conv in convs],
+        [known.get(conv, Row(conv, {"conv": conv})) for conv in convs],
         "max_relative" if "max_relative" in convs else convs[0],
     )
 
@@ -101,11 +101,8 @@ NEIGHBORS = Study(
     "Number of neighbors (paper, Table 8)",
     "To how many nearest neighbors should a patch listen?",
     [
-        *(
-            Row(f"K = {k}", {"k": k}, top1)
-            for k, top1 in ((3, 72.2), (6, 73.4), (9, 73.6), (12, 73.6), (15, 73.5), (20, 73.3))
-        ),
-        Row(f"K = {RISING}", {"k": RISING}, 73.9),
+        Row(f"K = {k}", {"k": k}, top1)
+        for k, top1 in ((3, 72.2), (6, 73.4), (9, 73.6), (12, 73.6), (15, 73.5), (20, 73.3), (RISING, 73.9))
     ],
     "K = 9",
 )
@@ -198,30 +195,22 @@ def plan(
         suffix = f", {conv}" if conv and len(convs) > 1 else ""
         for row in study.rows:
             options = {**default, **row.options}
-            tried: dict[int, int] = {}
-            width = None
             plugged = {"conv": options.pop("conv", conv), "graph": options.pop("graph"), "graph_options": graph_options}
             recipe = _with_neighbors(replace(base, **plugged, model_options=options), data)
+            width: int | None = None
+            tried: dict[int, int] = {}
             if study.match_macs:
                 own = {name: value for name, value in default.items() if name != "graph"}
-                full = _with_neighbors(replace(recipe, model_options=own), data)
-                width, tried = _search_width(recipe, full, data, images)
+                width, tried = _search_width(recipe, replace(recipe, model_options=own), data, images)
                 if row.label != study.baseline:
-                    recipe = replace(recipe, model_options={**recipe.model_options, "channels": width})
+                    recipe = _as_wide(recipe, width)
             trials = [Trial(replace(recipe, seed=seed), study.diversity) for seed in range(seeds)]
-            _check(trials[0], data, images)
+            count_macs_of(recipe, data, images)  # refuses what does not fit, before anything is trained
+            Classification(data, recipe).train_loader(trials[0].outline(data), images_at_once(recipe, 1))
             if conv not in ("", "max_relative"):
                 row = replace(row, top1=None, parameters=None, flops=None)
             found.append(Line(replace(row, label=row.label + suffix), trials, tried, study.baseline + suffix, width))
     return found
-
-
-def _check(trial: Trial, data: ClassificationData, images: Tensor) -> None:
-    """Refuse what does not fit, the model, the images or the batch, before anything is trained."""
-    count_macs_of(trial, data, images)
-    with torch.device("meta"):
-        model = trial.build(data)
-    Classification(data, trial.recipe).train_loader(model, images_at_once(trial.recipe, 1))
 
 
 def _with_neighbors(recipe: ClassificationRecipe, data: ClassificationData) -> ClassificationRecipe:
@@ -230,45 +219,38 @@ def _with_neighbors(recipe: ClassificationRecipe, data: ClassificationData) -> C
     wanted = options.pop("k", None)
     if isinstance(wanted, int | list) or not takes(recipe.graph or GRAPH, "k"):
         return recipe
-    with torch.device("meta"):
-        model = Trial(replace(recipe, graph=GRAPH, graph_options={}, model_options=options)).build(data)
+    model = Trial(replace(recipe, graph=GRAPH, graph_options={}, model_options=options)).outline(data)
     own = [layer.grapher.graph.k for layer in model.modules() if isinstance(layer, Block)]
     ks = linear_steps(9, 18, len(own)) if wanted == RISING else own
     return replace(recipe, model_options={**options, "k": ks[0] if len(set(ks)) == 1 else ks})
 
 
-def count_macs_of(trial: Trial, data: ClassificationData, images: Tensor) -> int:
-    """Return the multiply-accumulates per image of a trial's model, if possible without computing anything."""
-    return without_computing(count_macs, partial(trial.build, data), images)
+def _as_wide(recipe: ClassificationRecipe, width: int) -> ClassificationRecipe:
+    return replace(recipe, model_options={**recipe.model_options, "channels": width})
+
+
+def count_macs_of(recipe: ClassificationRecipe, data: ClassificationData, images: Tensor) -> int:
+    """Return the multiply-accumulates per image of a recipe's model, if possible without computing anything."""
+    return without_computing(count_macs, partial(Trial(recipe).build, data), images)
 
 
 def _search_width(
     recipe: ClassificationRecipe, full: ClassificationRecipe, data: ClassificationData, images: Tensor
 ) -> tuple[int, dict[int, int]]:
-    with torch.device("meta"):
-        model = Trial(full).build(data)
+    """Return the width at which a recipe's model costs what that of ``full`` costs, as :func:`matching_width` does."""
+    full = _with_neighbors(full, data)
+    model = Trial(full).outline(data)
     if not isinstance(model, ViG):
         raise ValueError(f"widths are searched for ViG models such as vig_micro or vig_tiny, not for {recipe.model}")
-
-    def macs(width: int) -> int:
-        return count_macs_of(
-            Trial(replace(recipe, model_options={**recipe.model_options, "channels": width})), data, images
-        )
-
     step = math.lcm(recipe.model_options["heads"], model.stem.stride // 2)
-    target = count_macs_of(Trial(full), data, images)
-    return matching_width(macs, target, range(step, 4 * model.num_features, step))
+    widths, target = range(step, 4 * model.num_features, step), count_macs_of(full, data, images)
+    return matching_width(lambda width: count_macs_of(_as_wide(recipe, width), data, images), target, widths)
 
 
 def matching_width(macs: Callable[[int], int], target: int, widths: Sequence[int]) -> tuple[int, dict[int, int]]:
     """Return the width whose cost is nearest to a target, and the cost of every width that was tried.
 
-    The cost rises with the width, so that halving the range finds it.
-
-    Args:
-        macs: The cost of a width.
-        target: The cost to come near to.
-        widths: To choose from, in rising order.
+    The cost rises with the width, so that halving the range of ``widths``, which rise, finds it.
     """
     tried: dict[int, int] = {}
 

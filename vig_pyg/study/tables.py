@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,34 +21,23 @@ ACCURACY, SPREAD, TOP1 = "accuracy (%)", "± (%)", "paper: ImageNet top-1 (%)"
 DIVERSITY, DIVERSITY_SPREAD = "diversity, last layer", "± diversity"
 PARAMETERS, MACS, GMACS = "parameters (M)", "MACs (M)", "GMACs"
 SPEED, MEMORY = "ms per image", "memory (MB)"
+PAPER_PARAMETERS, PAPER_FLOPS = "paper: parameters (M)", "paper: FLOPs (G)"
 PUBLISHED = "published ImageNet top-1 (%)"
 
 LEVEL = 0.05  # of significance
 
-FORMATS = {
-    GMACS: "{:.2f}",
-    ACCURACY: "{:.2f}",
-    SPREAD: "{:.2f}",
-    DIVERSITY: "{:.0f}",
-    DIVERSITY_SPREAD: "{:.0f}",
-    MEMORY: "{:.1f}",
-    TOP1: "{:.1f}",
-    "paper: parameters (M)": "{:.1f}",
-    "paper: FLOPs (G)": "{:.1f}",
-    PUBLISHED: "{:.1f}",
-    "width": "{:.0f}",
+DIGITS = {  # after the point
+    **dict.fromkeys((GMACS, ACCURACY, SPREAD), 2),
+    **dict.fromkeys((MEMORY, TOP1, PAPER_PARAMETERS, PAPER_FLOPS, PUBLISHED), 1),
+    **dict.fromkeys((DIVERSITY, DIVERSITY_SPREAD, "width"), 0),
 }
 
 
 def study_frame(lines: Sequence[Line], results: Sequence[Sequence[Result]], costs: Sequence[Cost]) -> pd.DataFrame:
-    """Return the numbers of a study, a row per line; columns without any number are left out.
+    """Return the numbers of a study: a row per line, from what its seeds gave and what its model costs.
 
-    Accuracies and diversities are means over seeds, ± their standard deviation (none for one seed).
-
-    Args:
-        lines: What was compared.
-        results: For every line what its seeds gave.
-        costs: For every line what its model costs.
+    Accuracies and diversities are means over seeds, ± their standard deviation (none for one seed). Columns without
+    any number are left out.
     """
     rows = []
     for line, found, cost in zip(lines, results, costs, strict=True):
@@ -66,8 +57,8 @@ def study_frame(lines: Sequence[Line], results: Sequence[Sequence[Result]], cost
                 SPEED: cost.ms_per_image,
                 MEMORY: cost.megabytes,
                 TOP1: line.row.top1,
-                "paper: parameters (M)": line.row.parameters,
-                "paper: FLOPs (G)": line.row.flops,
+                PAPER_PARAMETERS: line.row.parameters,
+                PAPER_FLOPS: line.row.flops,
             }
         )
     return pd.DataFrame(rows).set_index("").dropna(axis="columns", how="all")
@@ -95,8 +86,7 @@ def as_text(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table with every number written as it is to be read; what is missing is a dash."""
     text = pd.DataFrame(index=frame.index)
     for name, column in frame.items():
-        write = _three_digits if name in (PARAMETERS, MACS, SPEED) else FORMATS.get(str(name), "{}").format
-        text[name] = ["–" if pd.isna(value) else write(value) for value in column]
+        text[name] = ["–" if pd.isna(value) else _written(str(name), value) for value in column]
     for mean, spread in ((ACCURACY, SPREAD), (DIVERSITY, DIVERSITY_SPREAD)):
         if spread in text:
             text[mean] += " ± " + text.pop(spread)
@@ -108,28 +98,24 @@ def is_text(frame: pd.DataFrame) -> list[bool]:
     return [not pd.api.types.is_numeric_dtype(frame[name]) for name in as_text(frame).columns]
 
 
-def _three_digits(value: float) -> str:
-    """Return a number with three significant digits, but no fewer than those before the point."""
-    return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f}" if value > 0 else "0"
+def _written(name: str, value: Any) -> str:
+    if name in (PARAMETERS, MACS, SPEED):  # three significant digits, but no fewer than those before the point
+        return f"{value:.{max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0}f}"
+    return f"{value:.{DIGITS[name]}f}" if name in DIGITS else str(value)
 
 
 def write_tables(folder: Path, name: str, frame: pd.DataFrame) -> None:
     """Write a table as ``name.csv`` (all digits), ``name.md`` and ``name.tex`` (needs LaTeX's ``booktabs``)."""
     text = as_text(frame)
-    left = is_text(frame)
-    latex = text.reset_index().style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
+    sides = ["left", *("left" if words else "right" for words in is_text(frame))]
+    latex = text.reset_index().to_latex(index=False, escape=True, column_format="".join(side[0] for side in sides))
     contents = {
         "csv": frame.to_csv(),
-        "md": text.to_markdown(
-            disable_numparse=True, colalign=["left", *("left" if words else "right" for words in left)]
-        )
-        + "\n",
-        "tex": latex.to_latex(hrules=True, column_format="l" + "".join("l" if words else "r" for words in left))
-        .replace("±", r"$\pm$")
-        .replace("–", "--"),
+        "md": text.to_markdown(disable_numparse=True, colalign=sides) + "\n",
+        "tex": latex.replace("±", r"$\pm$").replace("–", "--"),
     }
     for suffix, content in contents.items():
-        write_whole(folder / f"{name}.{suffix}", lambda path, content=content: path.write_text(content, "utf-8"))  # type: ignore[misc]
+        write_whole(folder / f"{name}.{suffix}", partial(Path.write_text, data=content, encoding="utf-8"))
 
 
 def paired_p(values: Sequence[float], others: Sequence[float]) -> float:
@@ -144,11 +130,6 @@ def paired_p(values: Sequence[float], others: Sequence[float]) -> float:
     if len(differences) < 2 or np.ptp(differences) < 1e-9:
         return 1.0
     return float(ttest_rel(values, others).pvalue)
-
-
-def as_p(p: float) -> str:
-    """Return a probability as it is written in papers."""
-    return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
 
 
 def by_points(better: str, worse: str, high: float, low: float) -> str:
@@ -182,7 +163,8 @@ def claims(
         smallest = min(smallest, p)
         if p < LEVEL:
             (low, worse), (high, better) = sorted((float(np.mean(values[name])), name) for name in (label, other))
-            found.append(f"{say(better, worse, high, low)} ({as_p(p)}).")
+            chance = f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
+            found.append(f"{say(better, worse, high, low)} ({chance}).")
     with_ = " and ".join(f"“{other}”" for other in dict.fromkeys(other for _, other in pairs))
     tests = f"paired t tests over {seeds} seeds, p corrected for {len(pairs)} comparison{'s' * (len(pairs) > 1)}"
     if found:

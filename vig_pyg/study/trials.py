@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,15 +22,15 @@ from vig_pyg.conv import get_conv
 from vig_pyg.files import write_whole
 from vig_pyg.graph import ImageGraph, get_graph
 from vig_pyg.machine import source_hash
-from vig_pyg.manifest import DamagedError, sealed, unseal
+from vig_pyg.manifest import sealed
 from vig_pyg.models.vision_gnn import VisionGNN
+from vig_pyg.study.cost import read_kept
 from vig_pyg.study.diversity import layer_diversity
 from vig_pyg.study.views import neighbor_graphs
 from vig_pyg.tasks.classification import Classification, ClassificationRecipe, held_out_images
 from vig_pyg.train import ClassificationData, Epoch, accelerator_for, build_model, fit
 from vig_pyg.train.run import MAY_CHANGE, describe
 
-log = logging.getLogger(__name__)
 DIVERSITY_IMAGES = 4
 KEPT = ("pos", "pos_source", "edge_index", "grid")  # of a graph
 IDLE_SECONDS = 20  # a worker whose parent was killed finishes its trial and ends
@@ -57,11 +56,14 @@ class Trial:
         """Return the untrained model."""
         return build_model(self.recipe, len(data.classes), data.channels)
 
+    def outline(self, data: ClassificationData) -> nn.Module:
+        """Return the model without values, on the device meta."""
+        with torch.device("meta"):
+            return self.build(data)
+
     def sample(self, data: ClassificationData, count: int) -> Tensor:
         """Return held-out images as the model gets them."""
-        with torch.device("meta"):
-            model = self.build(data)
-        return held_out_images(data, self.recipe, model, count)
+        return held_out_images(data, self.recipe, self.outline(data), count)
 
 
 @dataclass(frozen=True)
@@ -82,13 +84,8 @@ class Result:
 
 def read_result(folder: Path, trial: Trial) -> Result | None:
     """Return what a finished trial gave, or None; a damaged file is named and gives None as well."""
-    file = _file(folder, trial)
-    if not file.is_file():
-        return None
-    try:
-        content = unseal(file)
-    except DamagedError as error:
-        log.warning("%s; this trial is trained again", error)
+    content = read_kept(_file(folder, trial), "this trial is trained again")
+    if content is None:
         return None
     graphs = [ImageGraph(**{key: torch.tensor(v) for key, v in graph.items()}) for graph in content["graphs"]]
     return Result([Epoch(*epoch.values()) for epoch in content["epochs"]], content["diversity"], graphs)
@@ -116,11 +113,12 @@ def run_trials(
     from joblib import Parallel, delayed
 
     (folder / "locks").mkdir(parents=True, exist_ok=True)
-    missing = {trial.key: trial for trial in trials}
+    missing: dict[str, Trial] = {}
     seen: set[str] = set()
-    for key, trial in list(missing.items()):
-        if read_result(folder, trial) is not None:
-            del missing[key]
+    for key, trial in {trial.key: trial for trial in trials}.items():
+        if read_result(folder, trial) is None:
+            missing[key] = trial
+        else:
             on_trial(trial)
     turns = ((wait, key) for wait in (False, True) for key in missing)
     tasks = (delayed(_run_trial)(folder, missing[key], device, wait) for wait, key in turns if key not in seen)
@@ -147,7 +145,10 @@ def _run_trial(folder: Path, trial: Trial, device: str, wait: bool) -> str | Non
 def _train(folder: Path, trial: Trial, device: str) -> None:
     recipe = trial.recipe
     data = Classification.load_data(recipe)
-    with _one_thread(device):
+    with ExitStack() as after:
+        if device == "cpu":  # trials side by side use cores better, and results do not depend on how many there are
+            after.callback(torch.set_num_threads, torch.get_num_threads())
+            torch.set_num_threads(1)
         torch.manual_seed(recipe.seed)
         model = trial.build(data)
         accelerator = accelerator_for(recipe, device)
@@ -167,26 +168,14 @@ def _train(folder: Path, trial: Trial, device: str) -> None:
     write_whole(file, lambda path: path.write_text(sealed(content)))
 
 
-@contextmanager
-def _one_thread(device: str) -> Iterator[None]:
-    """Compute on one thread on the CPU: trials side by side use cores better, and results do not depend on how many."""
-    threads = torch.get_num_threads()
-    if device == "cpu":
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def leave_group() -> tuple[int, int]:
     """Leave the group of processes that ``accelerate launch`` made; return the rank in it and its size.
 
     Every process then trains trials of its own, on the device of its local rank.
     """
-    rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    local = int(os.environ.get("LOCAL_RANK", 0))
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+    named = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0}
+    rank, size, local = (int(os.environ.pop(name, default)) for name, default in named.items())
+    for name in ("LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
         os.environ.pop(name, None)
     if torch.cuda.is_available():
         torch.cuda.set_device(local)
@@ -196,12 +185,10 @@ def leave_group() -> tuple[int, int]:
 def _source(part: Callable[..., Any] | None) -> str | None:
     """Return the source of a user's operator or graph, the module's, so that another version makes another trial."""
     module = getattr(part, "__module__", "vig_pyg")
-    if part is None or module.startswith("vig_pyg"):
-        return None
-    try:
-        return inspect.getsource(sys.modules[module])
-    except (OSError, TypeError):  # a notebook is no file
-        return None
+    if part is not None and not module.startswith("vig_pyg"):
+        with suppress(OSError, TypeError):  # a notebook is no file
+            return inspect.getsource(sys.modules[module])
+    return None
 
 
 def _file(folder: Path, trial: Trial) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -14,17 +15,13 @@ from torch_geometric.typing import PairTensor
 
 from vig_pyg.blocks import Block
 from vig_pyg.checks import check_kind, check_whole
-from vig_pyg.graph import PatchGraph
 from vig_pyg.models.vision_gnn import VisionGNN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # Told apart by color-blind readers as well (Wong, Nature Methods, 2011).
 COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-PLACES = ((0.3, 0.35), (0.7, 0.6))  # two centers, as in the paper's Figure 4
-PHOTOGRAPH, PATCH = "china.jpg", 20
 
 
 class View(NamedTuple):
@@ -78,15 +75,11 @@ def neighbor_graphs(model: VisionGNN, image: Tensor) -> list[Data]:
         sources, targets = inputs[0] if isinstance(inputs[0], tuple) else (inputs[0], inputs[0])
         directions.append((F.normalize(sources.float(), dim=1), F.normalize(targets.float(), dim=1)))
 
-    hooks = [block.grapher.conv.register_forward_pre_hook(keep) for block in blocks]
-    training = model.training
-    try:
-        _, batches = model.eval().forward_graphs(image[None])
-    finally:
-        model.train(training)
-        for hook in hooks:
-            hook.remove()
-    graphs = [batch[0] for batch in batches]
+    with ExitStack() as after:
+        after.callback(model.train, model.training)
+        for block in blocks:
+            after.enter_context(block.grapher.conv.register_forward_pre_hook(keep))
+        graphs = [batch[0] for batch in model.eval().forward_graphs(image[None])[1]]
     for graph, (sources, targets) in zip(graphs, directions, strict=True):
         source, target = graph.edge_index
         graph.edge_attr = (sources[source] - targets[target]).norm(dim=1, keepdim=True)
@@ -94,14 +87,7 @@ def neighbor_graphs(model: VisionGNN, image: Tensor) -> list[Data]:
 
 
 def view(model: VisionGNN, image: Tensor, name: str, source: str) -> View:
-    """Return the graphs of a prepared image ``[C, H, W]`` beside the image itself, its normalization undone.
-
-    Args:
-        model: A ViG or a Pyramid ViG.
-        image: Prepared as the model wants it.
-        name: What to call the model.
-        source: What to call the image.
-    """
+    """Return a prepared image ``[C, H, W]``, its normalization undone, and the graphs that a model builds of it."""
     device = next(model.parameters()).device
     graphs = [graph.cpu() for graph in neighbor_graphs(model, image.to(device))]
     return View(name, source, without_normalization(model, image), graphs)
@@ -114,12 +100,6 @@ def without_normalization(model: nn.Module, image: Tensor) -> Tensor:
     return (image.cpu() * deviation + mean).clamp(0, 1)
 
 
-def grid_of(graph: Data) -> tuple[int, int]:
-    """Return rows and columns of a graph's nodes."""
-    rows, columns = graph.grid[0].tolist()
-    return rows, columns
-
-
 def source_grid(graph: Data) -> tuple[int, int] | None:
     """Return rows and columns of the sources of a graph's edges, or None where they are no grid, such as centroids."""
     centers = graph.pos_source if "pos_source" in graph else graph.pos
@@ -129,7 +109,7 @@ def source_grid(graph: Data) -> tuple[int, int] | None:
 
 def node_at(graph: Data, place: tuple[float, float]) -> int:
     """Return the node over a place, given as shares ``(down, right)`` of the image's height and width."""
-    rows, columns = grid_of(graph)
+    rows, columns = graph.grid[0].tolist()
     return int(place[0] * rows) * columns + int(place[1] * columns)
 
 
@@ -139,7 +119,7 @@ def place_of(graph: Data, row: int, column: int) -> tuple[float, float]:
     Raises:
         ValueError: the graph has no such row or column.
     """
-    rows, columns = grid_of(graph)
+    rows, columns = graph.grid[0].tolist()
     if not (0 <= row < rows and 0 <= column < columns):
         raise ValueError(
             f"there is no node {row},{column}: rows go from 0 to {rows - 1} and columns from 0 to {columns - 1}"
@@ -209,44 +189,3 @@ def draw_image(axes: Axes, image: Tensor, title: str = "") -> None:
     axes.imshow(picture, cmap=cmap, vmin=0, vmax=1, alpha=0.75, extent=(0, width, height, 0))
     axes.set_title(title, fontsize=10)
     axes.set_axis_off()
-
-
-def draw_views(views: Sequence[View], blocks: Sequence[int], places: Sequence[tuple[float, float]] = PLACES) -> Figure:
-    """Draw the paper's Figure 4: a row per view, the image and then its graph in some blocks.
-
-    Args:
-        views: What models make of images.
-        blocks: Numbers of blocks, counted from 1.
-        places: Of the centers, as shares ``(down, right)`` of an image's height and width.
-
-    Raises:
-        ValueError: a model has no such block.
-    """
-    from matplotlib.figure import Figure
-
-    shape = max(view.image.size(1) / view.image.size(2) for view in views)
-    figure = Figure(figsize=(2.7 * (1 + len(blocks)), (2.7 * shape + 0.6) * len(views)), layout="constrained")
-    for view, row in zip(views, figure.subplots(len(views), 1 + len(blocks), squeeze=False), strict=True):
-        draw_image(row[0], view.image, f"{view.source}\n{view.model}")
-        for block, axes in zip(blocks, row[1:], strict=True):
-            graph = view.graphs[check_block(block, len(view.graphs)) - 1]
-            rows, columns = grid_of(graph)
-            nodes = [node_at(graph, place) for place in places]
-            draw_neighbors(axes, view.image, graph, nodes, f"block {block}\n{rows}×{columns} nodes")
-    return figure
-
-
-def draw_photograph() -> Figure:
-    """Draw how scikit-learn's photograph becomes a graph: its patches, and two of them with their neighbors."""
-    from matplotlib.figure import Figure
-    from sklearn.datasets import load_sample_image
-
-    photograph = load_sample_image(PHOTOGRAPH).copy()
-    graph = PatchGraph(PATCH, k=18, cosine=False)(photograph)
-    image = torch.from_numpy(photograph).permute(2, 0, 1) / 255
-    figure = Figure(figsize=(11, 3.9), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    draw_neighbors(left, image, graph, [], f"{graph.num_nodes} patches of {PATCH}×{PATCH} pixels")
-    centers = [node_at(graph, place) for place in ((0.2, 0.17), (0.5, 0.3))]  # in the sky and on the temple
-    draw_neighbors(right, image, graph, centers, "two patches and their 18 nearest in the space of pixel values")
-    return figure
