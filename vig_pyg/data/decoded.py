@@ -96,6 +96,9 @@ class Images(Decoded):
         mode: PIL's name for the channels that the model takes.
     """
 
+    nothing = torch.tensor(IGNORE_INDEX)
+    """The label of what counts for nothing."""
+
     def __init__(self, source: Any, transform: Callable[[Any], Tensor], mode: str = "RGB") -> None:
         super().__init__(source)
         self.transform, self.mode = transform, mode
@@ -105,20 +108,20 @@ class Images(Decoded):
         """A black image as the transform leaves it: what stands for nothing has the size of the others."""
         return self.transform(Image.new(self.mode, (1, 1)))
 
-    def prepare(self, sample: tuple[Any, int]) -> tuple[Tensor, int]:
-        """Return the image as a tensor, and its label."""
-        return _as_tensor(sample[0], self.transform, self.mode), int(sample[1])
+    def prepare(self, sample: tuple[Any, Any]) -> tuple[Tensor, Tensor]:
+        """Return the image and its label as tensors."""
+        return _as_tensor(sample[0], self.transform, self.mode), torch.as_tensor(sample[1]).to(self.nothing)
 
     def __getitems__(self, draws: Sequence[Draw]) -> LabeledBatch:
         """Return what was drawn, as one batch."""
         images, labels, broken = [], [], []
         for index, seed in draws:
             sample, names = self.draw(index, seed)
-            image, label = (self.blank, IGNORE_INDEX) if sample is None else sample
+            image, label = (self.blank, self.nothing) if sample is None else sample
             images.append(image)
             labels.append(label)
             broken += names
-        return LabeledBatch(torch.stack(images), torch.tensor(labels), broken)
+        return LabeledBatch(torch.stack(images), torch.stack(labels), broken)
 
 
 class Files(Dataset):

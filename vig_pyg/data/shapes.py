@@ -107,8 +107,8 @@ def make_shapes(count: int, points: int = 256, seed: int = 0, noise: float = 0.0
         noise: Standard deviation by which every point is off its surface.
 
     Returns:
-        ``Data`` with ``pos [points, 3]``, ``y [1]``, the number of its class in :data:`SHAPES`, and ``part [points]``, the
-        numbers of the points' parts in :data:`PARTS`.
+        ``Data`` with ``pos [points, 3]``, ``y [1]`` (the number of its class in :data:`SHAPES`) and ``part [points]``
+        (the number of every point's part in :data:`PARTS`).
 
     Raises:
         TypeError, ValueError: a number is not whole, or there are too few points for the parts (below 16).

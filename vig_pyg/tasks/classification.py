@@ -73,8 +73,50 @@ class ClassificationRecipe(Recipe):
             raise ValueError(f"shift={self.shift} changes nothing: it is for the built-in digits")
 
 
+class ImageTask(Task):
+    """What all tasks on whole images share: how they are prepared and augmented."""
+
+    def example(self, model: nn.Module) -> Tensor:
+        """Return two black images."""
+        train = self.data.train
+        digits = isinstance(train, ImageTensorDataset)
+        size = train.images.shape[1:] if digits else data_config(model, self.recipe.image_size)["input_size"]
+        return torch.zeros(2, *size)
+
+    def train_set(self, model: nn.Module) -> Any:
+        """Return images, prepared as the model's weights want them; refuse, by a ValueError, a ``shift`` of others."""
+        train, recipe = self.data.train, self.recipe
+        if isinstance(train, ImageTensorDataset):
+            return ImageTensorDataset(train.images, train.labels, recipe.shift)
+        if recipe.shift:
+            raise ValueError(f"shift={recipe.shift} is for the built-in digits, not for {self.data.name}: add shift=0")
+        transform = create_transform(  # crops before it resizes
+            **{**data_config(model, recipe.image_size), "is_training": True},
+            scale=(recipe.crop_scale, 1.0),
+            hflip=recipe.flip,
+            auto_augment=recipe.rand_augment,
+            color_jitter=recipe.color_jitter,
+            re_prob=recipe.random_erasing,
+        )
+        return self.prepared(train, transform, model)
+
+    def test_set(self, model: nn.Module) -> Any:
+        """Return held-out images, prepared as the model's weights want it."""
+        if isinstance(self.data.test, ImageTensorDataset):
+            return self.data.test
+        return self.prepared(self.data.test, inference_transform(model, self.recipe.image_size), model)
+
+    def prepared(self, part: Any, transform: Callable[[Any], Tensor], model: nn.Module) -> Any:
+        """Return images that are decoded and transformed when they are drawn."""
+        mode = image_mode(model)
+        if isinstance(part, IterableDataset):
+            part.transform = partial(streamed, transform=transform, mode=mode)  # type: ignore[attr-defined]
+            return part
+        return Images(part, transform, mode)
+
+
 @register_task("classify")
-class Classification(Task):
+class Classification(ImageTask):
     """Learns the classes of images by cross-entropy, with the recipe's smoothing and mixing."""
 
     recipe_class = ClassificationRecipe
@@ -103,36 +145,6 @@ class Classification(Task):
     def build_model(cls, recipe: ClassificationRecipe, data: ClassificationData) -> nn.Module:
         """Return what :func:`~vig_pyg.train.build_model` returns."""
         return build_model(recipe, len(data.classes), data.channels)
-
-    def example(self, model: nn.Module) -> Tensor:
-        """Return two black images."""
-        train = self.data.train
-        digits = isinstance(train, ImageTensorDataset)
-        size = train.images.shape[1:] if digits else data_config(model, self.recipe.image_size)["input_size"]
-        return torch.zeros(2, *size)
-
-    def train_set(self, model: nn.Module) -> Any:
-        """Return images, prepared as the model's weights want them; refuse, by a ValueError, a ``shift`` of others."""
-        train, recipe = self.data.train, self.recipe
-        if isinstance(train, ImageTensorDataset):
-            return ImageTensorDataset(train.images, train.labels, recipe.shift)
-        if recipe.shift:
-            raise ValueError(f"shift={recipe.shift} is for the built-in digits, not for {self.data.name}: add shift=0")
-        transform = create_transform(  # crops before it resizes
-            **{**data_config(model, recipe.image_size), "is_training": True},
-            scale=(recipe.crop_scale, 1.0),
-            hflip=recipe.flip,
-            auto_augment=recipe.rand_augment,
-            color_jitter=recipe.color_jitter,
-            re_prob=recipe.random_erasing,
-        )
-        return _prepared(train, transform, model)
-
-    def test_set(self, model: nn.Module) -> Any:
-        """Return held-out images, prepared as the model's weights want it."""
-        if isinstance(self.data.test, ImageTensorDataset):
-            return self.data.test
-        return _prepared(self.data.test, inference_transform(model, self.recipe.image_size), model)
 
     def loss(self, model: Callable[..., Any], batch: LabeledBatch, device: torch.device) -> Tensor:
         """Return the cross-entropy of a batch; refuse, by a ValueError, labels that are no class."""
@@ -208,11 +220,3 @@ def held_out_images(data: ClassificationData, recipe: Recipe, model: nn.Module, 
     """Return the first held-out images as a model takes them, ``[count, C, H, W]``."""
     task = Classification(data, replace(recipe, workers=0))  # type: ignore[arg-type]
     return next(iter(task.test_loader(model, count))).images
-
-
-def _prepared(part: Any, transform: Callable[[Any], Tensor], model: nn.Module) -> Any:
-    mode = image_mode(model)
-    if isinstance(part, IterableDataset):
-        part.transform = partial(streamed, transform=transform, mode=mode)  # type: ignore[attr-defined]
-        return part
-    return Images(part, transform, mode)
