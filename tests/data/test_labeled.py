@@ -1,5 +1,4 @@
 import json
-import random
 import struct
 from pathlib import Path
 
@@ -48,27 +47,6 @@ def test_a_folder_may_hold_its_own_test_images(name, tmp_path):
     write_images(tmp_path / name, 2)
     data = load_data(str(tmp_path))
     assert (len(data.train), len(data.test)) == (6, 4)
-
-
-def test_augmentation_follows_from_the_seed_alone(folder):
-    model, recipe = timm.create_model("vig_micro"), read_recipe("deit", ["batch=8", "workers=0", "random_erasing=0.9"])
-    train = Classification(load_data(str(folder)), recipe).train_loader(model, 8)
-    draws = [Draw(2, 11), Draw(2, 12)]
-    first = train.dataset.__getitems__(draws).images
-    random.seed(5), np.random.seed(5), torch.manual_seed(5)
-    assert torch.equal(train.dataset.__getitems__(draws[::-1]).images.flip(0), first)
-    assert not torch.equal(first[0], first[1])
-
-
-def test_loading_processes_change_nothing(folder):
-    model, data = timm.create_model("vig_micro"), load_data(str(folder))
-    shown = []
-    for workers in (0, 2):
-        recipe = read_recipe("deit", ["batch=8", f"workers={workers}"])
-        task = Classification(data, recipe)
-        train, test = task.train_loader(model, 4), task.test_loader(model, 4)
-        shown.append(torch.cat([batch.images for batch in [*train, *test]]))
-    assert torch.equal(*shown)
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
@@ -161,24 +139,3 @@ def test_test_images_of_other_classes_are_refused(tmp_path):
     (tmp_path / "val" / "flower").rename(tmp_path / "val" / "rose")
     with pytest.raises(ValueError, match="have other classes, 'flower' first"):
         load_data(str(tmp_path))
-
-
-def test_a_batch_larger_than_the_data_is_refused(folder):
-    recipe = read_recipe("deit", ["batch=17"])
-    with pytest.raises(ValueError, match="batch=17 is more than the 16 training images"):
-        Classification(load_data(str(folder)), recipe).train_loader(timm.create_model("vig_micro"), 17)
-
-
-def test_images_are_not_moved_out_of_sight(digits):
-    ImageTensorDataset(digits.train_images, digits.train_labels, pixels=31)
-    with pytest.raises(ValueError, match="shift must be less than the 32 pixels of an image's side, got 1000"):
-        Classification(load_data("digits"), read_recipe("digits", ["shift=1000"])).train_loader(
-            timm.create_model("vig_micro"), 8
-        )
-
-
-def test_images_of_files_are_not_moved(folder):
-    with pytest.raises(ValueError, match=r"shift=2 is for the built-in digits, not for .*images: add shift=0"):
-        Classification(load_data(str(folder)), read_recipe("digits", ["batch=8"])).train_loader(
-            timm.create_model("vig_micro"), 8
-        )
