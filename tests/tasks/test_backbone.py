@@ -17,7 +17,7 @@ def build(*given, **options):
 
 def test_all_that_a_recipe_says_is_handed_on():
     said = {"model": "vig_micro", "conv": "gin", "drop_path": 0.2, "frozen_stages": 1, "head_options": {"channels": 64}}
-    built = build_on_backbone(build, BackboneRecipe(**said), 5, {"masks": True})
+    built = build_on_backbone(build, BackboneRecipe(**said), 5, masks=True)
     assert built.given == ("vig_micro", 5)
     assert built.options == {
         "init": None,
@@ -38,7 +38,7 @@ def test_only_ours_are_told_the_papers_stochastic_depth():
 @pytest.mark.parametrize("name", ["num_classes", "init", "frozen_norm", "masks"])
 def test_what_is_said_elsewhere_is_no_option_of_the_head(name):
     with pytest.raises(ValueError, match=f"head_options.{name} is no option of the head"):
-        build_on_backbone(build, BackboneRecipe(model="vig_micro", head_options={name: 1}), 5, {"masks": True})
+        build_on_backbone(build, BackboneRecipe(model="vig_micro", head_options={name: 1}), 5, masks=True)
 
 
 def test_an_option_that_does_not_fit_is_one_sentence():

@@ -55,7 +55,7 @@ def test_weights_of_another_model_are_refused(kept):
 
 
 def test_a_configuration_is_that_of_the_task_the_backbone_and_what_is_trusted(kept):
-    with pytest.raises(ValueError, match=r"holds no segmenter: there must be a config.json beside it"):
+    with pytest.raises(ValueError, match=r"holds no model that segments: there must be a config.json beside it"):
         Segmentation.load(kept[0])
     with pytest.raises(ValueError, match="holds weights of a detector on vig_micro, not on vig_tiny"):
         Detection.load(kept[0], model="vig_tiny")
