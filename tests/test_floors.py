@@ -1,4 +1,4 @@
-"""The house: imports point down its floors, no two modules import each other, and no file is long."""
+"""The house: imports point down its floors in no circle, no file is long, and tests mirror the tree."""
 
 import ast
 from collections.abc import Iterator
@@ -23,6 +23,20 @@ FLOORS = (
     {"commands"},
 )
 MODULES = sorted(HOUSE.rglob("*.py"))
+TESTED = [file for file in MODULES if file.stem not in ("__init__", "__main__")]
+# Tested by a file of their name, but only through what uses them.
+FROM_OUTSIDE = {
+    "vig_pyg.cli",
+    "vig_pyg.blocks.grad_checkpointing",
+    "vig_pyg.commands.demo",
+    "vig_pyg.commands.visualize",
+    "vig_pyg.conv.edge_statistics",
+    "vig_pyg.conv.fused",
+    "vig_pyg.conv.inputs",
+    "vig_pyg.data.named",
+    "vig_pyg.graph.checks",
+    "vig_pyg.graph.protocol",
+}
 LONGEST = 350
 
 
@@ -41,6 +55,36 @@ def imported(file: Path) -> Iterator[str]:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
                 yield inner if inner in NAMES else str(node.module)
+
+
+HANDED_ON = {  # by module, the modules from which it imports names
+    name_of(file): {
+        alias.asname or alias.name: node.module
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    for file in MODULES
+}
+
+
+def origins(module: str, name: str) -> Iterator[str]:
+    """Yield the modules through which a name comes into a module, from that to the one that defines it."""
+    yield module
+    source = HANDED_ON.get(module, {}).get(name, module)
+    if source != module:
+        yield from origins(source, name)
+
+
+def named_in(test: Path) -> Iterator[str]:
+    """Yield the modules that a test imports, and those whose names it takes from a folder that hands them on."""
+    for node in ast.walk(ast.parse(test.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}"
+                yield from origins(str(node.module), alias.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "vig_pyg":
+            yield from origins("vig_pyg", node.attr)
 
 
 def floor_of(module: str) -> int:
@@ -86,3 +130,11 @@ def test_the_floors_are_those_of_the_guide():
     rows = [room for floor in FLOORS for room in floor if (HOUSE / room).is_dir()]
     places = [guide.index(f"    {room}/") for room in rows]
     assert all(lower > upper for lower, upper in pairwise(places)), "the guide lists folders from the top down"
+
+
+@pytest.mark.parametrize("file", TESTED, ids=name_of)
+def test_every_module_has_a_file_of_tests_that_names_it(file):
+    own, place = name_of(file), file.relative_to(HOUSE)
+    test = Path(__file__).parent / place.with_name(f"test_{place.name}")
+    named = test.is_file() and (own in FROM_OUTSIDE or own in named_in(test))
+    assert named, f"tests/{place.with_name(test.name)} must be there and import from {own}"

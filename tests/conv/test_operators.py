@@ -222,18 +222,6 @@ def test_sorted_edges_give_what_a_list_gives_with_any_norm_and_activation(operat
     torch.testing.assert_close(by_target.state_dict(), by_list.state_dict())
 
 
-def test_an_edge_convolution_with_an_odd_number_of_heads_equals_its_definition():
-    conv = EdgeConv(6, 12, heads=3, norm="batch").double().eval()
-    x, edges = normal(5, 6), as_list([(0, 1), (2, 1), (3, 1), (1, 0), (4, 3)])
-    expected = []
-    for i in range(5):
-        pairs = [torch.cat([x[i], x[j] - x[i]]) for j, target in edges.T.tolist() if target == i]
-        messages = linear_norm_act(conv.nn, pairs, False)
-        expected.append(torch.stack(messages).max(0).values if messages else x.new_zeros(12))
-    for form in (edges, forms_of(edges, (5, 5))["sorted"]):
-        torch.testing.assert_close(conv(x, form), torch.stack(expected))
-
-
 @every_operator
 def test_a_coalesced_sparse_tensor_gives_what_its_edges_give(operator):
     conv, x = build(operator), normal(4, IN)

@@ -1,5 +1,4 @@
 import json
-import random
 import struct
 from pathlib import Path
 
@@ -12,11 +11,9 @@ from sklearn.datasets import load_digits as sklearn_digits
 
 from tests.data.written_folders import write_images
 from tests.tasks.loading import held_out_batches
-from vig_pyg.data.decoded import IGNORE_INDEX, Images
-from vig_pyg.data.digits import shift
+from vig_pyg.data.decoded import IGNORE_INDEX
 from vig_pyg.data.labeled import ImageTensorDataset
 from vig_pyg.data.samplers import Draw
-from vig_pyg.data.transforms import inference_transform
 from vig_pyg.tasks import Classification
 from vig_pyg.train import Split, accelerator_for, build_model, fit, load_data, load_digits, read_recipe
 
@@ -24,34 +21,6 @@ from vig_pyg.train import Split, accelerator_for, build_model, fit, load_data, l
 @pytest.fixture(scope="module")
 def digits() -> Split:
     return load_digits()
-
-
-def test_the_split_holds_every_digit_once(digits):
-    original = torch.from_numpy(sklearn_digits().images).flatten(1)
-    images = torch.cat([digits.train_images, digits.test_images])
-    labels = torch.cat([digits.train_labels, digits.test_labels])
-    assert images.shape == (1797, 1, 32, 32)
-    assert labels.bincount().tolist() == torch.from_numpy(sklearn_digits().target).bincount().tolist()
-    assert abs(images.add(1).mean().item() / 2 - original.mean().item() / 16) < 0.01
-
-
-def test_a_fifth_of_every_class_is_held_out(digits):
-    share = digits.test_labels.bincount() / torch.cat([digits.train_labels, digits.test_labels]).bincount()
-    assert (share - 0.2).abs().max() < 0.005
-
-
-def test_the_split_is_always_the_same(digits):
-    torch.manual_seed(123)
-    assert torch.equal(load_digits().test_images, digits.test_images)
-
-
-def test_shift_moves_images_by_whole_pixels():
-    image = torch.zeros(8, 1, 9, 9)
-    image[:, 0, 4, 4] = 1
-    moved = shift(image, 2)
-    places = moved.flatten(1).argmax(1)
-    assert torch.equal(moved.sum((1, 2, 3)), torch.ones(8))
-    assert ((places // 9 - 4).abs() <= 2).all() and ((places % 9 - 4).abs() <= 2).all()
 
 
 def test_images_in_memory_move_as_their_seed_says(digits):
@@ -78,48 +47,6 @@ def test_a_folder_may_hold_its_own_test_images(name, tmp_path):
     write_images(tmp_path / name, 2)
     data = load_data(str(tmp_path))
     assert (len(data.train), len(data.test)) == (6, 4)
-
-
-def test_augmentation_follows_from_the_seed_alone(folder):
-    model, recipe = timm.create_model("vig_micro"), read_recipe("deit", ["batch=8", "workers=0", "random_erasing=0.9"])
-    train = Classification(load_data(str(folder)), recipe).train_loader(model, 8)
-    draws = [Draw(2, 11), Draw(2, 12)]
-    first = train.dataset.__getitems__(draws).images
-    random.seed(5), np.random.seed(5), torch.manual_seed(5)
-    assert torch.equal(train.dataset.__getitems__(draws[::-1]).images.flip(0), first)
-    assert not torch.equal(first[0], first[1])
-
-
-def test_loading_processes_change_nothing(folder):
-    model, data = timm.create_model("vig_micro"), load_data(str(folder))
-    shown = []
-    for workers in (0, 2):
-        recipe = read_recipe("deit", ["batch=8", f"workers={workers}"])
-        task = Classification(data, recipe)
-        train, test = task.train_loader(model, 4), task.test_loader(model, 4)
-        shown.append(torch.cat([batch.images for batch in [*train, *test]]))
-    assert torch.equal(*shown)
-
-
-def test_a_broken_image_is_replaced_in_training_and_not_counted_in_tests(folder):
-    data = load_data(str(folder))
-    path = data.train.samples[0][0]
-    whole = Path(path).read_bytes()
-    Path(path).write_bytes(whole[: len(whole) // 2])
-    images = Images(data.train, inference_transform(timm.create_model("vig_micro")))
-    batch = images.__getitems__([Draw(0, 1), Draw(1, 1)])
-    assert batch.broken == [path] and torch.equal(batch.images[0], batch.images[1])
-    batch = images.__getitems__([Draw(0, None), Draw(1, None)])
-    assert batch.broken == [path] and batch.labels[0] == IGNORE_INDEX != batch.labels[1]
-
-
-def test_images_are_prepared_as_timm_prepares_them(folder):
-    model = timm.create_model("vig_tiny")
-    image = Image.open(load_data(str(folder)).test.samples[0][0])
-    config = timm.data.resolve_data_config({}, model=model)
-    expected = timm.data.create_transform(**config)(image)
-    (batch,) = held_out_batches(Classification, load_data(str(folder)), 4, model)
-    assert torch.equal(batch.images[0], expected) and expected.shape == (3, 224, 224)
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
@@ -212,32 +139,3 @@ def test_test_images_of_other_classes_are_refused(tmp_path):
     (tmp_path / "val" / "flower").rename(tmp_path / "val" / "rose")
     with pytest.raises(ValueError, match="have other classes, 'flower' first"):
         load_data(str(tmp_path))
-
-
-def test_a_batch_larger_than_the_data_is_refused(folder):
-    recipe = read_recipe("deit", ["batch=17"])
-    with pytest.raises(ValueError, match="batch=17 is more than the 16 training images"):
-        Classification(load_data(str(folder)), recipe).train_loader(timm.create_model("vig_micro"), 17)
-
-
-def test_images_are_not_moved_out_of_sight(digits):
-    ImageTensorDataset(digits.train_images, digits.train_labels, pixels=31)
-    with pytest.raises(ValueError, match="shift must be less than the 32 pixels of an image's side, got 1000"):
-        Classification(load_data("digits"), read_recipe("digits", ["shift=1000"])).train_loader(
-            timm.create_model("vig_micro"), 8
-        )
-
-
-def test_images_of_files_are_not_moved(folder):
-    with pytest.raises(ValueError, match=r"shift=2 is for the built-in digits, not for .*images: add shift=0"):
-        Classification(load_data(str(folder)), read_recipe("digits", ["batch=8"])).train_loader(
-            timm.create_model("vig_micro"), 8
-        )
-
-
-@pytest.mark.parametrize("size", [0, -1, 100_000])
-def test_digits_have_a_size(size):
-    with pytest.raises(ValueError, match=f"size must be between 1 and 8192 pixels, got {size}"):
-        load_data("digits", size)
-    with pytest.raises(TypeError, match=r"size must be a whole number, got 3.5"):
-        load_digits(3.5)

@@ -11,8 +11,6 @@ import torch
 
 from tests.tasks import slant
 from vig_pyg.data.digits import load_digits
-from vig_pyg.tasks import Task, get_task, register_task
-from vig_pyg.tasks.registry import TASKS
 
 HERE = Path(__file__).parent
 COMMAND = [sys.executable, "-c", "import sys; from vig_pyg.cli import main; sys.argv[0] = 'vig-pyg'; main()"]
@@ -94,16 +92,3 @@ def test_keys_of_other_tasks_and_options_of_other_predictions_are_refused(place)
     assert said.returncode == 2 and "mixup is for the task classify, not for slant:Slant" in said.stdout
     said = call(place, "predict", "run", "left.png", "--top", 3, "--device", "cpu", "--trust")
     assert said.returncode == 2 and "--top 3 changes nothing" in said.stdout
-
-
-def test_a_name_is_registered_once(monkeypatch):
-    monkeypatch.setattr(TASKS, "factories", dict(TASKS.factories))
-    assert register_task("slanted")(slant.Slant) is get_task("slanted") and issubclass(get_task("slanted"), Task)
-    with pytest.raises(ValueError, match="the name 'slanted' is taken"):
-        register_task("slanted")(get_task("classify"))
-    with pytest.raises(ValueError, match=r"no task is called 'slantd' \(did you mean 'slanted'\?\)"):
-        get_task("slantd")
-    with pytest.raises(TypeError, match=r"must be a subclass of vig_pyg\.tasks\.Task"):
-        get_task("tests.tasks.slant:slant")
-    with pytest.raises(TypeError, match="task must be a name, got"):
-        get_task(["detect"])

@@ -1,74 +1,68 @@
-"""Which models a recipe can name, and with which options."""
+"""What is kept beside weights is read again, and another's is refused."""
+
+import json
 
 import pytest
 import torch
+from torch import nn
 
-from vig_pyg.train import ClassificationRecipe, build_model
+from vig_pyg.manifest import DamagedError, check
+from vig_pyg.tasks.detection import Detection
+from vig_pyg.tasks.recipe import Recipe
+from vig_pyg.tasks.segmentation import Segmentation
+from vig_pyg.tasks.weights import plugged, weights_config, weights_file, with_weights, write_weights
 
-
-def built(model, **said):
-    return build_model(ClassificationRecipe(data="digits", model=model, **said), 10, channels=1).eval()
-
-
-@pytest.mark.parametrize(
-    ("model", "said", "side"),
-    [
-        ("repghostnet_050", {}, 32),  # knows neither a size nor stochastic depth
-        ("resnet10t", {"image_size": 48}, 48),
-        ("resnet10t", {"drop_path": 0.1}, 32),
-        ("convnext_atto", {"image_size": 32}, 32),
-        ("vit_tiny_patch16_224", {"image_size": 32}, 32),
-        ("vit_tiny_patch16_224", {"model_options": {"img_size": 48}}, 48),
-        ("vig_micro", {"image_size": 48}, 48),
-    ],
-)
-def test_any_model_of_timm_takes_the_size_of_the_images(model, said, side):
-    assert built(model, **said)(torch.zeros(2, 1, side, side)).shape == (2, 10)
+CONFIG = {"task": "detect", "backbone": "vig_micro", "conv": "a:B"}
 
 
-def test_the_rate_of_stochastic_depth_stays_where_it_is_known():
-    assert built("vig_micro", drop_path=0.3).blocks[-1].ffn.drop_path.drop_prob == pytest.approx(0.3)
-    assert built("vig_micro").blocks[-1].ffn.drop_path.drop_prob == pytest.approx(0.1)
-    assert built("resnet10t", drop_path=0.3).layer4[-1].drop_path.drop_prob == 0.3
+@pytest.fixture
+def kept(tmp_path):
+    """Return the folder ``best`` of a run, and the layer whose weights it holds."""
+    layer = nn.Linear(3, 2)
+    weights = {"weight": layer.weight.detach().T.contiguous().T, "bias": layer.bias.detach()}  # not contiguous
+    write_weights(tmp_path / "best", weights, lambda path: path.write_text(json.dumps(CONFIG)), "# A layer")
+    return tmp_path / "best", layer
 
 
-@pytest.mark.parametrize(
-    ("model", "said", "sentence"),
-    [
-        ("repghostnet_050", {"drop_path": 0.2}, "repghostnet_050 does not take these options: .*'drop_path_rate'"),
-        ("resnet10t", {"conv": "edge"}, "resnet10t does not take these options: .*'conv'"),
-        ("resnet10t", {"model_options": {"img_size": 48}}, "resnet10t does not take these options: .*'img_size'"),
-        ("resnet10t", {"model_options": {"block": 3}}, "resnet10t does not take these options: 'int' object"),
-        ("vit_tiny_patch16_224", {}, "vit_tiny_patch16_224 takes images of one size .*: add image_size=32"),
-        ("vig_micro", {"model_options": {"global_pool": ""}}, "global_pool must name a pooling, got ''"),
-        ("vig_micro.nowhere", {}, "there is no model called 'vig_micro.nowhere'"),
-        (
-            "vig_micro",
-            {"conv": "gin", "model_options": {"conv": "edge"}},
-            "the recipe says 'gin' and model_options.conv 'edge': leave one out",
-        ),
-        (
-            "vig_micro",
-            {"drop_path": 0.1, "model_options": {"drop_path_rate": 0.2}},
-            "the recipe says 0.1 and model_options.drop_path_rate 0.2: leave one out",
-        ),
-        *(
-            ("vig_micro", {"model_options": {name: value}}, f"^model_options.{name} is no option of the architecture")
-            for name, value in {
-                "pretrained": True,
-                "pretrained_cfg": "in1k",
-                "pretrained_cfg_overlay": {"file": "weights.pth"},
-                "checkpoint_path": "weights.pth",
-                "cache_dir": "cache",
-                "num_classes": 7,
-                "in_chans": 5,
-                "features_only": True,
-                "device": "meta",
-                "dtype": "float32",
-            }.items()
-        ),
-    ],
-)
-def test_what_would_be_ignored_or_does_not_fit_is_refused(model, said, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        built(model, **said)
+def test_weights_are_found_in_a_run_a_folder_and_a_file(kept):
+    file = kept[0] / "model.safetensors"
+    assert weights_file(kept[0].parent) == weights_file(str(kept[0])) == weights_file(file) == file
+    with pytest.raises(FileNotFoundError, match="there are no weights in nowhere: give a file, or the folder of a run"):
+        weights_file("nowhere")
+
+
+def test_without_the_best_weights_the_last_are_named(tmp_path):
+    (tmp_path / "last").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"there are no best weights in .*: take .*last for those of its last"):
+        weights_file(tmp_path)
+
+
+def test_what_is_written_is_read_again_and_sealed(kept):
+    folder, layer = kept
+    read = with_weights(nn.Linear(3, 2), folder)
+    assert torch.equal(read.weight, layer.weight) and not read.training
+    assert weights_config(folder / "model.safetensors") == CONFIG and (folder / "README.md").read_text() == "# A layer"
+    for name in ("config.json", "model.safetensors"):
+        check(folder / name, required=True)
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(DamagedError, match=r"config.json is damaged"):
+        weights_config(folder / "model.safetensors")
+
+
+def test_weights_of_another_model_are_refused(kept):
+    with pytest.raises(ValueError, match=r"model.safetensors does not fit its config.json: size mismatch for bias"):
+        with_weights(nn.Linear(3, 4), kept[0])
+
+
+def test_a_configuration_is_that_of_the_task_the_backbone_and_what_is_trusted(kept):
+    with pytest.raises(ValueError, match=r"holds no model that segments: there must be a config.json beside it"):
+        Segmentation.load(kept[0])
+    with pytest.raises(ValueError, match="holds weights of a detector on vig_micro, not on vig_tiny"):
+        Detection.load(kept[0], model="vig_tiny")
+    with pytest.raises(ValueError, match=r"config.json names the operator 'a:B'"):
+        Detection.load(kept[0])
+
+
+def test_what_is_plugged_in_is_said_in_words():
+    assert plugged(Recipe()) == "vig_micro" and plugged(Recipe(graph="grid")) == "vig_micro with the graph `grid`"
+    assert plugged(Recipe(conv="gin", graph="grid")) == "vig_micro with the operator `gin` and the graph `grid`"

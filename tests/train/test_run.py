@@ -1,6 +1,5 @@
-"""Files that appear whole, however many processes write them."""
+"""What a run keeps is whole, and goes on from the last state that is."""
 
-import multiprocessing
 import os
 import shutil
 from dataclasses import replace
@@ -8,41 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
+from torch import nn
 
-from vig_pyg.files import write_whole
 from vig_pyg.manifest import SUMS, DamagedError, sums_of
 from vig_pyg.tasks.results import Epoch
 from vig_pyg.train import read_recipe
-from vig_pyg.train.run import TRAINING, Progress, open_run, read_state, save_state, states
-
-
-def write_slowly(path: Path, text: str, meet) -> None:
-    def write(partial: Path) -> None:
-        partial.write_text(text)
-        meet.wait(60)
-
-    write_whole(path, write)
-
-
-def test_two_processes_that_write_one_file_at_once_both_finish(tmp_path):
-    context = multiprocessing.get_context("fork")
-    meet = context.Barrier(2)
-    texts = ["first" * 1000, "second" * 1000]
-    both = [context.Process(target=write_slowly, args=(tmp_path / "table.md", text, meet)) for text in texts]
-    for process in both:
-        process.start()
-    for process in both:
-        process.join(60)
-    assert [process.exitcode for process in both] == [0, 0]
-    assert [path.name for path in tmp_path.iterdir()] == ["table.md"]
-    assert (tmp_path / "table.md").read_text() in texts
-
-
-def test_a_failure_leaves_the_file_as_it_was_and_nothing_beside_it(tmp_path):
-    (tmp_path / "table.md").write_text("before")
-    with pytest.raises(ZeroDivisionError):
-        write_whole(tmp_path / "table.md", lambda partial: partial.write_text("half") / 0)
-    assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
+from vig_pyg.train.run import TRAINING, Progress, StateContent, open_run, read_state, save_state, states
 
 
 def test_what_a_killed_process_left_is_gone_when_its_run_is_resumed(tmp_path):
@@ -141,3 +112,37 @@ def test_a_run_that_was_killed_as_it_began_is_resumed_or_begun_anew(kept, tmp_pa
         open_run(out, recipe, resume)
         assert {"recipe.yaml", "run.json"} <= {path.name for path in out.iterdir()} and not list(out.glob("*.partial"))
         open_run(out, recipe, resume=True)
+
+
+# States; sharded ones are in test_resume.py #########################################################
+
+
+def content(width: int = 3, **others: object) -> StateContent:
+    model = nn.Linear(width, 2)
+    optimizer = Accelerator(cpu=True).prepare(torch.optim.AdamW(model.parameters(), lr=0.1))
+    return StateContent(model, optimizer, False, others)
+
+
+def update(state: StateContent) -> None:
+    state.optimizer.zero_grad()
+    state.model(torch.ones(4, state.model.in_features)).square().sum().backward()
+    state.optimizer.step()
+
+
+def test_what_is_read_goes_on_as_what_was_written(tmp_path):
+    norms = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
+    norms[0].running_mean.fill_(5)
+    one, other = (content(norm=norm) for norm in norms)
+    update(one)
+    torch.save(one.state_dict(), tmp_path / "state")
+    other.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
+    for state in (one, other):
+        update(state)
+    assert torch.equal(one.model.weight, other.model.weight) and norms[1].running_mean.tolist() == [5, 5]
+
+
+@pytest.mark.parametrize("what", ["another width", "no optimizer", "nothing"])
+def test_a_state_of_something_else_is_refused(what):
+    other = {"another width": content(width=4).state_dict(), "no optimizer": {"model": {}}, "nothing": {}}
+    with pytest.raises(ValueError, match="the state to go on from is of another model, data or precision"):
+        content().load_state_dict(other[what])

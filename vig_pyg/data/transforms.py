@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 from timm.data import create_transform
@@ -13,9 +13,6 @@ from torch import Tensor, nn
 from torchvision.transforms import Compose
 
 from vig_pyg.data.images import check_resized
-
-if TYPE_CHECKING:
-    pass
 
 
 def inference_transform(model: nn.Module, image_size: int | None = None) -> Callable[[Any], Tensor]:

@@ -9,6 +9,7 @@ from torch_geometric.loader import DataLoader
 import vig_pyg
 from vig_pyg.graph.knn import KNNGraph
 from vig_pyg.graph.layout import NodeLayout
+from vig_pyg.models.vision_gnn import VisionGNN
 
 MICRO = ["vig_micro", "pvig_micro"]
 SIZES = [(32, 32), (24, 40), (33, 47), (51, 24), (32, 32), (29, 29)]
@@ -29,6 +30,11 @@ def image(size, channels=3):
 @pytest.fixture(scope="module", params=MICRO)
 def model(request):
     return create(request.param, k=5)
+
+
+def test_the_way_of_an_image_is_the_same_in_both_families(model):
+    for name in ("forward", "forward_features", "forward_head", "forward_graphs", "forward_intermediates"):
+        assert getattr(type(model), name) is getattr(VisionGNN, name)
 
 
 @pytest.mark.parametrize("size", [(17, 17), (32, 64), (100, 20), (31, 33), (64, 64)])

@@ -1,9 +1,8 @@
 import pytest
 import torch
 
-from vig_pyg.kernels import nearest_dense, neighbor_max, neighbor_min, neighbor_sum
+from vig_pyg.kernels import neighbor_max, neighbor_min, neighbor_sum
 from vig_pyg.kernels.triton import reduce as triton_reduce
-from vig_pyg.kernels.triton import search as triton_search
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 GRAPHS = {
@@ -74,18 +73,3 @@ def test_the_sum_and_its_gradient_equal_those_of_the_reference(graph) -> None:
     torch.testing.assert_close(out.cpu().double(), expected.detach(), rtol=1e-6, atol=1e-6)
     ours = triton_reduce.neighbor_sum_backward(grad, *graph, 6)
     torch.testing.assert_close(ours.cpu().double(), leaf.grad, rtol=1e-6, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("queries", "keys", "channels", "k", "bias", "loop"),
-    [(20, 20, 24, 8, False, True), (18, 30, 40, 15, True, True), (17, 17, 8, 4, False, False)],
-)
-def test_the_fused_search_finds_what_the_dense_one_does(
-    queries: int, keys: int, channels: int, k: int, bias: bool, loop: bool
-) -> None:
-    q = features(2 * queries, channels).view(2, queries, channels)
-    c = q if queries == keys else features(2 * keys, channels, seed=1).view(2, keys, channels)
-    table = features(queries, keys, seed=2) if bias else None
-    expected = nearest_dense(q.double(), c.double(), k, bias=None if table is None else table.double(), loop=loop)
-    found = triton_search.nearest_fused(q, c, k, bias=table, loop=loop)
-    assert torch.equal(found, expected)

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 import vig_pyg
 from tests.models.published import published_state
+from vig_pyg.models.timm_interface import TimmInterface
 
 NAMES = timm.list_models("vig_*") + timm.list_models("pvig_*")
 SMALL = ["vig_tiny", "vig_micro", "pvig_tiny", "pvig_micro"]
@@ -49,6 +50,11 @@ def shared(request):
 def test_all_models_are_registered():
     sizes = {"vig": ["tiny", "small", "base", "micro"], "pvig": ["tiny", "small", "medium", "base", "micro"]}
     assert sorted(NAMES) == sorted(f"{family}_{size}" for family, names in sizes.items() for size in names)
+
+
+def test_what_timm_asks_for_is_written_once(shared):
+    for name in ("reset_classifier", "get_classifier", "set_grad_checkpointing", "no_weight_decay", "group_matcher"):
+        assert getattr(type(shared[1]), name) is getattr(TimmInterface, name)
 
 
 def test_forward_gives_finite_logits(shared):

@@ -1,0 +1,21 @@
+import pytest
+import torch
+
+from tests.kernels.triton.test_reduce import features
+from vig_pyg.kernels import nearest_dense
+from vig_pyg.kernels.triton import search as triton_search
+
+
+@pytest.mark.parametrize(
+    ("queries", "keys", "channels", "k", "bias", "loop"),
+    [(20, 20, 24, 8, False, True), (18, 30, 40, 15, True, True), (17, 17, 8, 4, False, False)],
+)
+def test_the_fused_search_finds_what_the_dense_one_does(
+    queries: int, keys: int, channels: int, k: int, bias: bool, loop: bool
+) -> None:
+    q = features(2 * queries, channels).view(2, queries, channels)
+    c = q if queries == keys else features(2 * keys, channels, seed=1).view(2, keys, channels)
+    table = features(queries, keys, seed=2) if bias else None
+    expected = nearest_dense(q.double(), c.double(), k, bias=None if table is None else table.double(), loop=loop)
+    found = triton_search.nearest_fused(q, c, k, bias=table, loop=loop)
+    assert torch.equal(found, expected)
