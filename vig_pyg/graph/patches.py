@@ -93,7 +93,7 @@ class PatchGraph(BaseTransform):
         inside = tensor[None, :, : rows * self.patch_size, : columns * self.patch_size]
         x = F.unfold(inside, self.patch_size, stride=self.patch_size)[0].T.contiguous()
         edge_index = knn_graph(
-            x, self.k, dilation=self.dilation, cosine=self.cosine, backend=self.backend
+            x, self.k, loop=True, cosine=self.cosine, dilation=self.dilation, backend=self.backend
         ).as_tensor()  # a plain tensor, as datasets are stored and collated
         layout = NodeLayout.uniform(1, rows, columns)
         pos = layout.pos() * self.patch_size
