@@ -30,7 +30,7 @@ def edges_from_neighbors(neighbors: Tensor, num_sources: int) -> EdgeIndex:
     num_targets, k = neighbors.shape
     device = neighbors.device
     target = torch.arange(num_targets, device=device).view(-1, 1).expand(-1, k)
-    ptr = torch.arange(0, num_targets * k + 1, max(k, 1), device=device)
+    ptr = torch.arange(num_targets + 1, device=device) * k
     edges = torch.stack([neighbors.reshape(-1), target.reshape(-1)])
     return sorted_edge_index(edges, (num_sources, num_targets), ptr, k)
 

@@ -95,6 +95,11 @@ class PatchGraph(BaseTransform):
         edge_index = knn_graph(
             x, self.k, loop=True, cosine=self.cosine, dilation=self.dilation, backend=self.backend
         ).as_tensor()  # a plain tensor, as datasets are stored and collated
+        if rows * columns < self.k:
+            raise ValueError(
+                f"k={self.k} neighbors need at least {self.k} nodes, but an image of {height}×{width} pixels has "
+                f"{rows * columns} patches of {self.patch_size}: use larger images, smaller patches or a smaller k"
+            )
         layout = NodeLayout.uniform(1, rows, columns)
         pos = layout.pos() * self.patch_size
         data = Data(x=x, pos=pos, edge_index=edge_index, grid=torch.tensor([[rows, columns]]))

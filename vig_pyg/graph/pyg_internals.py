@@ -54,6 +54,10 @@ class NeighborIndex(EdgeIndex):
             out._indptr, out._T_indptr = self._T_indptr, self._indptr
         return SortReturnType(out, places)
 
+    def __repr__(self) -> str:
+        """Return it in words, without values where a compiler's has none: to print PyG's there fails."""
+        return super().__repr__() if type(self._data) is Tensor else f"{type(self).__name__}({list(self.shape)})"
+
     def __tensor_flatten__(self) -> tuple[list[str], tuple[Any, ...]]:
         """Return what compiled code takes apart."""
         names, context = super().__tensor_flatten__()
