@@ -27,7 +27,6 @@ NO_BATCH = (
     torch.full((16,), 1 << 40),
     torch.zeros(16, dtype=torch.long, device="meta"),
     torch.zeros(16, dtype=torch.bool),
-    torch.arange(16),
 )
 SEARCH = {
     "k": NO_COUNT,
