@@ -92,17 +92,18 @@ def search(args: argparse.Namespace) -> dict[str, object]:
     unit = torch.nn.functional.normalize(x, dim=1).view(8, 196, 192)
     calls = {
         "bare product + topk": lambda: (unit @ unit.transpose(1, 2)).topk(54).indices,
-        "knn_graph": lambda: vig_pyg.knn_graph(x, 18, batch, dilation=3, cosine=True),
+        "knn_graph": lambda: vig_pyg.knn_graph(x, 18, batch, loop=True, cosine=True, dilation=3),
     }
     results = {"knn_graph, 8 × 196 nodes, 192 wide, k 18, dilation 3": report(calls, args, "bare product + topk", 1)}
     for nodes in (196, 784, 3136, 16384):
         points = torch.randn(nodes, 64, device=args.device)
-        calls = {f"k {k}": lambda k=k, p=points: vig_pyg.knn_graph(p, k, cosine=True) for k in (9, 18, 36)}
+        calls = {f"k {k}": lambda k=k, p=points: vig_pyg.knn_graph(p, k, loop=True, cosine=True) for k in (9, 18, 36)}
         results[f"knn_graph, {nodes} nodes, 64 wide"] = report(calls, args, "k 9", 1)
-    setup = "import torch, vig_pyg; vig_pyg.knn_graph(torch.randn(64, 64), 9)\n"
+    call = "vig_pyg.knn_graph(torch.randn({}, 64), {}, loop=True)"
+    setup = f"import torch, vig_pyg; {call.format(64, 9)}\n"
     idle = peak_memory(setup)
     results["knn_graph, 64 wide, MB above the idle process"] = growth = {
-        f"{nodes} nodes, k {k}": round(peak_memory(setup + f"vig_pyg.knn_graph(torch.randn({nodes}, 64), {k})") - idle)
+        f"{nodes} nodes, k {k}": round(peak_memory(setup + call.format(nodes, k)) - idle)
         for nodes in (196, 784, 3136, 16384)
         for k in (9, 18, 36)
     }

@@ -18,6 +18,7 @@ with stop_at_once(), stop_on_mismatched_torch():
         image_data,
         knn_graph,
         list_graphs,
+        radius_graph,
         register_graph,
     )
     from vig_pyg.kernels.recompute import recompute_activations
@@ -45,6 +46,7 @@ __all__ = [
     "list_convs",
     "list_graphs",
     "load_checkpoint",
+    "radius_graph",
     "recompute_activations",
     "register_conv",
     "register_graph",

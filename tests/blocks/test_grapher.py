@@ -52,7 +52,9 @@ def test_it_equals_the_formula(heads, training):
     grapher, x = build(heads=heads).train(training), features()
     out, edges = grapher(x, LAYOUT)
     h = linear(grapher.fc1, x)
-    torch.testing.assert_close(edges.as_tensor(), vig_pyg.knn_graph(h, 4, LAYOUT.batch(), cosine=True).as_tensor())
+    torch.testing.assert_close(
+        edges.as_tensor(), vig_pyg.knn_graph(h, 4, LAYOUT.batch(), loop=True, cosine=True).as_tensor()
+    )
     expected = linear(grapher.fc2, max_relative(grapher.conv, h, h, edges.as_tensor())) + x
     torch.testing.assert_close(out, expected)
 
@@ -83,7 +85,9 @@ def test_source_layout_agrees_with_what_is_pooled_at_odd_sizes():
 def test_without_linear_layers_only_the_operator_stays(conv):
     grapher, x = build(conv=conv, fc=False).eval(), features()
     out, edges = grapher(x, LAYOUT)
-    torch.testing.assert_close(edges.as_tensor(), vig_pyg.knn_graph(x, 4, LAYOUT.batch(), cosine=True).as_tensor())
+    torch.testing.assert_close(
+        edges.as_tensor(), vig_pyg.knn_graph(x, 4, LAYOUT.batch(), loop=True, cosine=True).as_tensor()
+    )
     torch.testing.assert_close(out, grapher.conv(x, edges) + x)
 
 
@@ -113,7 +117,7 @@ def test_the_graph_may_be_any_callable():
 
     def everything(x, layout):
         seen.append((x.shape, layout))
-        return vig_pyg.knn_graph(x, 24, layout.batch())
+        return vig_pyg.knn_graph(x, 24, layout.batch(), loop=True)
 
     grapher = Grapher(8, everything, heads=1).eval()
     _, edges = grapher(torch.randn(48, 8), LAYOUT)

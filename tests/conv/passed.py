@@ -11,7 +11,7 @@ def normal(*shape, seed=0):
 
 def graph(seed=0, k=5):
     x = normal(40, 8, seed=seed)
-    return x, vig_pyg.knn_graph(x, k)
+    return x, vig_pyg.knn_graph(x, k, loop=True)
 
 
 def outcome(conv, x, edges):

@@ -20,7 +20,7 @@ def test_it_is_pygs_with_the_same_map(training):
 
 
 def test_an_edge_convolution_with_an_odd_number_of_heads_equals_its_definition():
-    conv = EdgeConv(6, 12, heads=3).double().eval()
+    conv = EdgeConv(6, 12, heads=3, norm="batch").double().eval()
     x, edges = normal(5, 6), as_list([(0, 1), (2, 1), (3, 1), (1, 0), (4, 3)])
     expected = []
     for i in range(5):

@@ -276,7 +276,7 @@ def test_among_equal_neighbors_the_gradient_is_one_of_those_there_are(operator, 
     for parameter in conv.parameters():
         parameter.data.abs_()
     x = torch.randn(4, 4, dtype=torch.double).repeat_interleave(3, 0).requires_grad_()  # three of each
-    edges = vig_pyg.knn_graph(x.detach(), 6)
+    edges = vig_pyg.knn_graph(x.detach(), 6, loop=True)
     edges = edges if form == "sorted" else edges.as_tensor()
     out = conv(x, edges).sum()
     (gradient,) = torch.autograd.grad(out, x)
@@ -307,7 +307,7 @@ def test_a_maximum_of_zero_passes_its_whole_gradient_on_a_plain_list_too(operato
     x = torch.randn(6, 4, dtype=torch.double)
     if operator is not MaxRelativeConv:  # there the difference to itself is zero
         x[:] = 0
-    edges = vig_pyg.knn_graph(torch.randn(6, 4), 1)  # itself alone
+    edges = vig_pyg.knn_graph(torch.randn(6, 4), 1, loop=True)  # itself alone
     along, found = normal(6, 6, seed=3).double(), []
     for adjacency in (edges, edges.as_tensor()):
         leaf = x.clone().requires_grad_()

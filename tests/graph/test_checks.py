@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.graph.searched import batch_of
-from vig_pyg.graph import KNNGraph, NodeLayout, knn_graph
+from vig_pyg.graph import KNNGraph, NodeLayout, knn_graph, radius_graph
 
 X = torch.zeros(6, 3)
 NAN_ROW_4 = X.index_fill(0, torch.tensor([4]), torch.nan)
@@ -41,9 +41,14 @@ LAYOUT = NodeLayout.uniform(1, 2, 3)
         ({"batch": torch.tensor([0, 0, 0, 10**12, 10**12, 10**12])}, ValueError, "from 0 on, below 16777216, got 10+"),
         ({"k": 0}, ValueError, "k must be at least 1, got 0"),
         ({"k": -3}, ValueError, "got -3"),
-        ({"k": 7}, ValueError, "k=7 neighbors need at least 7 nodes, but graph 0 has 6"),
-        ({"k": 6, "loop": False}, ValueError, "k=6 neighbors without the node itself need at least 7 nodes"),
-        ({"k": 3, "batch": batch_of([4, 2])}, ValueError, "k=3 .* graph 1 has 2"),
+        ({"flow": "both"}, ValueError, "flow must be one of source_to_target, target_to_source, got 'both'"),
+        ({"num_workers": 0}, ValueError, "num_workers must be at least 1, got 0"),
+        ({"num_workers": "many"}, TypeError, "num_workers must be a whole number, got 'many'"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
+        ({"batch_size": 2.0}, TypeError, r"batch_size must be a whole number, got 2\.0"),
+        ({"batch_size": 3}, ValueError, "batch_size=3 needs batch: without it there is one graph"),
+        ({"batch": batch_of([2, 2, 2]), "batch_size": 2}, ValueError, "from 0 on, below 2, got 2"),
+        ({"y": X, "batch_size": 2, "batch": batch_of([3, 3])}, ValueError, "batch_size=2 needs batch_y"),
         ({"dilation": 0}, ValueError, "dilation must be at least 1, got 0"),
         ({"dilation": -2}, ValueError, "got -2"),
         ({"epsilon": 1.5}, ValueError, r"between 0 and 1, got 1\.5"),
@@ -58,7 +63,7 @@ LAYOUT = NodeLayout.uniform(1, 2, 3)
         ({"y": torch.zeros(4, 2)}, ValueError, "x has 3 channels and y has 2"),
         ({"y": torch.zeros(4)}, ValueError, r"y must have shape \[nodes, channels\], got \[4\]"),
         ({"y": NAN_ROW_4}, ValueError, "y must be finite, but row 4"),
-        ({"y": X, "loop": False}, ValueError, "loop=False has no meaning between two sets"),
+        ({"y": X, "loop": True}, ValueError, "loop=True has no meaning between two sets"),
         ({"y": X, "batch_y": torch.zeros(5).long()}, ValueError, r"batch_y must have shape \[6\], .* got \[5\]"),
         ({"y": X, "batch_y": batch_of([3, 3])}, ValueError, "y is in 2 graphs but x in 1"),
         ({"batch_y": torch.zeros(6).long()}, ValueError, "batch_y and position_y describe y"),
@@ -75,6 +80,30 @@ def test_bad_input_is_refused_in_one_sentence_that_names_it(arguments, kind, mes
         knn_graph(**{"x": X, "k": 2, **arguments})
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 140
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        ({"r": -1}, ValueError, "r must be a number of at least 0, got -1"),
+        ({"r": torch.nan}, ValueError, "got nan"),
+        ({"r": True}, ValueError, "got True"),
+        ({"r": "1"}, TypeError, "r must be a number, got '1'"),
+        ({"max_num_neighbors": 0}, ValueError, "max_num_neighbors must be at least 1, got 0"),
+        ({"max_num_neighbors": None}, TypeError, "max_num_neighbors must be a whole number, got None"),
+        ({"loop": 1}, TypeError, "loop must be True or False, got 1"),
+        ({"flow": 1}, ValueError, "flow must be one of"),
+        ({"num_workers": -1}, ValueError, "num_workers must be at least 1, got -1"),
+        ({"batch_size": 3}, ValueError, "batch_size=3 needs batch"),
+        ({"x": NAN_ROW_4}, ValueError, "x must be finite, but row 4 holds NaN"),
+        ({"x": X[0]}, ValueError, r"x must have shape \[nodes, channels\], got \[3\]"),
+        ({"batch": batch_of([3, 3]).flip(0)}, ValueError, "sorted, but falls at position 3"),
+    ],
+)
+def test_what_is_no_radius_graph_is_refused_in_one_sentence(arguments, kind, message):
+    with pytest.raises(kind, match=message) as error:
+        radius_graph(**{"x": X, "r": 1.0, **arguments})
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_neighbors_between_two_sets_are_those_of_brute_force(backend, n, m, dila
 @every_backend
 def test_cosine_compares_directions_only(backend):
     x = normal(20, 4) * torch.logspace(-2, 2, 20, dtype=torch.double).view(-1, 1)
-    edges = knn_graph(x, 5, cosine=True, dilation=2, backend=backend)
+    edges = knn_graph(x, 5, loop=True, cosine=True, dilation=2, backend=backend)
     assert torch.equal(neighbors(edges, 5), brute_force(unit(x), unit(x), 5, 2))
 
 
@@ -71,8 +71,8 @@ def test_positions_of_one_set_serve_both_sides():
 def test_auto_finds_a_backend_for_positions_among_many_points_in_few_dimensions():
     x, position = normal(1100, 1), normal(1100, 2, seed=1)
     assert choose_backend(1100, 1100, 3) == "torch_cluster"
-    expected = knn_graph(x, 3, position=position, backend="dense")
-    assert torch.equal(knn_graph(x, 3, position=position).as_tensor(), expected.as_tensor())
+    expected = knn_graph(x, 3, loop=True, position=position, backend="dense")
+    assert torch.equal(knn_graph(x, 3, loop=True, position=position).as_tensor(), expected.as_tensor())
 
 
 # Batches ###############################################################################################
@@ -111,7 +111,7 @@ def test_a_bipartite_batch_keeps_its_images_apart(sizes, sizes_y, backend):
 
 def test_each_graph_shrinks_its_dilation_to_its_own_candidates():
     x = normal(13, 3)
-    edges = knn_graph(x, 3, batch_of([4, 9]), dilation=5)
+    edges = knn_graph(x, 3, batch_of([4, 9]), loop=True, dilation=5)
     assert torch.equal(neighbors(edges, 3)[:4], brute_force(x[:4], x[:4], 3, 1))
     assert torch.equal(neighbors(edges, 3)[4:] - 4, brute_force(x[4:], x[4:], 3, 3))
 
@@ -126,13 +126,13 @@ def test_dilation_shrinks_to_candidates_over_k(loop, kept):
 
 @pytest.mark.parametrize("batch", [None, torch.empty(0, dtype=torch.long)])
 def test_no_nodes_give_no_edges(batch):
-    assert knn_graph(torch.empty(0, 3), 4, batch).shape == (2, 0)
+    assert knn_graph(torch.empty(0, 3), 4, batch, loop=True).shape == (2, 0)
 
 
 def test_the_type_of_the_batch_vector_may_be_any_integer():
     x, batch = normal(10, 3), batch_of([4, 6])
-    expected = knn_graph(x, 3, batch).as_tensor()
-    assert torch.equal(knn_graph(x, 3, batch.int()).as_tensor(), expected)
+    expected = knn_graph(x, 3, batch, loop=True).as_tensor()
+    assert torch.equal(knn_graph(x, 3, batch.int(), loop=True).as_tensor(), expected)
 
 
 # Agreement #############################################################################################
@@ -164,7 +164,7 @@ def test_stochastic_keeps_k_distinct_ones_of_the_k_times_d_nearest(backend):
     nearest = brute_force(x, x, 12)
     seen = set()
     for _ in range(30):
-        edges = knn_graph(x, 4, dilation=3, stochastic=True, epsilon=1.0, backend=backend)
+        edges = knn_graph(x, 4, loop=True, dilation=3, stochastic=True, epsilon=1.0, backend=backend)
         found = neighbors(edges, 4)
         for node in range(30):
             assert len(set(found[node].tolist())) == 4
@@ -175,17 +175,17 @@ def test_stochastic_keeps_k_distinct_ones_of_the_k_times_d_nearest(backend):
 
 def test_stochastic_with_epsilon_zero_never_draws():
     x = normal(30, 3)
-    expected = knn_graph(x, 4, dilation=3).as_tensor()
+    expected = knn_graph(x, 4, loop=True, dilation=3).as_tensor()
     for _ in range(20):
-        drawn_never = knn_graph(x, 4, dilation=3, stochastic=True, epsilon=0.0)
+        drawn_never = knn_graph(x, 4, loop=True, dilation=3, stochastic=True, epsilon=0.0)
         assert torch.equal(drawn_never.as_tensor(), expected)
 
 
 def test_stochastic_draws_about_as_often_as_epsilon_says():
     torch.manual_seed(0)
     x = normal(20, 3)
-    expected = knn_graph(x, 4, dilation=4).as_tensor()
-    graphs = [knn_graph(x, 4, dilation=4, stochastic=True, epsilon=0.3).as_tensor() for _ in range(300)]
+    expected = knn_graph(x, 4, loop=True, dilation=4).as_tensor()
+    graphs = [knn_graph(x, 4, loop=True, dilation=4, stochastic=True, epsilon=0.3).as_tensor() for _ in range(300)]
     share = sum(not torch.equal(graph, expected) for graph in graphs) / 300
     assert 0.2 < share < 0.4
 
@@ -195,7 +195,7 @@ def test_stochastic_draws_about_as_often_as_epsilon_says():
 
 def test_edges_are_a_valid_edge_index_sorted_by_target_and_distance():
     x, batch = normal(20, 4), batch_of([8, 12])
-    edges = knn_graph(x, 4, batch)
+    edges = knn_graph(x, 4, batch, loop=True)
     assert isinstance(edges, EdgeIndex)
     edges.validate()
     assert edges.is_sorted_by_col
@@ -206,7 +206,7 @@ def test_edges_are_a_valid_edge_index_sorted_by_target_and_distance():
     assert torch.equal(distance[:, 0], torch.zeros(20, dtype=torch.double))
 
 
-@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("k", [0, 1, 3])
 @pytest.mark.parametrize("targets", [0, 1, 5])
 def test_the_pointers_filled_in_are_those_that_the_edges_have(targets, k):
     found = torch.arange(targets * k).view(targets, k) % 4
@@ -221,14 +221,14 @@ def test_the_pointers_filled_in_are_those_that_the_edges_have(targets, k):
 def test_operators_of_pyg_give_the_same_on_our_edges_as_on_a_plain_list(operator):
     torch.manual_seed(0)
     x = normal(20, 4).float()
-    edges = knn_graph(x, 4, batch_of([8, 12]))
+    edges = knn_graph(x, 4, batch_of([8, 12]), loop=True)
     conv = operator(4, 6)
     torch.testing.assert_close(conv(x, edges), conv(x, edges.as_tensor().clone()))
 
 
 def test_the_edges_are_reduced_by_torch_scatter():
     x = normal(20, 4)
-    edges = knn_graph(x, 4)
+    edges = knn_graph(x, 4, loop=True)
     ptr, index, _ = compressed(edges)
     by_segment = torch_scatter.segment_csr(x[index], ptr, reduce="max")
     torch.testing.assert_close(by_segment, x[neighbors(edges, 4)].amax(1))
@@ -236,8 +236,8 @@ def test_the_edges_are_reduced_by_torch_scatter():
 
 def test_features_with_a_gradient_give_edges_without():
     x = normal(10, 3).requires_grad_()
-    assert not knn_graph(x, 3).requires_grad
-    assert not knn_graph(x, 3, cosine=True).requires_grad
+    assert not knn_graph(x, 3, loop=True).requires_grad
+    assert not knn_graph(x, 3, loop=True, cosine=True).requires_grad
 
 
 # The module ############################################################################################
@@ -252,7 +252,7 @@ def test_the_module_gives_the_cosine_graph_of_every_image(sizes, dilation):
     x = normal(layout.num_nodes, 6)
     edges = KNNGraph(3, dilation)(x, layout)
     edges.validate()
-    expected = knn_graph(x, 3, layout.batch(), dilation=dilation, cosine=True)
+    expected = knn_graph(x, 3, layout.batch(), loop=True, dilation=dilation, cosine=True)
     assert torch.equal(edges.as_tensor(), expected.as_tensor())
     assert torch.equal(compressed(edges)[0], compressed(expected)[0])
 

@@ -24,7 +24,7 @@ def test_all_backends_agree(cosine, loop, dtype):
 def test_points_far_from_the_origin_keep_their_neighbors_in_single_precision(offset, backend):
     steps = torch.randperm(400, generator=torch.Generator().manual_seed(0)).view(100, 4)
     x = steps.float() / 8 + torch.tensor([offset, -offset, 0, offset])
-    edges = knn_graph(x, 6, backend=backend)
+    edges = knn_graph(x, 6, loop=True, backend=backend)
     distance = torch.cdist(steps.double(), steps.double())
     expected = distance.sort(dim=1).values[:, :6]
     torch.testing.assert_close(distance.gather(1, neighbors(edges, 6)), expected)
@@ -32,7 +32,7 @@ def test_points_far_from_the_origin_keep_their_neighbors_in_single_precision(off
 
 def test_two_images_far_from_each_other_keep_their_neighbors_in_single_precision():
     near = torch.randperm(200, generator=torch.Generator().manual_seed(0)).view(50, 4).float() / 8
-    edges = knn_graph(torch.cat([near - 1e4, near + 1e4]), 5, batch_of([50, 50]))
+    edges = knn_graph(torch.cat([near - 1e4, near + 1e4]), 5, batch_of([50, 50]), loop=True)
     alone = brute_force(near.double(), near.double(), 5)
     distance = torch.cdist(near.double(), near.double())
     for half in neighbors(edges, 5).split(50):
@@ -57,7 +57,7 @@ def test_auto_chooses_by_number_and_width_of_the_points(queries, keys, channels,
 def test_distances_that_overflow_still_give_distinct_neighbors_and_every_node_itself():
     points = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
     points[7] = 1e25
-    found = knn_graph(points, 3)[0].view(20, 3)
+    found = knn_graph(points, 3, loop=True)[0].view(20, 3)
     assert found[7, 0] == 7 and found.min() >= 0 and found.max() < 20
     assert all(len(set(row)) == 3 for row in found.tolist())
 
@@ -69,7 +69,7 @@ def test_neighbors_do_not_depend_on_the_size_of_the_features(size, cosine, backe
     """Three graphs of different sizes of features, each compared with distances in float64."""
     scales = torch.tensor([size, 1.0, size]).repeat_interleave(30).view(-1, 1)
     x = normal(90, 4).float() * scales
-    found = neighbors(knn_graph(x, 4, batch_of([30] * 3), cosine=cosine, backend=backend), 4)
+    found = neighbors(knn_graph(x, 4, batch_of([30] * 3), loop=True, cosine=cosine, backend=backend), 4)
     for graph, (points, ours) in enumerate(zip(x.double().split(30), found.split(30), strict=True)):
         points = unit(points) if cosine else points / points.abs().max()
         assert torch.equal(ours - 30 * graph, brute_force(points, points, 4))
@@ -78,7 +78,7 @@ def test_neighbors_do_not_depend_on_the_size_of_the_features(size, cosine, backe
 @pytest.mark.parametrize("size", [1e25, 1e-25])
 def test_positions_keep_their_weight_among_features_of_any_size(size):
     x, position = normal(30, 4).float() * size, normal(30, 3, seed=1).float() * size
-    found = neighbors(knn_graph(x, 4, position=position), 4)
+    found = neighbors(knn_graph(x, 4, loop=True, position=position), 4)
     x, position = x.double() / size, position.double() / size
     assert torch.equal(found, brute_force(x, x, 4, position=position, position_y=position))
 
@@ -104,7 +104,7 @@ def test_denormals_that_count_as_zero_leave_every_neighbor_once(backend, cosine)
             pytest.skip("this processor cannot flush denormal numbers")
         x = torch.zeros(12, 3)
         x[:4] = torch.eye(4, 3)  # tied scores of zero among the rest
-        found = neighbors(knn_graph(x, 8, cosine=cosine, backend=backend), 8)
+        found = neighbors(knn_graph(x, 8, loop=True, cosine=cosine, backend=backend), 8)
     finally:
         torch.set_flush_denormal(False)
     assert all(len(set(row)) == 8 for row in found.tolist())

@@ -34,7 +34,7 @@ def test_nodes_are_patches_row_by_row_and_channel_by_channel(height, width, chan
     assert data.grid.tolist() == [[height // 4, width // 4]]
     assert data.pos[0].tolist() == [2, 2]
     assert data.pos[-1].tolist() == [width // 4 * 4 - 2, height // 4 * 4 - 2]
-    assert torch.equal(data.edge_index, knn_graph(data.x, 2, cosine=True).as_tensor())
+    assert torch.equal(data.edge_index, knn_graph(data.x, 2, loop=True, cosine=True).as_tensor())
     assert data.y is None
 
 
@@ -88,7 +88,7 @@ def test_arrays_of_floats_are_not_scaled_and_not_shared():
 def test_dilation_and_distance_are_handed_on():
     image = torch.rand(3, 16, 16)
     data = PatchGraph(4, k=3, dilation=2, cosine=False)(image)
-    assert torch.equal(data.edge_index, knn_graph(data.x, 3, dilation=2).as_tensor())
+    assert torch.equal(data.edge_index, knn_graph(data.x, 3, loop=True, dilation=2).as_tensor())
 
 
 def test_image_data_holds_one_node_a_pixel():
@@ -151,7 +151,11 @@ def test_a_stock_pyg_model_trains_on_patch_graphs(architecture):
         ("image.png", TypeError, "got str"),
         (None, TypeError, "got NoneType"),
         (torch.full((1, 8, 8), torch.nan), ValueError, "row 0 holds NaN"),
-        (torch.rand(1, 8, 8), ValueError, "k=9 neighbors need at least 9 nodes, but graph 0 has 4"),
+        (
+            torch.rand(1, 8, 8),
+            ValueError,
+            "k=9 neighbors need at least 9 nodes, but an image of 8×8 pixels has 4 patches",
+        ),
     ],
 )
 def test_an_image_that_cannot_be_a_graph_is_refused(image, kind, message):

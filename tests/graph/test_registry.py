@@ -37,7 +37,7 @@ def create(name="vig_micro", **options):
 def row(x, layout, k=3):
     """Link every node to k nodes of its row, as a plain list in no order."""
     pos = layout.pos(x.device) * torch.tensor([1.0, 1e3])
-    edges = vig_pyg.knn_graph(pos, k, layout.batch(x.device)).as_tensor()
+    edges = vig_pyg.knn_graph(pos, k, layout.batch(x.device), loop=True).as_tensor()
     return edges[:, torch.randperm(edges.size(1))]
 
 

@@ -190,7 +190,7 @@ def test_the_graph_may_be_any_callable():
 
     def loops(x, layout):
         layouts.append(layout)
-        return vig_pyg.knn_graph(x, 1, layout.batch())
+        return vig_pyg.knn_graph(x, 1, layout.batch(), loop=True)
 
     with torch.no_grad():
         _, graphs = create(graph=loops).forward_graphs(images())
@@ -316,7 +316,7 @@ def test_the_edges_are_those_of_the_features_in_every_block(run):
     model, batch, _, graphs = run
     hidden = outputs(model, [g.fc1 for g in graphers(model)], batch)
     for x, graph, k in zip(hidden, graphs, [3, 4, 5, 6], strict=True):
-        expected = vig_pyg.knn_graph(x, k, graph.batch, cosine=True)
+        expected = vig_pyg.knn_graph(x, k, graph.batch, loop=True, cosine=True)
         assert torch.equal(graph.edge_index, expected.as_tensor())
 
 

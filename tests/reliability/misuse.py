@@ -29,6 +29,7 @@ from tests.reliability.wrong import Call, calls
 # Values of shared lists that these calls can take after all.
 RIGHT = {
     "knn_graph(x=Tensor [16, 7] of torch.float32 on cpu)",
+    "radius_graph(x=Tensor [16, 7] of torch.float32 on cpu)",
     "knn_graph with positions(position=Tensor [16, 7] of torch.float32 on cpu)",
     "KNNGraph()(x=Tensor [16, 7] of torch.float32 on cpu)",
     "KNNGraph()(x=Tensor [16, 8] of torch.float32 on meta)",

@@ -55,7 +55,10 @@ def test_other_code_of_the_library_makes_another_trial(tmp_path, monkeypatch) ->
     ("part", "source"),
     [
         ("conv", "from torch_geometric.nn import SAGEConv\ndef part(i, o):\n    return SAGEConv(i, o, aggr={!r})\n"),
-        ("graph", "import vig_pyg\ndef part(x, layout):\n    return vig_pyg.knn_graph(x, len({!r}), layout.batch())\n"),
+        (
+            "graph",
+            "from vig_pyg import knn_graph as g\ndef part(x, y):\n    return g(x, len({!r}), y.batch(), loop=True)\n",
+        ),
     ],
 )
 def test_another_version_of_an_operator_or_a_graph_makes_another_trial(part, source, tmp_path, monkeypatch) -> None:

@@ -43,7 +43,7 @@ def test_distances_are_those_that_neighbors_are_chosen_by():
     nearest, who = torch.cdist(h.double(), h.double()).sort(dim=1)
     assert torch.allclose(graph.edge_attr.view(64, 9).double(), nearest[:, :9], atol=1e-3)
     assert torch.equal(graph.edge_index[0].view(64, 9), who[:, :9])
-    assert torch.equal(graph.edge_index, knn_graph(h, 9).as_tensor())
+    assert torch.equal(graph.edge_index, knn_graph(h, 9, loop=True).as_tensor())
 
 
 def test_distances_of_a_pooled_graph_are_between_windows_and_nodes():

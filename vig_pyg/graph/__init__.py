@@ -10,6 +10,7 @@ from vig_pyg.graph.patches import PatchGraph, image_data
 from vig_pyg.graph.points import PointLayout
 from vig_pyg.graph.position import RelativePosition, sincos_embedding
 from vig_pyg.graph.protocol import Edges, Graph, LayoutGraph
+from vig_pyg.graph.radius import radius_graph
 from vig_pyg.graph.random import RandomGraph
 from vig_pyg.graph.registry import build_graph, get_graph, list_graphs, register_graph
 from vig_pyg.graph.superpixels import SuperpixelData, SuperpixelGraph
@@ -38,6 +39,7 @@ __all__ = [
     "image_data",
     "knn_graph",
     "list_graphs",
+    "radius_graph",
     "register_graph",
     "sincos_embedding",
 ]

@@ -5,10 +5,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from vig_pyg.checks import check_shares, check_whole
+from vig_pyg.checks import check_kind, check_shares, check_whole
 
 Backend = Literal["auto", "dense", "blockwise", "fused", "torch_cluster"]
-
+Flow = Literal["source_to_target", "target_to_source"]
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -21,6 +21,22 @@ def check_search(k: int, dilation: int, backend: str, epsilon: float = 0.0) -> N
     check_shares(epsilon=epsilon)
     if backend not in get_args(Backend):
         raise ValueError(f"backend must be one of {', '.join(get_args(Backend))}, got {backend!r}")
+
+
+def check_batched(flow: str, num_workers: int, batch_size: int | None) -> None:
+    """Refuse what are not PyG's parameters of a graph over a batch."""
+    if flow not in get_args(Flow):
+        raise ValueError(f"flow must be one of {', '.join(get_args(Flow))}, got {flow!r}")
+    check_whole(num_workers=num_workers)
+    if batch_size is not None:
+        check_whole(batch_size=batch_size)
+
+
+def check_radius(r: float) -> None:
+    """Refuse what is not a radius."""
+    check_kind("a number", int | float, r=r)
+    if isinstance(r, bool) or not r >= 0:
+        raise ValueError(f"r must be a number of at least 0, got {r}")
 
 
 def check_matrix(title: str, value: Tensor) -> None:
@@ -77,9 +93,14 @@ def check_pair(
         raise ValueError(f"y is in {len(sizes_y)} graphs but x in {len(sizes)}: the others have no nodes to find")
 
 
-def graph_sizes(name: str, batch: Tensor | None, x: Tensor) -> list[int]:
-    """Return how many of the nodes ``x`` every graph has, after checking the batch vector."""
+def graph_sizes(name: str, batch: Tensor | None, x: Tensor, batch_size: int | None = None) -> list[int]:
+    """Return how many of the nodes ``x`` every graph has, after checking the batch vector.
+
+    Without ``batch_size``, the last graph that has nodes is taken for the last one.
+    """
     if batch is None:
+        if batch_size not in (None, 1):
+            raise ValueError(f"batch_size={batch_size} needs {name}: without it there is one graph")
         return [len(x)]
     if not isinstance(batch, Tensor):
         raise TypeError(f"{name} must be a tensor, got {type(batch).__name__}")
@@ -97,6 +118,7 @@ def graph_sizes(name: str, batch: Tensor | None, x: Tensor) -> list[int]:
         raise ValueError(f"{name} must be sorted, but falls at position {place}: sort the nodes by graph first")
     if len(batch) and int(batch[0]) < 0:
         raise ValueError(f"{name} must not be negative, got {int(batch[0])}")
-    if len(batch) and int(batch[-1]) >= MOST_GRAPHS:
-        raise ValueError(f"{name} must number the graphs from 0 on, below {MOST_GRAPHS}, got {int(batch[-1])}")
-    return batch.bincount(minlength=1).tolist()
+    limit = min(batch_size or MOST_GRAPHS, MOST_GRAPHS)
+    if len(batch) and int(batch[-1]) >= limit:
+        raise ValueError(f"{name} must number the graphs from 0 on, below {limit}, got {int(batch[-1])}")
+    return batch.bincount(minlength=min(batch_size or 1, MOST_GRAPHS)).tolist()

@@ -1,5 +1,6 @@
 """Edges sorted by target, in the two forms that the library uses."""
 
+from collections.abc import Sequence
 from weakref import ref
 
 import torch
@@ -9,6 +10,7 @@ from torch_geometric.typing import Adj
 from torch_geometric.utils import is_sparse, to_edge_index
 
 from vig_pyg.graph.pyg_internals import sorted_edge_index
+from vig_pyg.kernels.reduce import targets_of_edges
 from vig_pyg.kernels.torch_internals import version_of
 
 INDEX_TYPES = (torch.int64, torch.int32)
@@ -28,9 +30,36 @@ def edges_from_neighbors(neighbors: Tensor, num_sources: int) -> EdgeIndex:
     num_targets, k = neighbors.shape
     device = neighbors.device
     target = torch.arange(num_targets, device=device).view(-1, 1).expand(-1, k)
-    ptr = torch.arange(0, num_targets * k + 1, max(k, 1), device=device)
+    ptr = torch.arange(num_targets + 1, device=device) * k
     edges = torch.stack([neighbors.reshape(-1), target.reshape(-1)])
     return sorted_edge_index(edges, (num_sources, num_targets), ptr, k)
+
+
+def edges_from_runs(runs: Sequence[Tensor], num_sources: int) -> EdgeIndex:
+    """Return :func:`edges_from_neighbors` of matrices below each other that differ in width.
+
+    Shapes:
+        - runs: ``[N_r, k_r]`` each
+        - output: ``[2, Σ N_r·k_r]``
+    """
+    widths = {run.size(1) for run in runs}
+    if len(widths) == 1:
+        return edges_from_neighbors(runs[0] if len(runs) == 1 else torch.cat(list(runs)), num_sources)
+    degree = torch.cat([run.new_full((len(run),), run.size(1)) for run in runs])
+    return edges_from_degrees(torch.cat([run.flatten() for run in runs]), degree, num_sources, max(widths))
+
+
+def edges_from_degrees(source: Tensor, degree: Tensor, num_sources: int, max_degree: int) -> EdgeIndex:
+    """Return edges from ``source``, sorted by target, of which target ``i`` has ``degree[i]``.
+
+    Shapes:
+        - source: ``[E]``
+        - degree: ``[N]``, no more than ``max_degree`` each, ``E`` in all
+        - output: ``[2, E]``
+    """
+    ptr = nn.functional.pad(degree.cumsum(0), (1, 0))
+    edges = torch.stack([source, targets_of_edges(ptr, len(source))])
+    return sorted_edge_index(edges, (num_sources, len(degree)), ptr, max_degree)
 
 
 def compressed(edge_index: Adj) -> tuple[Tensor, Tensor, int]:

@@ -1,60 +1,67 @@
 """Graphs of nearest neighbors in feature space (paper, Section 3.1)."""
 
-from collections.abc import Callable
 from functools import partial
-from itertools import groupby
-from typing import cast
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from torch_geometric import EdgeIndex
 
 from vig_pyg.checks import check_flags
-from vig_pyg.graph.checks import Backend, check_features, check_matrix, check_pair, check_search, graph_sizes
-from vig_pyg.graph.edges import edges_from_neighbors
+from vig_pyg.graph.checks import Backend, Flow, check_batched, check_matrix, check_search
+from vig_pyg.graph.edges import edges_from_neighbors, edges_from_runs
 from vig_pyg.graph.layout import Grid, NodeLayout, check_nodes
-from vig_pyg.graph.nearest import at_least_float32, nearest, of_usual_size, scaled_and_centered, unit_length
+from vig_pyg.graph.nearest import nearest, unit_length
 from vig_pyg.graph.points import Layout, PointLayout, as_layout
 from vig_pyg.graph.position import RelativePosition
 from vig_pyg.graph.protocol import Graph, Layouts
 from vig_pyg.graph.registry import register_graph
-
-FAR = -1e4  # the inner product with what fills a graph up; those of unit vectors and positions are between -2 and 2
+from vig_pyg.graph.search import nearest_in_graphs, neighbors_in_runs, number_nodes
 
 
 def knn_graph(
     x: Tensor,
     k: int,
     batch: Tensor | None = None,
-    *,
-    dilation: int = 1,
-    loop: bool = True,
+    loop: bool = False,
+    flow: Flow = "source_to_target",
     cosine: bool = False,
+    num_workers: int = 1,
+    batch_size: int | None = None,
+    *,
     y: Tensor | None = None,
     batch_y: Tensor | None = None,
+    dilation: int = 1,
     position: Tensor | None = None,
     position_y: Tensor | None = None,
     stochastic: bool = False,
     epsilon: float = 0.2,
     backend: Backend = "auto",
 ) -> EdgeIndex:
-    r"""Link every node to its ``k`` nearest neighbors within its own graph.
+    r"""Link every node to its ``k`` nearest neighbors within its own graph, as PyG's ``knn_graph`` does.
 
     The distance is :math:`\lVert x_j - x_i \rVert^2 - 2\,p_j^\top p_i`, the second term only where positions are
     given (paper, Section 3.2). The nearest :math:`k \cdot d` are sorted by distance and every ``d``-th is kept,
     the nearest first (dilated aggregation, Li et al., "DeepGCNs", 2019). As in ``torch_cluster.knn``, ``x`` holds
     the nodes that are found, and ``y``, if given, those that search: edges run from ``x`` to ``y``.
 
+    A layer on a graph of its own features is one line; with ``conv = EdgeConv(C, D, act=None, norm=None)``, this is
+    PyG's ``DynamicEdgeConv(Linear(2 * C, D), k=20)``, which counts a node among its neighbors::
+
+        x = conv(x, vig_pyg.knn_graph(x, 20, batch, loop=True))
+
     Args:
         x: Node features ``[N, C]``.
-        k: Neighbors of every node.
+        k: Neighbors of every node. In a graph with fewer candidates, all of these; compiled code refuses that.
         batch: The graph of every node, sorted, ``[N]``; None for a single graph.
-        dilation: ``d``. In a graph with fewer than ``k·d`` candidates it shrinks to candidates // k.
         loop: A node may be its own neighbor, at distance zero. Only without ``y``.
+        flow: ``"target_to_source"`` turns every edge around: from node to neighbor, sorted by source.
         cosine: Features are scaled to unit length first, as ViG does.
+        num_workers: Threads with which ``torch_cluster`` searches a single graph; the others use torch's own threads.
+        batch_size: Graphs in the batch, of which the last may be empty. Checked against ``batch``.
         y: Features of the searching nodes ``[M, C]`` of a bipartite graph.
         batch_y: Their graphs ``[M]``.
+        dilation: ``d``. In a graph with fewer than ``k·d`` candidates it shrinks to candidates // k, to one at least:
+            a graph with fewer than ``k`` gives all of them.
         position: Embeddings ``[N, P]`` whose inner product brings nodes nearer.
         position_y: The same of the searching nodes ``[M, P]``.
         stochastic: With probability ``epsilon``, keep ``k`` random ones of the ``k·d`` nearest instead.
@@ -64,8 +71,8 @@ def knn_graph(
             graph.
 
     Returns:
-        Edges ``[2, M·k]`` from neighbor to node, sorted by target and then by distance, as an
-        :class:`~torch_geometric.EdgeIndex` with ``sparse_size=(N, M)``.
+        Edges ``[2, E]`` from neighbor to node, ``E = M·k`` where all graphs have ``k`` candidates, sorted by target
+        and then by distance, as an :class:`~torch_geometric.EdgeIndex` with ``sparse_size=(N, M)``.
 
     Raises:
         ValueError: a rank, size, value or device does not fit; the sentence says which and what would be right.
@@ -73,78 +80,15 @@ def knn_graph(
     """
     check_search(k, dilation, backend, epsilon)
     check_flags(loop=loop, cosine=cosine, stochastic=stochastic)
-    # Compiled code sees one operation: how many nodes a graph has is a value.
-    search = torch.ops.vig_pyg.knn if torch.compiler.is_compiling() else _knn
+    check_batched(flow, num_workers, batch_size)
     chance = epsilon if stochastic else 0.0
-    found = search(x, k, batch, dilation, loop, cosine, y, batch_y, position, position_y, chance, backend)
-    return edges_from_neighbors(found, len(x))
-
-
-def _knn(
-    x: Tensor,
-    k: int,
-    batch: Tensor | None,
-    dilation: int,
-    loop: bool,
-    cosine: bool,
-    y: Tensor | None,
-    batch_y: Tensor | None,
-    position: Tensor | None,
-    position_y: Tensor | None,
-    epsilon: float,
-    backend: str,
-) -> Tensor:
-    """Return the neighbors of every node as rows of ``x``, ``[M, k]``; see :func:`knn_graph`."""
-    check_features("x", x, position)
-    sizes = graph_sizes("batch", batch, x)
-    if y is None:
-        if batch_y is not None or position_y is not None:
-            raise ValueError("batch_y and position_y describe y, which is not given")
-        y, sizes_y, position_y = x, sizes, position
+    nodes = x, k, batch, loop, cosine, num_workers, batch_size, y, batch_y
+    options = dilation, position, position_y, chance, backend
+    if torch.compiler.is_compiling():  # sees one operation: how many nodes a graph has is a value
+        edges = edges_from_neighbors(torch.ops.vig_pyg.knn(*nodes, *options), len(x))
     else:
-        check_features("y", y, position_y)
-        if not loop:
-            raise ValueError("loop=False has no meaning between two sets of nodes: leave out either loop or y")
-        sizes_y = graph_sizes("batch_y", batch_y, y)
-    check_pair(x, y, position, position_y, sizes, sizes_y)
-    sizes_y += [0] * (len(sizes) - len(sizes_y))
-    for graph, (size, size_y) in enumerate(zip(sizes, sizes_y, strict=True)):
-        if size_y and size < (needed := k + (not loop)):
-            raise ValueError(
-                f"k={k} neighbors{'' if loop else ' without the node itself'} need at least {needed} nodes, "
-                f"but graph {graph} has {size}"
-            )
-
-    keys, queries = (unit_length(of_usual_size(v)) if cosine else at_least_float32(v) for v in (x, y))
-    unit = cosine and not bool((keys == 0).all(1).any())  # a node without a direction keeps length zero
-    if position is not None and position_y is not None:
-        keys, queries = (torch.cat([keys, position.detach()], 1), torch.cat([queries, position_y.detach()], 1))
-    keys, queries = scaled_and_centered(keys, queries, 0 if cosine else x.size(1), sizes, sizes_y)
-    found, start, start_y = [], 0, 0
-    for (size, size_y), run in groupby(zip(sizes, sizes_y, strict=True)):
-        count = len(list(run))  # consecutive graphs of equal sizes are searched together
-        stop, stop_y = start + count * size, start_y + count * size_y
-        if size_y:
-            neighbors = nearest(
-                queries[start_y:stop_y].view(count, size_y, -1),
-                keys[start:stop].view(count, size, -1),
-                k,
-                dilation,
-                loop=loop,
-                unit=unit,
-                channels=x.size(1),
-                epsilon=epsilon,
-                backend=cast(Backend, backend),
-            )
-            found.append(_number_nodes(neighbors, start, size))
-        start, start_y = stop, stop_y
-    empty = torch.empty(0, k, dtype=torch.long, device=x.device)
-    return torch.cat([empty, *found])
-
-
-# Drawing at random, no two calls are the same.
-_knn_op = torch.library.custom_op("vig_pyg::knn", _knn, mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,))
-_knn_op.register_fake(lambda x, k, *rest: x.new_empty(len(x if rest[4] is None else rest[4]), k, dtype=torch.long))
+        edges = edges_from_runs(neighbors_in_runs(*nodes, *options), len(x))
+    return edges if flow == "source_to_target" else edges.flip(0)
 
 
 @register_graph("knn", "dynamic")
@@ -213,7 +157,7 @@ class KNNGraph(Graph):
             grid = Grid(*query_map.shape[:3])
             neighbors = self._nearest(query_map.flatten(1, 2), key_map.flatten(1, 2), grid)
             size = key_map.size(1) * key_map.size(2)
-            found.append(_number_nodes(neighbors, start, size))
+            found.append(number_nodes(neighbors, start, size))
             start += grid.count * size
         return edges_from_neighbors(found[0] if len(found) == 1 else torch.cat(found), sources.size(0))
 
@@ -233,17 +177,11 @@ class KNNGraph(Graph):
                 f"{source_layout.counts.index(min(source_layout.counts))} offers {min(source_layout.counts)}: "
                 "use larger graphs or a smaller k"
             )
-        found = nearest_in_graphs(
-            queries,
-            keys,
-            layout.counts,
-            source_layout.counts,
-            self.k,
-            self.dilation,
-            channels=channels,
-            epsilon=self.epsilon if self.training and self.stochastic else 0.0,
-            backend=self.backend,
-        )
+        epsilon = self.epsilon if self.training and self.stochastic else 0.0
+        search = partial(nearest, k=self.k, dilation=self.dilation, unit=True, channels=channels, epsilon=epsilon)
+        search = partial(search, backend=self.backend)
+        padded = min(source_layout.counts) >= self.k * self.dilation
+        found = nearest_in_graphs(search, queries, keys, layout.counts, source_layout.counts, padded)
         return edges_from_neighbors(found, sources.size(0))
 
     def _nearest(self, queries: Tensor, keys: Tensor, grid: Grid) -> Tensor:
@@ -279,53 +217,3 @@ class StaticKNNGraph(KNNGraph):
     """The graph of the first block at a resolution, or the ``Batch``'s own edges, for all blocks there."""
 
     static = True
-
-
-def nearest_in_graphs(
-    queries: Tensor,
-    keys: Tensor,
-    counts_y: list[int],
-    counts: list[int],
-    k: int,
-    dilation: int,
-    *,
-    channels: int,
-    epsilon: float,
-    backend: Backend,
-) -> Tensor:
-    """Return the neighbors of nodes of unit length as rows of ``keys``, ``[M, k]``, graph by graph.
-
-    Graphs of other sizes are searched together too, the smaller ones filled up with keys that nobody chooses, where
-    that makes less than twice as many nodes.
-    """
-    search = partial(nearest, k=k, dilation=dilation, unit=True, channels=channels, epsilon=epsilon, backend=backend)
-    if len(set(counts)) > 1 and len(counts) * max(counts) <= 2 * len(keys) and min(counts) >= k * dilation:
-        return _nearest_padded(search, queries, keys, counts_y, counts)
-    found, start, start_y = [], 0, 0
-    for (size, size_y), run in groupby(zip(counts, counts_y, strict=True)):
-        count = len(list(run))
-        stop, stop_y = start + count * size, start_y + count * size_y
-        own, others = queries[start_y:stop_y].view(count, size_y, -1), keys[start:stop].view(count, size, -1)
-        found.append(_number_nodes(search(own, others), start, size))
-        start, start_y = stop, stop_y
-    return torch.cat(found)
-
-
-def _nearest_padded(
-    search: Callable[[Tensor, Tensor], Tensor], queries: Tensor, keys: Tensor, counts_y: list[int], counts: list[int]
-) -> Tensor:
-    """Search graphs of several sizes as if all had as many nodes as the largest."""
-    queries = torch.cat([queries, queries.new_ones(len(queries), 1)], 1)
-    keys = torch.cat([keys, keys.new_zeros(len(keys), 1)], 1)
-    own = pad_sequence(list(queries.split(counts_y)), batch_first=True)
-    others = pad_sequence(list(keys.split(counts)), batch_first=True)
-    size, size_y = (torch.tensor(c, device=keys.device).unsqueeze(1) for c in (counts, counts_y))
-    others[..., -1].masked_fill_(torch.arange(others.size(1), device=keys.device) >= size, FAR)
-    found = search(own, others) + (size.cumsum(0) - size).unsqueeze(2)
-    return found[torch.arange(own.size(1), device=keys.device) < size_y]
-
-
-def _number_nodes(neighbors: Tensor, start: int, size: int) -> Tensor:
-    """Turn places within one image ``[B, N, k]`` into rows of the node matrix ``[B·N, k]``."""
-    first = torch.arange(neighbors.size(0), device=neighbors.device) * size + start
-    return (neighbors + first.view(-1, 1, 1)).flatten(0, 1)

@@ -38,12 +38,14 @@ def nearest(
     bias: Tensor | None = None,
     epsilon: float = 0.0,
     backend: Backend = "auto",
+    num_workers: int = 1,
 ) -> Tensor:
     """Return the dilated neighbors of ``queries [B, N, C + P]`` among ``keys [B, M, C + P]`` as ``[B, N, k]``.
 
     The first ``channels`` are features, compared by distance, the rest positions, compared by inner product.
     ``unit`` says that all features have length one, ``bias [N, M]`` is added to the inner products, and
-    ``epsilon`` is the probability of drawing ``k`` of the ``k·dilation`` nearest at random.
+    ``epsilon`` is the probability of drawing ``k`` of the ``k·dilation`` nearest at random. ``torch_cluster`` takes
+    ``num_workers``.
     """
     dilation = min(dilation, (keys.size(1) - int(not loop)) // k)
     positions = bias is not None or keys.size(2) > channels
@@ -56,7 +58,7 @@ def nearest(
     if backend == "torch_cluster":
         if positions:
             raise ValueError("backend='torch_cluster' cannot add positions: use 'dense' or 'blockwise'")
-        found = nearest_cluster(queries, keys, k * dilation, loop=loop)
+        found = nearest_cluster(queries, keys, k * dilation, loop=loop, num_workers=num_workers)
     else:
         if not unit:
             queries = torch.cat([queries, queries.new_ones(()).expand(*queries.shape[:2], 1)], 2)

@@ -92,8 +92,13 @@ class PatchGraph(BaseTransform):
         inside = tensor[None, :, : rows * self.patch_size, : columns * self.patch_size]
         x = F.unfold(inside, self.patch_size, stride=self.patch_size)[0].T.contiguous()
         edge_index = knn_graph(
-            x, self.k, dilation=self.dilation, cosine=self.cosine, backend=self.backend
+            x, self.k, loop=True, cosine=self.cosine, dilation=self.dilation, backend=self.backend
         ).as_tensor()  # a plain tensor, as datasets are stored and collated
+        if rows * columns < self.k:
+            raise ValueError(
+                f"k={self.k} neighbors need at least {self.k} nodes, but an image of {height}×{width} pixels has "
+                f"{rows * columns} patches of {self.patch_size}: use larger images, smaller patches or a smaller k"
+            )
         layout = NodeLayout.uniform(1, rows, columns)
         pos = layout.pos() * self.patch_size
         return Data(**rest | {"x": x, "pos": pos, "edge_index": edge_index, "grid": torch.tensor([[rows, columns]])})

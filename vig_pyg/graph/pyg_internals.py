@@ -3,9 +3,14 @@
 Seen to work with the versions of ``SEEN``; with another, ``tests/graph/test_pyg_internals.py`` asks for a look.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
+from torch_geometric.edge_index import SortReturnType
 from torch_geometric.nn import MessagePassing
 
 SEEN = ">=2.8,<2.9"
@@ -14,8 +19,70 @@ SEEN = ">=2.8,<2.9"
 # them for a value per node or per edge, should there be as many.
 OWN_LENGTH = np.int64(0)
 
+aten = torch.ops.aten
 
-def sorted_edge_index(edges: Tensor, sizes: tuple[int, int], ptr: Tensor, max_degree: int) -> EdgeIndex:
+
+class NeighborIndex(EdgeIndex):
+    """An ``EdgeIndex`` that may know its largest degree, ``max_degree``, and that every function of PyG takes.
+
+    Unlike PyG's own, its rows are plain tensors, because ``coalesce``, ``is_undirected`` and others fail on PyG's
+    ``Index``; and its pointers keep to their order where edges are flipped or sorted anew, where PyG mixes them up.
+    What is made of it by cloning, moving, indexing, joining or flipping is of this class too.
+    """
+
+    max_degree: int
+    """No target has more neighbors. Absent where that is not known."""
+
+    @classmethod
+    def __torch_dispatch__(
+        cls, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Do as PyG does, with the differences above."""
+        first = args[0]
+        if func in (aten.select.int, aten.unbind.int):
+            return func(first._data, *args[1:], **(kwargs or {}))
+        out = super().__torch_dispatch__(func, types, args, kwargs)
+        if not isinstance(out, EdgeIndex) or out is first:
+            return out
+        out.__class__ = cls
+        if func is aten.flip.default and out.is_sorted:
+            out._indptr, out._T_indptr = first._indptr, first._T_indptr
+        same = func in (aten.clone.default, aten._to_copy.default, aten.alias.default, aten._pin_memory.default)
+        if same and out.dtype == first.dtype and hasattr(first, "max_degree"):
+            out.max_degree = first.max_degree
+        return out
+
+    def sort_by(self, sort_order: Any, stable: bool = False) -> SortReturnType:
+        """Return the edges sorted by ``"row"`` or ``"col"``, and their places before."""
+        out, places = super().sort_by(sort_order, stable)
+        if out is not self:
+            out._indptr, out._T_indptr = self._T_indptr, self._indptr
+        return SortReturnType(out, places)
+
+    def __repr__(self) -> str:
+        """Return it in words, without values where a compiler's has none: to print PyG's there fails."""
+        return super().__repr__() if type(self._data) is Tensor else f"{type(self).__name__}({list(self.shape)})"
+
+    def __tensor_flatten__(self) -> tuple[list[str], tuple[Any, ...]]:
+        """Return what compiled code takes apart."""
+        names, context = super().__tensor_flatten__()
+        return names, (*context, getattr(self, "max_degree", None))
+
+    @staticmethod
+    def __tensor_unflatten__(inner: dict[str, Any], context: tuple[Any, ...], size: Any, stride: Any) -> EdgeIndex:
+        """Return what compiled code took apart."""
+        *known, max_degree = context
+        out = EdgeIndex.__tensor_unflatten__(inner, tuple(known), size, stride)
+        out.__class__ = NeighborIndex
+        if max_degree is not None:
+            out.max_degree = max_degree
+        return out
+
+
+torch.serialization.add_safe_globals([NeighborIndex])
+
+
+def sorted_edge_index(edges: Tensor, sizes: tuple[int, int], ptr: Tensor, max_degree: int) -> NeighborIndex:
     """Return edges that are sorted by target, with what is known of them, so that nothing is computed again.
 
     Args:
@@ -24,7 +91,7 @@ def sorted_edge_index(edges: Tensor, sizes: tuple[int, int], ptr: Tensor, max_de
         ptr: Where each target's edges start, ``[N + 1]``.
         max_degree: No target has more neighbors; remembered under this name.
     """
-    index = EdgeIndex(edges, sparse_size=sizes, sort_order="col")
+    index = NeighborIndex(edges, sparse_size=sizes, sort_order="col")
     index._indptr = ptr
     index.max_degree = max_degree
     return index

@@ -32,7 +32,7 @@ def register_graph(name: str, *aliases: str) -> Callable[[Registered], Registere
         def row(x, layout, k=9):
             '''Link every node to the k nearest of its row.'''
             pos = layout.pos() * torch.tensor([1, 1e3])  # rows are far from each other
-            return vig_pyg.knn_graph(pos, k, layout.batch())
+            return vig_pyg.knn_graph(pos, k, layout.batch(), loop=True)
 
     Raises:
         ValueError: the name is taken by something else.

@@ -106,10 +106,10 @@ def _(scores: Tensor, k: int) -> Tensor:
     return scores.new_empty(*scores.shape[:-1], k, dtype=torch.long)
 
 
-def nearest_cluster(queries: Tensor, keys: Tensor, k: int, *, loop: bool = True) -> Tensor:
+def nearest_cluster(queries: Tensor, keys: Tensor, k: int, *, loop: bool = True, num_workers: int = 1) -> Tensor:
     """Search by Euclidean distance with ``torch_cluster.knn``: trees on the CPU, best in few dimensions.
 
-    Arguments and shapes as :func:`nearest_dense`.
+    Arguments and shapes as :func:`nearest_dense`; ``num_workers`` search a single image at once.
 
     Raises:
         ModuleNotFoundError: torch_cluster is not installed.
@@ -124,7 +124,8 @@ def nearest_cluster(queries: Tensor, keys: Tensor, k: int, *, loop: bool = True)
     key_batch = torch.arange(batch, device=device).repeat_interleave(num_keys)
     query_batch = torch.arange(batch, device=device).repeat_interleave(num_queries)
     wanted = k if loop else min(k + 1, num_keys)
-    found = knn(keys.reshape(-1, channels), queries.reshape(-1, channels), wanted, key_batch, query_batch)[1]
+    flat = keys.reshape(-1, channels), queries.reshape(-1, channels)
+    found = knn(*flat, wanted, key_batch, query_batch, num_workers=num_workers, batch_size=batch)[1]
     first_key = torch.arange(0, batch * num_keys, num_keys, device=device).view(-1, 1, 1)
     neighbors = found.view(batch, num_queries, wanted) - first_key
     if loop:

@@ -27,16 +27,21 @@ NO_BATCH = (
     torch.full((16,), 1 << 40),
     torch.zeros(16, dtype=torch.long, device="meta"),
     torch.zeros(16, dtype=torch.bool),
-    torch.arange(16),
 )
 SEARCH = {
-    "k": (*NO_COUNT, 99),
+    "k": NO_COUNT,
     "dilation": NO_COUNT,
     "loop": NO_FLAG,
     "cosine": NO_FLAG,
     "stochastic": NO_FLAG,
     "epsilon": NO_SHARE,
     "backend": ("denze", "", None, 3, ["dense"], torch.ones(1)),
+}
+BATCHED = {
+    "batch": NO_BATCH,
+    "flow": ("both", "", None, 3, ["source_to_target"]),
+    "num_workers": NO_COUNT,
+    "batch_size": (*[count for count in NO_COUNT if count is not None], 2, 1 << 40),
 }
 BUILT = {name: SEARCH[name] for name in ("dilation", "stochastic", "epsilon", "backend")}
 NO_IMAGE = (
@@ -70,7 +75,14 @@ def _searches() -> list[Call]:
     pairs = [(x, x, x), (x,), (x, x[:, 1:]), (x, x.double()), (x, None)]
     two = (LAYOUT, vig_pyg.NodeLayout.uniform(2, 4, 2))
     return [
-        Call("knn_graph", vig_pyg.knn_graph, {"x": x, "k": 3}, {"x": matrix, "batch": NO_BATCH, **SEARCH}),
+        Call("knn_graph", vig_pyg.knn_graph, {"x": x, "k": 3}, {"x": matrix, **BATCHED, **SEARCH}),
+        Call(
+            "radius_graph",
+            vig_pyg.radius_graph,
+            {"x": x, "r": 1.0},
+            {"x": matrix, **BATCHED, "r": (-1.0, math.nan, "1", None, True, 1j, [1.0]), "loop": NO_FLAG}
+            | {"max_num_neighbors": NO_COUNT},
+        ),
         Call(
             "knn_graph to others",
             vig_pyg.knn_graph,
@@ -78,7 +90,7 @@ def _searches() -> list[Call]:
             {
                 "y": [*no_nodes(y)[1:], y.double()],
                 "batch_y": [torch.zeros(5, dtype=torch.long), torch.arange(6), torch.zeros(6)],
-                "loop": (False,),
+                "loop": (True,),
                 "position": (x, x[1:], x.double()),
                 "position_y": (y, "y"),
             },

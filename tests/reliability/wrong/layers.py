@@ -33,7 +33,7 @@ NO_HEADS = (*NO_COUNT, 3, 16)
 
 def _operator(conv: type[nn.Module]) -> list[Call]:
     x = nodes()
-    edges = vig_pyg.knn_graph(x, 3).as_tensor()
+    edges = vig_pyg.knn_graph(x, 3, loop=True).as_tensor()
     no_pair = [(), (x,), [x], (x, x, x), (x, None), (None, x), (x, x[:, 1:]), (x[:8], x), {"x": x}]
     widths = {"in_channels": NO_COUNT, "out_channels": (*NO_COUNT, 7), "heads": NO_HEADS}
     operator = conv(8, 8, heads=2).eval()
@@ -96,7 +96,7 @@ def _blocks() -> list[Call]:
     grapher = Grapher(8, KNNGraph(3), heads=2).eval()
     options = {"heads": NO_HEADS, "pool": NO_COUNT, "fc": NO_FLAG, **NO_LAYER, **branch}
     right = {"x": x, "layout": LAYOUT}
-    edges = vig_pyg.knn_graph(x, 3).as_tensor()
+    edges = vig_pyg.knn_graph(x, 3, loop=True).as_tensor()
     classes = (-1, 2.5, "3", None, True, [3])
     return [
         Call(
