@@ -118,5 +118,5 @@ def test_a_width_that_cannot_be_halved_is_refused():
 def test_the_stem_is_chosen_by_name():
     assert isinstance(build_stem("conv", 3, 16, 4, "batch", "gelu"), ConvStem)
     assert isinstance(build_stem("patch", 3, 16, 4, "batch", "gelu"), PatchStem)
-    with pytest.raises(ValueError, match="stem must be 'conv' or 'patch', got 'pathc'"):
+    with pytest.raises(ValueError, match="stem must be 'conv', 'patch' or 'nodes', got 'pathc'"):
         build_stem("pathc", 3, 16, 4, "batch", "gelu")
