@@ -12,6 +12,7 @@ from torch_geometric.nn import DynamicEdgeConv, GCNConv, pool
 import vig_pyg
 from tests.graph.searched import batch_of, brute_force, every_backend, normal, unit
 from vig_pyg.graph import choose_backend, compressed, knn_graph
+from vig_pyg.graph.search import neighbors_in_runs
 
 SIZES = [[30], [5, 2, 2, 9], [1, 0, 7], [1], [1, 1], [3, 3]]
 FLOWS = ["source_to_target", "target_to_source"]
@@ -20,6 +21,12 @@ FLOWS = ["source_to_target", "target_to_source"]
 def pairs(edges):
     """The edges as a sorted list of pairs."""
     return sorted(edges.T.tolist())
+
+
+def test_graphs_of_equal_sizes_are_one_run():
+    runs = neighbors_in_runs(normal(13, 3), 3, batch_of([4, 4, 2, 3]))
+    assert [list(run.shape) for run in runs] == [[8, 3], [2, 1], [3, 2]]
+    assert runs[0].min() == 0 and runs[1].tolist() == [[9], [8]]
 
 
 def test_the_first_arguments_are_those_of_pyg():

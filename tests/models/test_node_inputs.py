@@ -8,6 +8,8 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import GCNConv, PointNetConv
 
+from vig_pyg.models.node_inputs import read_nodes
+
 NAMES = ["vig_micro", "pvig_micro"]
 
 
@@ -179,6 +181,13 @@ def test_what_an_operator_returns_wrongly_is_said(conv, message):
 def test_wrong_nodes_are_refused_in_one_sentence(inputs, message):
     with pytest.raises((TypeError, ValueError), match=message):
         create()(inputs)
+
+
+def test_features_and_the_layout_of_places_are_read():
+    like = torch.zeros(1)
+    x, layout = read_nodes(CLOUDS[0], 5, 2, like)
+    assert x is CLOUDS[0].x and layout.counts == [200] and layout.has_places
+    assert not read_nodes(CLOUDS[0], 5, 0, like)[1].has_places
 
 
 def test_feature_maps_and_pixels_are_for_grids():

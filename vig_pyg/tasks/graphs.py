@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from accelerate.utils import send_to_device
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
+from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
+from torch_geometric.data.storage import GlobalStorage
 
 from vig_pyg.data.decoded import IGNORE_INDEX, LabeledBatch
 from vig_pyg.data.graph_sets import GraphBatches, GraphData, is_graph_data, load_graphs
@@ -23,6 +25,8 @@ from vig_pyg.tasks.recipe import Recipe, key
 from vig_pyg.tasks.registry import register_task
 from vig_pyg.tasks.results import Device, OnBatch, Seen, Trained
 from vig_pyg.tasks.task import Task
+
+PARTS_OF_DATA = [DataEdgeAttr, DataTensorAttr, GlobalStorage]  # what a file of Data names besides
 
 
 @dataclass
@@ -132,7 +136,8 @@ class GraphClassification(Task):
         """Write the best guess for every graph, or for every node of it, as CSV."""
         rows: list[Sequence[object]] = []
         for path in files:
-            shares = trained.model(_read(path).to(device)).softmax(1)
+            graph = _read(path)
+            shares = trained.model(graph.to(device)).softmax(1)
             best = shares.max(1)
             names = [trained.classes[i] for i in best.indices.tolist()]
             rows += [
@@ -152,7 +157,8 @@ def _read(path: Path) -> Data:
         ValueError: there is none.
     """
     try:
-        graph = torch.load(path, weights_only=True)
+        with torch.serialization.safe_globals(PARTS_OF_DATA):
+            graph = torch.load(path, weights_only=True)
     except Exception as error:
         raise ValueError(f"{path} holds no graph, Data that torch.save wrote: {str(error).splitlines()[0]}") from None
     if not isinstance(graph, Data):
