@@ -6,7 +6,6 @@ import pytest
 import torch
 from sklearn.metrics import f1_score, jaccard_score
 
-from vig_pyg import EdgeConv
 from vig_pyg.data.graph_sets import GraphData
 from vig_pyg.data.shapes import PARTS, SHAPES, make_shapes
 from vig_pyg.tasks import get_task, list_recipes, read_recipe

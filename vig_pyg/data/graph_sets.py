@@ -73,7 +73,7 @@ def load_graphs(name: str, root: str | Path = "data") -> GraphData:
 
 
 def _digits(name: str) -> GraphData:
-    split, transform = load_digits(32), SuperpixelGraph(DIGIT_SEGMENTS)
+    split, transform = load_digits(32), SuperpixelGraph(DIGIT_SEGMENTS, compactness=1)
     parts = (split.train_images, split.train_labels), (split.test_images, split.test_labels)
     train, test = (
         graphs_of([((image + 1) / 2, int(label)) for image, label in zip(*part, strict=True)], transform, log=False)
