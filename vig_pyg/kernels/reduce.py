@@ -10,7 +10,6 @@ the CPU and on CUDA (of values that are not finite it takes no extrema: these ar
 refused by a ``ValueError``, and torch_scatter where it is not installed by a ``ModuleNotFoundError``.
 """
 
-import functools
 import warnings
 from importlib import import_module
 from types import ModuleType
@@ -96,7 +95,6 @@ def _extremum(
     return torch.ops.vig_pyg.neighbor_extremum(x, center, ptr, index, max_degree, largest, with_winner, backend)[0]
 
 
-@functools.cache
 def _triton() -> ModuleType:
     """Return the kernels for CUDA."""
     return import_module("vig_pyg.kernels.triton.reduce")
@@ -167,6 +165,7 @@ def _extremum_csr(x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with_win
         best = torch.sparse.mm(_csr(ptr, index, packed), packed, kind)
         return best.to(x.dtype), numbers_of(best).int()
     out, winner = sparse_extremum(_csr(ptr, index, x), x, kind)
+    winner = torch.where(winner < index.numel(), winner, ptr[:-1].unsqueeze(1))  # a list of infinities: its first
     return out, index[winner.clamp_(max=index.numel() - 1)].int()
 
 
@@ -275,7 +274,7 @@ def _neighbor_sum_backward(grad: Tensor, ptr: Tensor, index: Tensor, num_sources
     target = targets_of_edges(ptr, index.numel())
     if grad.device.type != "cpu":
         return grad.new_zeros(num_sources, grad.size(1)).index_add_(0, index, grad[target])
-    back = index.new_zeros(num_sources + 1)  # the edges turned round, sorted by source
+    back = target.new_zeros(num_sources + 1)  # the edges turned round, sorted by source
     back[1:] = index.bincount(minlength=num_sources).cumsum(0)
     return _sum_csr(back, target[index.argsort()], grad)
 
