@@ -38,7 +38,7 @@ def compare(rounds: int) -> dict[str, object]:
         "unsorted EdgeIndex": lambda: unsorted_index,
         "unsorted list, new": unsorted.clone,
     }
-    results = {}
+    results: dict[str, object] = {}
     for name in OPERATORS:
         conv = vig_pyg.conv.build_conv(name, *WIDTHS)
         for step in (evaluation, training_step):

@@ -140,12 +140,16 @@ def test_the_form_for_other_devices_lets_not_a_number_win_inside_its_own_list():
     assert winner[1].item() == 1
 
 
-@pytest.mark.parametrize("name", ["max", "min", "sum"])
+@pytest.mark.parametrize("name", ["max", "min", "sum", "softmax"])
 @each_backend
 def test_the_operations_pass_the_checks_of_torch_library(name, backend):
     x = distinct_values(2).requires_grad_()
     ptr, index = compress([[0, 1], [], [2, 3, 5]])
-    if name == "sum":
+    if name == "softmax":
+        torch.library.opcheck(
+            torch.ops.vig_pyg.neighbor_softmax.default, (x[:5].detach().requires_grad_(), ptr, 3, backend)
+        )
+    elif name == "sum":
         torch.library.opcheck(torch.ops.vig_pyg.neighbor_sum.default, (x, ptr, index, backend))
     else:
         for center in (None, distinct_values(3, rows=3).requires_grad_()):
@@ -200,10 +204,11 @@ def test_sums_and_means_of_half_precision_lose_nothing_on_the_way(dtype, backend
 
 
 @each_backend
+@pytest.mark.parametrize("channels", [3, 20])
 @drawn
 @given(degrees=st.lists(st.integers(0, 6), min_size=1, max_size=7), seed=st.integers(0, 99))
-def test_softmax_is_that_of_every_list_and_so_is_its_gradient(backend, degrees, seed):
-    values = distinct_values(seed, rows=sum(degrees)).requires_grad_()
+def test_softmax_is_that_of_every_list_and_so_is_its_gradient(backend, channels, degrees, seed):
+    values = (distinct_values(seed, sum(degrees), channels) / channels).requires_grad_()
     ptr = torch.tensor([0, *degrees]).cumsum(0)
     out = neighbor_softmax(values, ptr, max(degrees), backend=backend)
     expected = torch.cat([part.softmax(0) for part in values.split(degrees)])
@@ -254,12 +259,19 @@ def test_all_of_them_compile_into_one_graph(backend):
 
 
 def test_auto_takes_kernels_on_cuda_for_lists_that_they_can_reduce(monkeypatch):
-    assert choose_reduction("cpu", 18) == "native"
     monkeypatch.setattr("vig_pyg.kernels.backends.HAS_TRITON", True)
-    assert choose_reduction("cuda", 254) == choose_reduction("cuda") == "triton"
-    assert choose_reduction("cuda", 255) == "native"
+    assert choose_reduction("extremum", 64, 254, "cuda") == choose_reduction("sum", 64, 255, "cuda") == "triton"
+    assert choose_reduction("extremum", 64, 255, "cuda") == "native"
     monkeypatch.setattr("vig_pyg.kernels.backends.HAS_TRITON", False)
-    assert choose_reduction("cuda", 18) == "native"
+    assert choose_reduction("extremum", 64, 18, "cuda") == "native"
+
+
+def test_auto_takes_torch_scatter_where_it_was_measured_to_win(monkeypatch):
+    assert choose_reduction("extremum", 8, 18) == choose_reduction("sum", 8) == "native"
+    assert choose_reduction("softmax", 8, 18) == "torch_scatter"
+    assert choose_reduction("softmax", 16, 18) == "native"
+    monkeypatch.setattr("vig_pyg.kernels.backends.WITH_TORCH_SCATTER", False)
+    assert choose_reduction("softmax", 8, 18) == "native"
 
 
 @each_name
@@ -278,3 +290,10 @@ def test_without_torch_scatter_it_is_refused_and_auto_does_without(name, monkeyp
     with pytest.raises(ModuleNotFoundError, match="pip install --no-build-isolation torch_scatter"):
         reduce(name, x, [[0, 1]], "torch_scatter")
     assert torch.equal(reduce(name, x, [[0, 1]], "auto"), by_definition(name, x, [[0, 1]]))
+
+
+def test_without_torch_scatter_softmax_does_without(monkeypatch):
+    monkeypatch.setattr("vig_pyg.kernels.backends.WITH_TORCH_SCATTER", False)
+    monkeypatch.setitem(sys.modules, "torch_scatter", None)
+    values = distinct_values(0)
+    torch.testing.assert_close(neighbor_softmax(values, torch.tensor([0, 6]), 6), values.softmax(0))

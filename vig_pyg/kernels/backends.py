@@ -5,28 +5,40 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from torch_geometric.typing import WITH_TORCH_SCATTER
 
 Reduction = Literal["auto", "native", "triton", "torch_scatter"]
 REDUCTIONS = get_args(Reduction)
+Kind = Literal["extremum", "sum", "softmax"]
 
 HAS_TRITON = find_spec("triton") is not None
 # The place of a winner in its list is one byte in our Triton kernel, and this one says that there is none.
 NO_SLOT = 255
+# On the CPU torch_scatter has the faster softmax up to this width: benchmarks/results/reductions-cpu.json.
+NARROW = 8
 
 
-def choose_reduction(device: torch.device | str, max_degree: int = 0) -> Reduction:
-    """Return the backend that ``"auto"`` takes, for extrema of at most ``max_degree`` neighbors, or for sums.
+def choose_reduction(
+    kind: Kind, channels: int, max_degree: int | None = None, device: torch.device | str = "cpu"
+) -> Reduction:
+    """Return the backend that ``"auto"`` takes.
 
-    Our Triton kernels on CUDA, torch itself elsewhere and for longer lists. On the CPU torch_scatter was not the
-    fastest at any type, width or degree measured (``benchmarks/results/reductions-cpu.json``); on CUDA nothing was
-    measured, so it is for who asks for it.
+    Our Triton kernels on CUDA, but for extrema of lists too long for them; on the CPU torch_scatter, where it is
+    installed, for a softmax of few channels. Nothing else did it win on the CPU, at any type, width or degree, and on
+    CUDA it was not measured; so torch itself takes the rest.
     """
-    kernels = torch.device(device).type == "cuda" and HAS_TRITON and max_degree < NO_SLOT
-    return "triton" if kernels else "native"
+    device_type = torch.device(device).type
+    if device_type == "cpu" and kind == "softmax" and channels <= NARROW and WITH_TORCH_SCATTER:
+        return "torch_scatter"
+    return "triton" if device_type == "cuda" and HAS_TRITON and not _is_too_long(kind, max_degree) else "native"
 
 
-def chosen(backend: Reduction, x: Tensor, max_degree: int = 0) -> Reduction:
-    """Return the backend that reduces rows of ``x``: what is asked for, or what ``"auto"`` takes.
+def _is_too_long(kind: Kind, max_degree: int | None) -> bool:
+    return kind != "sum" and max_degree is not None and max_degree >= NO_SLOT
+
+
+def chosen(backend: Reduction, kind: Kind, x: Tensor, max_degree: int | None = None) -> Reduction:
+    """Return the backend that reduces rows of ``x [_, C]``: what is asked for, or what ``"auto"`` takes.
 
     Raises:
         ValueError: there is no such backend, or it cannot reduce these.
@@ -34,10 +46,10 @@ def chosen(backend: Reduction, x: Tensor, max_degree: int = 0) -> Reduction:
     if backend not in REDUCTIONS:
         raise ValueError(f"backend must be one of {', '.join(REDUCTIONS)}, got {backend!r}")
     if backend == "auto":
-        return choose_reduction(x.device, max_degree)
+        return choose_reduction(kind, x.size(1), max_degree, x.device)
     if backend == "triton" and not (x.is_cuda and HAS_TRITON):
         raise ValueError(f"backend='triton' needs triton and features on a CUDA device, got {x.device}: use 'native'")
-    if backend == "triton" and max_degree >= NO_SLOT:
+    if backend == "triton" and _is_too_long(kind, max_degree):
         raise ValueError(
             f"backend='triton' finds extrema of fewer than {NO_SLOT} neighbors, got {max_degree}: use 'native'"
         )

@@ -61,7 +61,7 @@ def neighbor_sum(
         if max_degree is None or may_be_isolated(ptr, index, max_degree):
             return _sum_scatter(x, ptr, index)
         return _rows(x, ptr, index).sum(1)
-    return torch.ops.vig_pyg.neighbor_sum(x, ptr, index, chosen(backend, x))
+    return torch.ops.vig_pyg.neighbor_sum(x, ptr, index, chosen(backend, "sum", x))
 
 
 def may_be_isolated(ptr: Tensor, index: Tensor, max_degree: int) -> bool:
@@ -91,7 +91,7 @@ def _extremum(
         out = rows.amax(1) if largest else rows.amin(1)
         return out if center is None else out - center
     with_winner = torch.is_grad_enabled() and x.requires_grad
-    backend = chosen(backend, x, max_degree)
+    backend = chosen(backend, "extremum", x, max_degree)
     return torch.ops.vig_pyg.neighbor_extremum(x, center, ptr, index, max_degree, largest, with_winner, backend)[0]
 
 

@@ -46,3 +46,16 @@ def neighbor_sum_backward(grad: Tensor, ptr: Tensor, index: Tensor, num_sources:
     wide = grad.to(torch.promote_types(grad.dtype, torch.float32))
     of_edges = _torch_scatter().gather_csr(wide, ptr.long())
     return wide.new_zeros(num_sources, grad.size(1)).index_add_(0, index, of_edges).to(grad.dtype)
+
+
+def sum_of_own_list(values: Tensor, ptr: Tensor) -> Tensor:
+    """Return for every edge the sum of ``values [E, C]`` over the edges into its target, ``[E, C]``."""
+    scatter, ptr = _torch_scatter(), ptr.long()
+    return scatter.gather_csr(scatter.segment_sum_csr(values, ptr), ptr)
+
+
+def softmax(values: Tensor, ptr: Tensor) -> Tensor:
+    """Return the softmax of ``values [E, C]`` over the edges into each target, ``[E, C]``."""
+    scatter, ptr = _torch_scatter(), ptr.long()
+    powers = (values - scatter.gather_csr(scatter.segment_max_csr(values, ptr)[0], ptr)).exp_()
+    return powers.div_(sum_of_own_list(powers, ptr))
