@@ -65,7 +65,7 @@ def main() -> None:
     """Compare the backends at every number of threads, type, degree and width, and save what was measured."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backends", nargs="+", default=["native", "torch_scatter"])
-    parser.add_argument("--widths", nargs="+", type=int, default=[1, 8, 16, 64, 256])
+    parser.add_argument("--widths", nargs="+", type=int, default=[1, 4, 16, 64, 256])
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--device", default="cpu")

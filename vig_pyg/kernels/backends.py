@@ -15,7 +15,7 @@ HAS_TRITON = find_spec("triton") is not None
 # The place of a winner in its list is one byte in our Triton kernel, and this one says that there is none.
 NO_SLOT = 255
 # On the CPU torch_scatter has the faster softmax up to this width: benchmarks/results/reductions-cpu.json.
-NARROW = 8
+NARROW = 4
 
 
 def choose_reduction(
