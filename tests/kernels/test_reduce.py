@@ -203,28 +203,6 @@ def test_sums_and_means_of_half_precision_lose_nothing_on_the_way(dtype, backend
     assert gradient[0].item() == torch.tensor(4000.0, dtype=dtype).item()
 
 
-@each_backend
-@pytest.mark.parametrize("channels", [3, 20])
-@drawn
-@given(degrees=st.lists(st.integers(0, 6), min_size=1, max_size=7), seed=st.integers(0, 99))
-def test_softmax_is_that_of_every_list_and_so_is_its_gradient(backend, channels, degrees, seed):
-    values = (distinct_values(seed, sum(degrees), channels) / channels).requires_grad_()
-    ptr = torch.tensor([0, *degrees]).cumsum(0)
-    out = neighbor_softmax(values, ptr, max(degrees), backend=backend)
-    expected = torch.cat([part.softmax(0) for part in values.split(degrees)])
-    torch.testing.assert_close(out, expected)
-    cotangent = torch.randn(out.shape, dtype=out.dtype, generator=torch.Generator().manual_seed(seed))
-    ours, theirs = (torch.autograd.grad(o, values, cotangent, retain_graph=True)[0] for o in (out, expected))
-    torch.testing.assert_close(ours, theirs)
-
-
-@each_backend
-def test_softmax_does_not_overflow_and_takes_masked_edges(backend):
-    values = torch.tensor([[1000.0], [1000.0], [-torch.inf], [-1000.0]])
-    out = neighbor_softmax(values, torch.tensor([0, 3, 3, 4]), 3, backend=backend)
-    assert out.flatten().tolist() == [0.5, 0.5, 0, 1]
-
-
 @each_name
 @each_backend
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
@@ -290,10 +268,3 @@ def test_without_torch_scatter_it_is_refused_and_auto_does_without(name, monkeyp
     with pytest.raises(ModuleNotFoundError, match="pip install --no-build-isolation torch_scatter"):
         reduce(name, x, [[0, 1]], "torch_scatter")
     assert torch.equal(reduce(name, x, [[0, 1]], "auto"), by_definition(name, x, [[0, 1]]))
-
-
-def test_without_torch_scatter_softmax_does_without(monkeypatch):
-    monkeypatch.setattr("vig_pyg.kernels.backends.WITH_TORCH_SCATTER", False)
-    monkeypatch.setitem(sys.modules, "torch_scatter", None)
-    values = distinct_values(0)
-    torch.testing.assert_close(neighbor_softmax(values, torch.tensor([0, 6]), 6), values.softmax(0))
