@@ -106,13 +106,12 @@ class _Sorted:
 
     def get(self, edge_index: Tensor, sizes: tuple[int, int]) -> EdgeIndex:
         """Return the edges sorted by target."""
-        plain = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
         if edge_index.is_inference():  # its changes are not counted
-            return edges_from_list(plain, *sizes)
+            return edges_from_list(edge_list(edge_index), *sizes)
         name, state = id(edge_index), (version_of(edge_index), *sizes)
         kept = self.kept.pop(name, None)
         same = kept is not None and kept[0]() is edge_index and kept[1] == state
-        edges = kept[2] if kept is not None and same else edges_from_list(plain, *sizes)
+        edges = kept[2] if kept is not None and same else edges_from_list(edge_list(edge_index), *sizes)
         self.kept[name] = ref(edge_index, lambda _: self.kept.pop(name, None)), state, edges
         while len(self.kept) > self.most:
             self.kept.pop(next(iter(self.kept)))

@@ -1,14 +1,19 @@
 """Numbers only: neighbor search and neighbor reductions, no modules."""
 
+from vig_pyg.kernels.averages import neighbor_mean, neighbor_softmax
+from vig_pyg.kernels.backends import choose_reduction
 from vig_pyg.kernels.reduce import neighbor_max, neighbor_min, neighbor_sum
 from vig_pyg.kernels.search import nearest_blockwise, nearest_cluster, nearest_dense, nearest_fused
 
 __all__ = [
+    "choose_reduction",
     "nearest_blockwise",
     "nearest_cluster",
     "nearest_dense",
     "nearest_fused",
     "neighbor_max",
+    "neighbor_mean",
     "neighbor_min",
+    "neighbor_softmax",
     "neighbor_sum",
 ]

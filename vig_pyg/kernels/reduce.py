@@ -1,25 +1,37 @@
 r"""Neighborhood reductions ``out_i = ⊕_{j ∈ N(i)} x_j`` without a tensor that has one row per edge.
 
 A graph comes in compressed form, sorted by target: the neighbors of target ``i`` are
-``index[ptr[i] : ptr[i + 1]]``. On the CPU the reduction is a product with a sparse matrix of ones in CSR form, on CUDA
-a Triton kernel; elsewhere it gathers and scatters. A target without neighbors gets zeros and passes no gradient, as
-in PyG.
+``index[ptr[i] : ptr[i + 1]]``. A target without neighbors gets zeros and passes no gradient, as in PyG.
+
+The backends: ``"native"`` is torch itself, on the CPU a product with a sparse matrix of ones in CSR form, elsewhere
+gathering and scattering; ``"triton"`` is our kernels for CUDA; ``"torch_scatter"`` gathers and reduces by segments, on
+the CPU and on CUDA (of values that are not finite it takes no extrema: these are native). ``"auto"`` takes what
+:func:`~vig_pyg.kernels.backends.choose_reduction` says. Another name, or one that cannot reduce what is given, is
+refused by a ``ValueError``, and torch_scatter where it is not installed by a ``ModuleNotFoundError``.
 """
 
-import functools
 import warnings
 from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 
 import torch
 from torch import Tensor
 
+from vig_pyg.kernels import segments
+from vig_pyg.kernels.backends import Reduction, chosen
 from vig_pyg.kernels.packing import numbers_of, pack
 from vig_pyg.kernels.torch_internals import sparse_extremum
 
 
-def neighbor_max(x: Tensor, ptr: Tensor, index: Tensor, max_degree: int, center: Tensor | None = None) -> Tensor:
+def neighbor_max(
+    x: Tensor,
+    ptr: Tensor,
+    index: Tensor,
+    max_degree: int,
+    center: Tensor | None = None,
+    *,
+    backend: Reduction = "auto",
+) -> Tensor:
     r"""Return ``max_{j ∈ N(i)} x_j`` per channel, or ``max_{j ∈ N(i)} (x_j − c_i)`` where ``center`` is given.
 
     Args:
@@ -28,25 +40,28 @@ def neighbor_max(x: Tensor, ptr: Tensor, index: Tensor, max_degree: int, center:
         index: The neighbors of all targets in turn, ``[E]``, values below ``M``.
         max_degree: No target has more neighbors than this.
         center: What is subtracted from a target's neighbors, ``[N, C]``.
+        backend: See this module.
 
     Shapes:
         - output: ``[N, C]``
     """
-    return _extremum(x, center, ptr, index, max_degree, True)
+    return _extremum(x, center, ptr, index, max_degree, True, backend)
 
 
-def neighbor_min(x: Tensor, ptr: Tensor, index: Tensor, max_degree: int) -> Tensor:
+def neighbor_min(x: Tensor, ptr: Tensor, index: Tensor, max_degree: int, *, backend: Reduction = "auto") -> Tensor:
     r"""Return ``min_{j ∈ N(i)} x_j`` per channel. Arguments and shapes as :func:`neighbor_max`."""
-    return _extremum(x, None, ptr, index, max_degree, False)
+    return _extremum(x, None, ptr, index, max_degree, False, backend)
 
 
-def neighbor_sum(x: Tensor, ptr: Tensor, index: Tensor, max_degree: int | None = None) -> Tensor:
+def neighbor_sum(
+    x: Tensor, ptr: Tensor, index: Tensor, max_degree: int | None = None, *, backend: Reduction = "auto"
+) -> Tensor:
     r"""Return ``Σ_{j ∈ N(i)} x_j`` per channel. Arguments and shapes as :func:`neighbor_max`."""
-    if torch.compiler.is_exporting():
+    if torch.compiler.is_exporting() and backend == "auto":
         if max_degree is None or may_be_isolated(ptr, index, max_degree):
             return _sum_scatter(x, ptr, index)
         return _rows(x, ptr, index).sum(1)
-    return torch.ops.vig_pyg.neighbor_sum(x, ptr, index)
+    return torch.ops.vig_pyg.neighbor_sum(x, ptr, index, chosen(backend, "sum", x))
 
 
 def may_be_isolated(ptr: Tensor, index: Tensor, max_degree: int) -> bool:
@@ -59,8 +74,16 @@ def _rows(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
     return x[index.view(ptr.size(0) - 1, -1)]
 
 
-def _extremum(x: Tensor, center: Tensor | None, ptr: Tensor, index: Tensor, max_degree: int, largest: bool) -> Tensor:
-    if torch.compiler.is_exporting():
+def _extremum(
+    x: Tensor,
+    center: Tensor | None,
+    ptr: Tensor,
+    index: Tensor,
+    max_degree: int,
+    largest: bool,
+    backend: Reduction,
+) -> Tensor:
+    if torch.compiler.is_exporting() and backend == "auto":
         if may_be_isolated(ptr, index, max_degree):
             out = _extremum_scatter(x, ptr, index, largest, False)[0]
             return out if center is None else (out - center) * (ptr.diff() > 0).unsqueeze(1)
@@ -68,13 +91,13 @@ def _extremum(x: Tensor, center: Tensor | None, ptr: Tensor, index: Tensor, max_
         out = rows.amax(1) if largest else rows.amin(1)
         return out if center is None else out - center
     with_winner = torch.is_grad_enabled() and x.requires_grad
-    return torch.ops.vig_pyg.neighbor_extremum(x, center, ptr, index, max_degree, largest, with_winner)[0]
+    backend = chosen(backend, "extremum", x, max_degree)
+    return torch.ops.vig_pyg.neighbor_extremum(x, center, ptr, index, max_degree, largest, with_winner, backend)[0]
 
 
-@functools.cache
-def _triton() -> ModuleType | None:
-    """Return the kernels for CUDA, where triton is installed."""
-    return import_module("vig_pyg.kernels.triton.reduce") if find_spec("triton") else None
+def _triton() -> ModuleType:
+    """Return the kernels for CUDA."""
+    return import_module("vig_pyg.kernels.triton.reduce")
 
 
 def _csr(ptr: Tensor, index: Tensor, x: Tensor) -> Tensor:
@@ -92,9 +115,8 @@ def targets_of_edges(ptr: Tensor, num_edges: int) -> Tensor:
 
 # Maximum and minimum ####################################################################################
 
-# Besides the extremum, training needs to know which neighbor won: on CUDA a slot, the winner's place in its target's
-# list, one byte; elsewhere the winner's row of ``x``.
-NO_SLOT = 255
+# Besides the extremum, training needs to know which neighbor won: from our kernels a slot, the winner's place in its
+# target's list, one byte; from others the winner's row of ``x``.
 NO_ROW = -1
 
 
@@ -107,10 +129,13 @@ def _neighbor_extremum(
     max_degree: int,
     largest: bool,
     with_winner: bool,
+    backend: str,
 ) -> tuple[Tensor, Tensor]:
-    if x.is_cuda and max_degree < NO_SLOT and (kernels := _triton()) is not None:
-        return kernels.extremum(x, center, ptr, index, largest, with_winner)
+    if backend == "triton":
+        return _triton().extremum(x, center, ptr, index, largest, with_winner)
     reduce = _extremum_csr if x.device.type == "cpu" else _extremum_scatter
+    if backend == "torch_scatter" and _is_finite(x):
+        reduce = segments.extremum
     out, winner = reduce(x, ptr, index, largest, with_winner)
     if center is not None:
         out.sub_(center)
@@ -121,6 +146,11 @@ def _neighbor_extremum(
     return out, winner
 
 
+def _is_finite(x: Tensor) -> bool:
+    """Return whether all values are finite; False of values that are large, too: their sum is what is looked at."""
+    return bool(x.sum(dtype=torch.promote_types(x.dtype, torch.float32)).isfinite())
+
+
 def _extremum_csr(x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with_winner: bool) -> tuple[Tensor, Tensor]:
     kind = "amax" if largest else "amin"
     no_winner = torch.empty(0, dtype=torch.int32)
@@ -129,12 +159,13 @@ def _extremum_csr(x: Tensor, ptr: Tensor, index: Tensor, largest: bool, with_win
         return out, out.int() if with_winner else no_winner
     if not with_winner:
         return torch.sparse.mm(_csr(ptr, index, x), x, kind), no_winner
-    if x.dtype != torch.float64 and bool(x.sum(dtype=torch.float32).isfinite()):
+    if x.dtype != torch.float64 and _is_finite(x):
         # torch finds winners ten times slower than maxima: so pack the rows.
         packed = pack(x, torch.arange(len(x)).unsqueeze(1))
         best = torch.sparse.mm(_csr(ptr, index, packed), packed, kind)
         return best.to(x.dtype), numbers_of(best).int()
     out, winner = sparse_extremum(_csr(ptr, index, x), x, kind)
+    winner = torch.where(winner < index.numel(), winner, ptr[:-1].unsqueeze(1))  # a list of infinities: its first
     return out, index[winner.clamp_(max=index.numel() - 1)].int()
 
 
@@ -160,10 +191,11 @@ def _(
     max_degree: int,
     largest: bool,
     with_winner: bool,
+    backend: str,
 ) -> tuple[Tensor, Tensor]:
     out = x.new_empty(ptr.size(0) - 1, x.size(1))
-    slots = x.is_cuda and max_degree < NO_SLOT and _triton() is not None
-    winner = out.new_empty(out.shape if with_winner else (0,), dtype=torch.uint8 if slots else torch.int32)
+    slot_or_row = torch.uint8 if backend == "triton" else torch.int32
+    winner = out.new_empty(out.shape if with_winner else (0,), dtype=slot_or_row)
     return out, winner
 
 
@@ -171,8 +203,8 @@ def _(
 def _neighbor_extremum_backward(
     grad: Tensor, winner: Tensor, ptr: Tensor, index: Tensor, num_sources: int, isolated: bool
 ) -> Tensor:
-    if winner.dtype == torch.uint8 and (kernels := _triton()) is not None:
-        return kernels.extremum_backward(grad, winner, ptr, index, num_sources)
+    if winner.dtype == torch.uint8:
+        return _triton().extremum_backward(grad, winner, ptr, index, num_sources)
     row = winner.long()
     if isolated:  # what targets without neighbors got goes nowhere
         grad = grad.masked_fill(row == NO_ROW, 0)
@@ -200,7 +232,7 @@ def _extremum_gradient(ctx, grad, _):  # type: ignore[no-untyped-def]
         grad_x = torch.ops.vig_pyg.neighbor_extremum_backward(grad, winner, ptr, index, ctx.num_sources, ctx.isolated)
     if ctx.relative and ctx.needs_input_grad[1]:
         grad_center = -grad.masked_fill((ptr.diff() == 0).unsqueeze(1), 0) if ctx.isolated else -grad
-    return grad_x, grad_center, None, None, None, None, None
+    return grad_x, grad_center, None, None, None, None, None, None
 
 
 _neighbor_extremum.register_autograd(_extremum_gradient, setup_context=_save_winners)
@@ -210,9 +242,9 @@ _neighbor_extremum.register_autograd(_extremum_gradient, setup_context=_save_win
 
 
 @torch.library.custom_op("vig_pyg::neighbor_sum", mutates_args=())
-def _neighbor_sum(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
-    if x.is_cuda and (kernels := _triton()) is not None:
-        return kernels.neighbor_sum(x, ptr, index)
+def _neighbor_sum(x: Tensor, ptr: Tensor, index: Tensor, backend: str) -> Tensor:
+    if backend != "native":
+        return (_triton() if backend == "triton" else segments).neighbor_sum(x, ptr, index)
     if x.device.type == "cpu":
         return _sum_csr(ptr, index, x)
     return _sum_scatter(x, ptr, index)
@@ -230,35 +262,37 @@ def _sum_csr(ptr: Tensor, index: Tensor, x: Tensor) -> Tensor:
 
 
 @_neighbor_sum.register_fake
-def _(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
+def _(x: Tensor, ptr: Tensor, index: Tensor, backend: str) -> Tensor:
     return x.new_empty(ptr.size(0) - 1, x.size(1))
 
 
 @torch.library.custom_op("vig_pyg::neighbor_sum_backward", mutates_args=())
-def _neighbor_sum_backward(grad: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
-    if grad.is_cuda and (kernels := _triton()) is not None:
-        return kernels.neighbor_sum_backward(grad, ptr, index, num_sources)
+def _neighbor_sum_backward(grad: Tensor, ptr: Tensor, index: Tensor, num_sources: int, backend: str) -> Tensor:
+    if backend != "native":
+        library = _triton() if backend == "triton" else segments
+        return library.neighbor_sum_backward(grad, ptr, index, num_sources)
     target = targets_of_edges(ptr, index.numel())
     if grad.device.type != "cpu":
         return grad.new_zeros(num_sources, grad.size(1)).index_add_(0, index, grad[target])
-    back = index.new_zeros(num_sources + 1)  # the edges turned round, sorted by source
+    back = target.new_zeros(num_sources + 1)  # the edges turned round, sorted by source
     back[1:] = index.bincount(minlength=num_sources).cumsum(0)
     return _sum_csr(back, target[index.argsort()], grad)
 
 
 @_neighbor_sum_backward.register_fake
-def _(grad: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
+def _(grad: Tensor, ptr: Tensor, index: Tensor, num_sources: int, backend: str) -> Tensor:
     return grad.new_empty(num_sources, grad.size(1))
 
 
 def _save_graph(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    x, ptr, index = inputs
+    x, ptr, index, backend = inputs
     ctx.save_for_backward(ptr, index)
-    ctx.num_sources = x.size(0)
+    ctx.num_sources, ctx.backend = x.size(0), backend
 
 
 def _sum_gradient(ctx, grad):  # type: ignore[no-untyped-def]
-    return torch.ops.vig_pyg.neighbor_sum_backward(grad, *ctx.saved_tensors, ctx.num_sources), None, None
+    grad_x = torch.ops.vig_pyg.neighbor_sum_backward(grad, *ctx.saved_tensors, ctx.num_sources, ctx.backend)
+    return grad_x, None, None, None
 
 
 _neighbor_sum.register_autograd(_sum_gradient, setup_context=_save_graph)

@@ -1,7 +1,8 @@
 """Neighborhood reductions on CUDA: one pass over the edges, nothing per edge in memory.
 
 A program reduces one target's list for a block of channels. For the backward pass only the winning slot is kept, one
-byte per output. ``TRITON_INTERPRET=1``, set before the import, runs the same kernels on the CPU.
+byte per output. Half precision is computed in float32. ``TRITON_INTERPRET=1``, set before the import, runs the same
+kernels on the CPU.
 """
 
 import torch
@@ -14,24 +15,25 @@ from torch import Tensor
 def _extremum_kernel(
     x, center, ptr, index, out, slots, channels,
     LARGEST: tl.constexpr, RELATIVE: tl.constexpr, WITH_SLOT: tl.constexpr, BLOCK: tl.constexpr,
+    WIDE: tl.constexpr,
 ):  # fmt: skip
     target = tl.program_id(0).to(tl.int64)
     column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = column < channels
     start = tl.load(ptr + target)
     degree = (tl.load(ptr + target + 1) - start).to(tl.int32)
-    best = tl.full((BLOCK,), float("-inf") if LARGEST else float("inf"), tl.float32)
+    best = tl.full((BLOCK,), float("-inf") if LARGEST else float("inf"), WIDE)
     winner = tl.full((BLOCK,), 255, tl.int32)
     for slot in range(degree):
         source = tl.load(index + start + slot)
-        value = tl.load(x + source * channels + column, mask=inside, other=0.0).to(tl.float32)
+        value = tl.load(x + source * channels + column, mask=inside, other=0.0).to(WIDE)
         better = value > best if LARGEST else value < best
         better = better | (value != value) | (winner == 255)  # a NaN wins, and the first of the list always does
         better = better & (best == best)  # nothing beats a NaN
         best = tl.where(better, value, best)
         winner = tl.where(better, slot, winner)
     if RELATIVE:
-        best -= tl.load(center + target * channels + column, mask=inside, other=0.0).to(tl.float32)
+        best -= tl.load(center + target * channels + column, mask=inside, other=0.0).to(WIDE)
     best = tl.where(degree > 0, best, 0.0)
     tl.store(out + target * channels + column, best.to(out.dtype.element_ty), mask=inside)
     if WITH_SLOT:
@@ -46,20 +48,20 @@ def _extremum_backward_kernel(grad, slots, ptr, index, grad_x, channels, BLOCK: 
     slot = tl.load(slots + place, mask=column < channels, other=255).to(tl.int64)
     won = slot != 255
     source = tl.load(index + tl.load(ptr + target) + slot, mask=won, other=0)
-    value = tl.load(grad + place, mask=won, other=0.0).to(tl.float32)
+    value = tl.load(grad + place, mask=won, other=0.0).to(grad_x.dtype.element_ty)
     tl.atomic_add(grad_x + source * channels + column, value, mask=won)
 
 
 @triton.jit
-def _sum_kernel(x, ptr, index, out, channels, BLOCK: tl.constexpr):
+def _sum_kernel(x, ptr, index, out, channels, BLOCK: tl.constexpr, WIDE: tl.constexpr):
     target = tl.program_id(0).to(tl.int64)
     column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = column < channels
     start = tl.load(ptr + target)
-    total = tl.zeros((BLOCK,), tl.float32)
+    total = tl.zeros((BLOCK,), WIDE)
     for slot in range((tl.load(ptr + target + 1) - start).to(tl.int32)):
         source = tl.load(index + start + slot)
-        total += tl.load(x + source * channels + column, mask=inside, other=0.0).to(tl.float32)
+        total += tl.load(x + source * channels + column, mask=inside, other=0.0).to(WIDE)
     tl.store(out + target * channels + column, total.to(out.dtype.element_ty), mask=inside)
 
 
@@ -69,7 +71,7 @@ def _sum_backward_kernel(grad, ptr, index, grad_x, channels, BLOCK: tl.constexpr
     column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = column < channels
     start = tl.load(ptr + target)
-    value = tl.load(grad + target * channels + column, mask=inside, other=0.0).to(tl.float32)
+    value = tl.load(grad + target * channels + column, mask=inside, other=0.0).to(grad_x.dtype.element_ty)
     for slot in range((tl.load(ptr + target + 1) - start).to(tl.int32)):
         source = tl.load(index + start + slot)
         tl.atomic_add(grad_x + source * channels + column, value, mask=inside)
@@ -80,12 +82,17 @@ def _grid(num_targets: int, channels: int) -> tuple[tuple[int, int], int]:
     return (num_targets, triton.cdiv(channels, block)), block
 
 
+def _wide(x: Tensor) -> tl.dtype:
+    """Return the type that values are computed in."""
+    return tl.float64 if x.dtype == torch.float64 else tl.float32
+
+
 def extremum(
     x: Tensor, center: Tensor | None, ptr: Tensor, index: Tensor, largest: bool, with_slot: bool
 ) -> tuple[Tensor, Tensor]:
     """Return the extremum of every target's list, less ``center`` where given, and the winning slots (uint8).
 
-    Lists must be shorter than 255; computes in float32.
+    Lists must be shorter than 255.
 
     Shapes:
         - x ``[M, C]``, center ``[N, C]``, ptr ``[N + 1]``, index ``[E]``; output ``[N, C]`` twice
@@ -100,6 +107,7 @@ def extremum(
         _extremum_kernel[grid](
             x, center_or_x, ptr, index, out, slots, channels,
             LARGEST=largest, RELATIVE=center is not None, WITH_SLOT=with_slot, BLOCK=block,
+            WIDE=_wide(x),
         )  # fmt: skip
     return out, slots
 
@@ -107,7 +115,7 @@ def extremum(
 def extremum_backward(grad: Tensor, slots: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
     """Return the gradient of the sources, ``[num_sources, C]``: each output's goes to its winner."""
     num_targets, channels = grad.shape
-    grad_x = grad.new_zeros(num_sources, channels, dtype=torch.float32)
+    grad_x = grad.new_zeros(num_sources, channels, dtype=torch.promote_types(grad.dtype, torch.float32))
     if grad.numel() and index.numel():
         grid, block = _grid(num_targets, channels)
         _extremum_backward_kernel[grid](grad.contiguous(), slots, ptr, index, grad_x, channels, BLOCK=block)
@@ -115,19 +123,19 @@ def extremum_backward(grad: Tensor, slots: Tensor, ptr: Tensor, index: Tensor, n
 
 
 def neighbor_sum(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
-    """Return the sum of every target's list, ``[N, C]``; computes in float32."""
+    """Return the sum of every target's list, ``[N, C]``."""
     num_targets, channels = ptr.numel() - 1, x.size(1)
     out = x.new_empty(num_targets, channels)
     if out.numel():
         grid, block = _grid(num_targets, channels)
-        _sum_kernel[grid](x.contiguous(), ptr, index, out, channels, BLOCK=block)
+        _sum_kernel[grid](x.contiguous(), ptr, index, out, channels, BLOCK=block, WIDE=_wide(x))
     return out
 
 
 def neighbor_sum_backward(grad: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
     """Return the gradient of the sources, ``[num_sources, C]``: each gets those of all lists that it is in."""
     num_targets, channels = grad.shape
-    grad_x = grad.new_zeros(num_sources, channels, dtype=torch.float32)
+    grad_x = grad.new_zeros(num_sources, channels, dtype=torch.promote_types(grad.dtype, torch.float32))
     if grad.numel():
         grid, block = _grid(num_targets, channels)
         _sum_backward_kernel[grid](grad.contiguous(), ptr, index, grad_x, channels, BLOCK=block)
