@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vig_pyg.kernels import (
-    choose_reduction,
     neighbor_max,
     neighbor_mean,
     neighbor_min,
@@ -234,22 +233,6 @@ def test_all_of_them_compile_into_one_graph(backend):
         torch.testing.assert_close(out, reference)
     (gradient,) = torch.autograd.grad([out.sum() for out in ours], x)
     torch.testing.assert_close(gradient, torch.autograd.grad([out.sum() for out in expected], x)[0])
-
-
-def test_auto_takes_kernels_on_cuda_for_lists_that_they_can_reduce(monkeypatch):
-    monkeypatch.setattr("vig_pyg.kernels.backends.HAS_TRITON", True)
-    assert choose_reduction("extremum", 64, 254, "cuda") == choose_reduction("sum", 64, 255, "cuda") == "triton"
-    assert choose_reduction("extremum", 64, 255, "cuda") == "native"
-    monkeypatch.setattr("vig_pyg.kernels.backends.HAS_TRITON", False)
-    assert choose_reduction("extremum", 64, 18, "cuda") == "native"
-
-
-def test_auto_takes_torch_scatter_where_it_was_measured_to_win(monkeypatch):
-    assert choose_reduction("extremum", 4, 18) == choose_reduction("sum", 4) == "native"
-    assert choose_reduction("softmax", 4, 18) == "torch_scatter"
-    assert choose_reduction("softmax", 8, 18) == "native"
-    monkeypatch.setattr("vig_pyg.kernels.backends.WITH_TORCH_SCATTER", False)
-    assert choose_reduction("softmax", 4, 18) == "native"
 
 
 @each_name

@@ -73,23 +73,6 @@ def test_the_sum_and_its_gradient_equal_those_of_the_reference(graph) -> None:
     torch.testing.assert_close(out.cpu().double(), expected.detach(), rtol=1e-6, atol=1e-6)
     ours = triton_reduce.neighbor_sum_backward(grad, *graph, 6)
     torch.testing.assert_close(ours.cpu().double(), leaf.grad, rtol=1e-6, atol=1e-6)
-<<<<<<< HEAD:tests/kernels/triton/test_reduce.py
-=======
-
-
-@pytest.mark.parametrize(
-    ("queries", "keys", "channels", "k", "bias", "loop"),
-    [(20, 20, 24, 8, False, True), (18, 30, 40, 15, True, True), (17, 17, 8, 4, False, False)],
-)
-def test_the_fused_search_finds_what_the_dense_one_does(
-    queries: int, keys: int, channels: int, k: int, bias: bool, loop: bool
-) -> None:
-    q = features(2 * queries, channels).view(2, queries, channels)
-    c = q if queries == keys else features(2 * keys, channels, seed=1).view(2, keys, channels)
-    table = features(queries, keys, seed=2) if bias else None
-    expected = nearest_dense(q.double(), c.double(), k, bias=None if table is None else table.double(), loop=loop)
-    found = triton_search.nearest_fused(q, c, k, bias=table, loop=loop)
-    assert torch.equal(found, expected)
 
 
 def close_values(rows: int, channels: int) -> torch.Tensor:
@@ -118,4 +101,3 @@ def test_sums_of_float64_and_their_gradient_are_taken_in_float64(graph) -> None:
     torch.testing.assert_close(triton_reduce.neighbor_sum(x, *graph).cpu(), expected.detach(), rtol=1e-15, atol=0)
     ours = triton_reduce.neighbor_sum_backward(grad, *graph, 6)
     torch.testing.assert_close(ours.cpu(), leaf.grad, rtol=1e-15, atol=0)
->>>>>>> i14-reduce:tests/kernels/test_triton.py
