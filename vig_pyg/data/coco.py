@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -16,8 +15,8 @@ from torchvision.tv_tensors import BoundingBoxes, Image, Mask
 from vig_pyg.data.annotations import read_annotations
 from vig_pyg.data.decoded import Decoded
 from vig_pyg.data.folders import check_apart, identity, is_folder
-from vig_pyg.data.images import read_image, size_of
-from vig_pyg.data.samplers import Draw
+from vig_pyg.data.images import size_of
+from vig_pyg.data.masks import read_image
 from vig_pyg.data.scenes import SCENES, write_scenes
 
 
@@ -75,7 +74,7 @@ class CocoImages(Dataset):
 
     def __getitem__(self, index: int) -> tuple[Image, dict[str, Any]]:
         number = self.ids[index]
-        image, info = Image(read_image(self.path(number))), self.coco.imgs[number]
+        image, info = read_image(self.path(number)), self.coco.imgs[number]
         size = info["height"], info["width"]
         if image.shape[1:] != size:  # EXIF may come after the pixels, where only decoding finds it
             raise ValueError(f"{self.path(number)} has {list(image.shape[1:])} rows and columns, not {list(size)}")
@@ -147,16 +146,9 @@ class Objects(Decoded):
         """Return the image from 0 to 1, and its objects."""
         return self.transform(*sample)
 
-    def __getitems__(self, draws: Sequence[Draw]) -> DetectionBatch:
-        """Return what was drawn, as one batch."""
-        batch = DetectionBatch([], [], [])
-        for index, seed in draws:
-            sample, names = self.draw(index, seed)
-            if sample is not None:
-                batch.images.append(sample[0])
-                batch.targets.append(sample[1])
-            batch.broken.extend(names)
-        return batch
+    def batch(self, samples: list[tuple[Tensor, dict[str, Any]]], broken: list[str]) -> DetectionBatch:
+        """Return images and their objects."""
+        return DetectionBatch([image for image, _ in samples], [target for _, target in samples], broken)
 
     def name(self, index: int) -> str:
         """Return the file of an image."""
