@@ -21,7 +21,8 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP
 
 from vig_pyg.checks import check_flags, check_shares, check_whole
 from vig_pyg.models.detector_targets import check_targets
-from vig_pyg.models.feature_pyramid import FeaturePyramid, backbone_of, check_images
+from vig_pyg.models.feature_pyramid import FeaturePyramid, backbone_of
+from vig_pyg.models.inputs import check_images
 
 RATIOS = (0.5, 1.0, 2.0)  # of an anchor's height to its width
 DETECTIONS = 100  # of an image, at most: as many as COCO counts

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import timm
-import torch
 from accelerate.utils import convert_to_fp32
 from timm.layers import Format
 from torch import Tensor, nn
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, FeaturePyramidNetwork
 
 from vig_pyg.checks import check_flags, check_kind, check_whole
-from vig_pyg.kernels.grouped_linear import is_autocasting
 from vig_pyg.models.checkpoint import load_checkpoint
 from vig_pyg.models.names import check_model_name, is_ours
 from vig_pyg.models.vision_gnn import VisionGNN
@@ -79,36 +77,6 @@ def backbone_of(backbone: str | nn.Module, init: str | None, options: dict[str, 
     if not hasattr(backbone, "feature_info"):
         raise TypeError(f"a backbone must tell its feature maps by feature_info, got {type(backbone).__name__}")
     return backbone
-
-
-def check_images(images: Tensor | list[Tensor], weights: Tensor) -> None:
-    """Refuse what is neither a batch of images nor a list of them, as floating point numbers of the weights' kind.
-
-    Args:
-        images: A tensor ``[B, 3, H, W]``, or a list of ``[3, H, W]``.
-        weights: Any of the model's.
-
-    Raises:
-        TypeError: it is no tensor or list of tensors, or holds other numbers.
-        ValueError: the shape or the device is wrong.
-    """
-    if not isinstance(images, Tensor | list | tuple):
-        raise TypeError(f"images must be a tensor [B, 3, H, W] or a list of [3, H, W], got {type(images).__name__}")
-    batch, rank = ([images], 4) if isinstance(images, Tensor) else (images, 3)
-    for image in batch:
-        if not isinstance(image, Tensor):
-            raise TypeError(f"a list of images must hold tensors [3, H, W], got {type(image).__name__}")
-        if image.dim() != rank or image.size(-3) != 3 or image.numel() == 0:
-            wanted = "[B, 3, H, W]" if rank == 4 else "[3, H, W] in a list"
-            raise ValueError(f"images must have shape {wanted}, got {list(image.shape)}")
-        if not image.is_floating_point():
-            raise TypeError(f"images must hold floating point numbers, got {image.dtype}: divide bytes by 255 first")
-        if image.layout != torch.strided:
-            raise TypeError(f"images must be dense tensors, got {image.layout}")
-        if image.dtype != weights.dtype and not is_autocasting(image.device.type):
-            raise TypeError(f"images must be {weights.dtype} as the model's weights are, got {image.dtype}")
-        if image.device != weights.device:
-            raise ValueError(f"images must be on {weights.device} as the model is, got {image.device}")
 
 
 class FeaturePyramid(nn.Module):

@@ -13,7 +13,8 @@ from timm.data.model_config import resolve_input_data_config
 from torch import Tensor, nn
 
 from vig_pyg.checks import check_whole
-from vig_pyg.models.feature_pyramid import FeaturePyramid, backbone_of, check_images
+from vig_pyg.models.feature_pyramid import FeaturePyramid, backbone_of
+from vig_pyg.models.inputs import check_images
 
 FINEST = 4  # stride of the finest level
 GROUP = 4  # channels that group norm takes together: 32 groups of 128
