@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+from torchvision.ops import box_convert, clip_boxes_to_image
 from torchvision.transforms import v2
 from torchvision.tv_tensors import BoundingBoxes, Image, Mask
 
@@ -79,15 +81,15 @@ class CocoImages(Dataset):
         if image.shape[1:] != size:  # EXIF may come after the pixels, where only decoding finds it
             raise ValueError(f"{self.path(number)} has {list(image.shape[1:])} rows and columns, not {list(size)}")
         objects, labels = self.objects[number], {category: label for label, category in enumerate(self.categories)}
-        corners = torch.tensor([entry["bbox"] for entry in objects], dtype=torch.float32).reshape(-1, 4)
-        corners[:, 2:] += corners[:, :2]
-        corners[:, 0::2].clamp_(0, size[1])
-        corners[:, 1::2].clamp_(0, size[0])
+        boxes = torch.tensor([entry["bbox"] for entry in objects], dtype=torch.float32).reshape(-1, 4)
+        corners = clip_boxes_to_image(box_convert(boxes, "xywh", "xyxy"), size)
         target: dict[str, Any] = {
             "image_id": number,
             "boxes": BoundingBoxes(corners, format="XYXY", canvas_size=size),
             "labels": torch.tensor([labels[entry["category_id"]] for entry in objects], dtype=torch.int64),
-            "area": torch.tensor([_area(entry) for entry in objects], dtype=torch.float32),
+            "area": torch.tensor(
+                [entry.get("area", math.prod(entry["bbox"][2:])) for entry in objects], dtype=torch.float32
+            ),
             "iscrowd": torch.tensor([entry.get("iscrowd", 0) for entry in objects], dtype=torch.int64),
         }
         if self.masks:
@@ -111,11 +113,6 @@ class CocoImages(Dataset):
         (left, top, width, height), info = entry["bbox"], self.coco.imgs[entry["image_id"]]
         inside = min(left + width, info["width"]) > max(left, 0) and min(top + height, info["height"]) > max(top, 0)
         return inside and not entry.get("iscrowd", 0)
-
-
-def _area(entry: dict[str, Any]) -> float:
-    """Return an object's area in pixels, by which COCO's figures tell small, medium and large apart."""
-    return entry.get("area", entry["bbox"][2] * entry["bbox"][3])
 
 
 class DetectionBatch(NamedTuple):
@@ -196,4 +193,4 @@ def _part(folder: Path, part: str, masks: bool) -> CocoImages:
 
 def to_boxes(corners: Tensor) -> Tensor:
     """Return COCO's boxes ``(left, top, width, height)`` of corners ``(left, top, right, bottom)``, ``[N, 4]``."""
-    return torch.cat([corners[:, :2], corners[:, 2:] - corners[:, :2]], dim=1)
+    return box_convert(corners, "xyxy", "xywh")

@@ -9,7 +9,6 @@ from difflib import get_close_matches
 from typing import Any
 
 from accelerate.utils import convert_to_fp32
-from timm.data.model_config import resolve_input_data_config
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN, RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -21,8 +20,8 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP
 
 from vig_pyg.checks import check_flags, check_shares, check_whole
 from vig_pyg.models.detector_targets import check_targets
-from vig_pyg.models.feature_pyramid import FeaturePyramid, backbone_of
-from vig_pyg.models.inputs import check_images
+from vig_pyg.models.feature_pyramid import FeaturePyramid, OnPyramid, backbone_of
+from vig_pyg.models.inputs import by_size, check_images
 
 RATIOS = (0.5, 1.0, 2.0)  # of an anchor's height to its width
 DETECTIONS = 100  # of an image, at most: as many as COCO counts
@@ -30,7 +29,7 @@ DETECTIONS = 100  # of an image, at most: as many as COCO counts
 Target = dict[str, Tensor]
 
 
-class Detector(nn.Module):
+class Detector(OnPyramid):
     """What both detectors add to torchvision's: classes from 0, and images that are found alike in any batch.
 
     ``detector(images, targets)`` returns the losses by name in training, ``detector(images)`` a dictionary of
@@ -42,7 +41,6 @@ class Detector(nn.Module):
     apart. Under autocast boxes and losses stay in float32: half precision would move boxes by pixels.
     """
 
-    backbone: FeaturePyramid
     first_label = 0  # of torchvision's
     finds_masks = False
     precise: tuple[str, ...]  # what gives boxes, scores and masks
@@ -72,12 +70,8 @@ class Detector(nn.Module):
             check_targets(targets, images, self.num_classes, self.finds_masks)
             shifted = [{**target, "labels": target["labels"] + self.first_label} for target in targets or []]
             return super().forward(images, shifted)
-        # A smaller image in a batch is padded, and its padding's nodes would be neighbors: so size by size.
-        found: dict[int, Target] = {}
-        for size in dict.fromkeys(image.shape for image in images):
-            chosen = [index for index, image in enumerate(images) if image.shape == size]
-            found |= zip(chosen, super().forward([images[index] for index in chosen]), strict=True)
-        return [{**found[i], "labels": found[i]["labels"] - self.first_label} for i in range(len(images))]
+        found = by_size(super().forward, images)
+        return [{**objects, "labels": objects["labels"] - self.first_label} for objects in found]
 
     def check_size(self, size: Sequence[int]) -> None:
         """Refuse an image whose shorter side would be less than a pixel, once its longer one has ``max_size``.
@@ -88,14 +82,6 @@ class Detector(nn.Module):
         longest: int = self.transform.max_size  # type: ignore[union-attr,assignment]  # torchvision's
         if min(size) * longest < max(size):
             raise ValueError(f"an image of {size[1]}×{size[0]} pixels is too long to be resized to max_size={longest}")
-
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Recompute the backbone's blocks in the backward pass instead of keeping what is inside them."""
-        self.backbone.model.set_grad_checkpointing(enable)  # type: ignore[operator]
-
-    def no_weight_decay(self) -> set[str]:
-        """Return the names of parameters that take no weight decay: those of the backbone's model."""
-        return {f"backbone.{name}" for name in self.backbone.no_weight_decay()}
 
 
 class _RetinaNet(Detector, RetinaNet):
@@ -165,7 +151,7 @@ def retinanet(
         head=RetinaNetHead(channels, len(sizes[0]) * len(RATIOS), num_classes, norm),
         min_size=min_size,
         max_size=max_size,
-        **{"detections_per_img": DETECTIONS, **_normalization(body), **_known(options, RetinaNet)},
+        **{"detections_per_img": DETECTIONS, **_known(options, RetinaNet, pyramid)},
     )
 
 
@@ -206,7 +192,7 @@ def mask_rcnn(
         mask_predictor=MaskRCNNPredictor(channels, channels, num_classes + 1),
         min_size=min_size,
         max_size=max_size,
-        **{"box_detections_per_img": DETECTIONS, **_normalization(body), **_known(options, MaskRCNN)},
+        **{"box_detections_per_img": DETECTIONS, **_known(options, MaskRCNN, pyramid)},
     )
 
 
@@ -221,8 +207,8 @@ def _group_norm(channels: int) -> nn.Module:
     return nn.GroupNorm(math.gcd(32, channels // 2), channels)
 
 
-def _known(options: dict[str, Any], detector: type) -> dict[str, Any]:
-    """Return options that a detector has; torchvision's own let any word pass."""
+def _known(options: dict[str, Any], detector: type, pyramid: FeaturePyramid) -> dict[str, Any]:
+    """Return options that a detector has (torchvision's own let any word pass), and how it normalizes images."""
     names = inspect.signature(detector).parameters
     for name in options:
         if name not in names:
@@ -233,13 +219,7 @@ def _known(options: dict[str, Any], detector: type) -> dict[str, Any]:
             check_shares(**{name: options[name]})
         elif type(names[name].default) is int:
             check_whole(**{name: options[name]})
-    return options
-
-
-def _normalization(body: nn.Module) -> dict[str, Any]:
-    """Return mean and deviation of the images that the backbone's weights were made for."""
-    config = resolve_input_data_config(body) if hasattr(body, "pretrained_cfg") else {}
-    return {"image_mean": config.get("mean"), "image_std": config.get("std")}
+    return {"image_mean": pyramid.mean, "image_std": pyramid.std, **options}
 
 
 HEADS = {"retinanet": retinanet, "mask_rcnn": mask_rcnn}

@@ -9,6 +9,8 @@ from typing import Any
 
 import timm
 from accelerate.utils import convert_to_fp32
+from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from timm.data.model_config import resolve_input_data_config
 from timm.layers import Format
 from torch import Tensor, nn
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, FeaturePyramidNetwork
@@ -21,28 +23,38 @@ from vig_pyg.models.vision_gnn import VisionGNN
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
-def build_backbone(name: str, init: str | None = None, **options: Any) -> nn.Module:
-    """Return the feature maps of a model that timm knows, ours or another, for images of any size.
+def backbone_of(backbone: str | nn.Module, init: str | None, options: dict[str, Any] | None) -> nn.Module:
+    """Return the feature maps of a model that timm knows, ours or another, for images of any size, or those given.
 
     Args:
-        name: Such as ``pvig_small``, ``resnet50`` or ``swin_tiny_patch4_window7_224``.
+        backbone: A name such as ``pvig_small``, ``resnet50`` or ``swin_tiny_patch4_window7_224``, or a module.
         init: A file of classification weights to start from.
         options: More keywords of the model.
 
     Raises:
-        ValueError: an option does not fit, or the weights are of another model.
+        TypeError: it is neither a name nor a module that tells its feature maps.
+        ValueError: there is no such model, an option does not fit, or the weights are of another model.
         FileNotFoundError: there are no such weights.
     """
-    if name.startswith("swin"):
-        options = {"strict_img_size": False, **options}
-    if init is not None and not is_ours(name):
-        _check_weights(name, init)
+    if not isinstance(backbone, str):
+        check_kind("a name that timm knows or a module", nn.Module, backbone=backbone)
+        if not hasattr(backbone, "feature_info"):
+            raise TypeError(f"a backbone must tell its feature maps by feature_info, got {type(backbone).__name__}")
+        return backbone
+    check_model_name(backbone)
+    check_kind("a path or None", str | Path | None, init=init)
+    check_kind("a dictionary or None", dict | None, backbone_options=options)
+    for name in options or {}:
+        check_kind("text", str, **{"every name in backbone_options": name})
+    options = {**({"strict_img_size": False} if backbone.startswith("swin") else {}), **(options or {})}
+    if init is not None and not is_ours(backbone):
+        _check_weights(backbone, init)
         options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": init}}
     try:
-        body: Any = timm.create_model(name, features_only=True, **options)
+        body: Any = timm.create_model(backbone, features_only=True, **options)
     except TypeError as error:
-        raise ValueError(f"{name} does not take these options: {error}") from None
-    if init is not None and is_ours(name):
+        raise ValueError(f"{backbone} does not take these options: {error}") from None
+    if init is not None and is_ours(backbone):
         load_checkpoint(body.model, init)
     return body
 
@@ -57,26 +69,6 @@ def _check_weights(name: str, init: str) -> None:
         timm.create_model(name, num_classes=classes, pretrained=True, pretrained_cfg_overlay=overlay)
     except RuntimeError as error:
         raise ValueError(f"{init} holds no weights of {name}: {str(error).splitlines()[1].strip()}") from None
-
-
-def backbone_of(backbone: str | nn.Module, init: str | None, options: dict[str, Any] | None) -> nn.Module:
-    """Return the feature maps of a model that timm knows by name, as :func:`build_backbone` does, or those given.
-
-    Raises:
-        TypeError: it is neither a name nor a module that tells its feature maps.
-        ValueError, FileNotFoundError: there is no such model, or as :func:`build_backbone`.
-    """
-    if isinstance(backbone, str):
-        check_model_name(backbone)
-        check_kind("a path or None", str | Path | None, init=init)
-        check_kind("a dictionary or None", dict | None, backbone_options=options)
-        for name in options or {}:
-            check_kind("text", str, **{"every name in backbone_options": name})
-        return build_backbone(backbone, init, **options or {})
-    check_kind("a name that timm knows or a module", nn.Module, backbone=backbone)
-    if not hasattr(backbone, "feature_info"):
-        raise TypeError(f"a backbone must tell its feature maps by feature_info, got {type(backbone).__name__}")
-    return backbone
 
 
 class FeaturePyramid(nn.Module):
@@ -121,6 +113,9 @@ class FeaturePyramid(nn.Module):
             raise ValueError(f"frozen_stages must be between 0 and {len(strides)}, got {frozen_stages}")
         self.strides = [strides[index] for index in self.used]
         self.body, self.out_channels, self.frozen_norm = body, channels, frozen_norm
+        # Of the images that the backbone's weights were made for.
+        pixels = resolve_input_data_config(body) if hasattr(body, "pretrained_cfg") else {}
+        self.mean, self.std = pixels.get("mean", IMAGENET_DEFAULT_MEAN), pixels.get("std", IMAGENET_DEFAULT_STD)
         self.channels_last = getattr(body, "output_fmt", Format.NCHW) == Format.NHWC
         self.fpn = FeaturePyramidNetwork([info.channels()[index] for index in self.used], channels, extra, norm)
         self.frozen = _names_up_to(body, info.module_name(frozen_stages - 1)) if frozen_stages else set()
@@ -158,6 +153,20 @@ class FeaturePyramid(nn.Module):
         """The model that makes the feature maps."""
         model = getattr(self.body, "model", self.body)
         return model if isinstance(model, VisionGNN) else self.body
+
+
+class OnPyramid(nn.Module):
+    """What is built on a feature pyramid."""
+
+    backbone: FeaturePyramid
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Recompute the backbone's blocks in the backward pass instead of keeping what is inside them."""
+        self.backbone.model.set_grad_checkpointing(enable)  # type: ignore[operator]
+
+    def no_weight_decay(self) -> set[str]:
+        """Return the names of parameters that take no weight decay: those of the backbone's model."""
+        return {f"backbone.{name}" for name in self.backbone.no_weight_decay()}
 
 
 def _names_up_to(body: nn.Module, last: str) -> set[str]:

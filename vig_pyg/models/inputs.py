@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Callable, Iterable
+from typing import TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from vig_pyg.kernels.grouped_linear import is_autocasting
 from vig_pyg.models.timm_interface import UNTRACEABLE
 
 Inputs: TypeAlias = Tensor | Data
+Made = TypeVar("Made")
 
 
 def read_inputs(
@@ -91,6 +93,18 @@ def check_images(images: Tensor | list[Tensor], weights: Tensor) -> None:
             wanted = "[B, 3, H, W]" if rank == 4 else "[3, H, W] in a list"
             raise ValueError(f"images must have shape {wanted}, got {list(image.shape)}")
         _check_numbers(image, weights)
+
+
+def by_size(model: Callable[[list[Tensor]], Iterable[Made]], images: list[Tensor]) -> list[Made]:
+    """Return what a model makes of images ``[C, H, W]``, of which those of one size run together.
+
+    A smaller image in a batch would be padded, and its padding's nodes would be neighbors.
+    """
+    made: dict[int, Made] = {}
+    for size in dict.fromkeys(image.shape for image in images):
+        chosen = [index for index, image in enumerate(images) if image.shape == size]
+        made |= zip(chosen, model([images[index] for index in chosen]), strict=True)
+    return [made[index] for index in range(len(images))]
 
 
 def _check_numbers(images: Tensor, weights: Tensor) -> None:

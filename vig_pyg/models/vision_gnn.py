@@ -245,11 +245,8 @@ class VisionGNN(TimmInterface):
         """Return the edges of a batch where they are wanted; pooled sources are other nodes than theirs."""
         if not self.static or isinstance(inputs, Tensor) or inputs.edge_index is None:
             return None
-        if inputs.x.size(1) == self.in_chans:  # edges between pixels
-            return None
-        first = self.blocks[0]
-        pooled = isinstance(first, Block) and first.grapher.pool > 1
-        if pooled:
+        first: Any = self.blocks[0]
+        if inputs.x.size(1) == self.in_chans or first.grapher.pool > 1:  # edges between pixels, or to other nodes
             return None
         check_edge_list(inputs.edge_index, inputs.x.device)
         return edges_from_list(inputs.edge_index, inputs.num_nodes, inputs.num_nodes)
@@ -287,8 +284,7 @@ class VisionGNN(TimmInterface):
         positions = []
         for grid in layout.grids:
             table: Tensor = self.pos_embed
-            if table.shape[2:] != (grid.height, grid.width):
-                size = (grid.height, grid.width)
+            if table.shape[2:] != (size := (grid.height, grid.width)):
                 table = F.interpolate(table, size=size, mode="bicubic", antialias=True)
             nodes = table.permute(0, 2, 3, 1).reshape(grid.nodes, -1)
             positions.append(nodes.repeat(grid.count, 1))
