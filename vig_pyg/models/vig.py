@@ -51,7 +51,8 @@ default_cfgs = generate_default_cfgs(
 )
 
 
-def _create_vig(variant: str, pretrained: bool, **kwargs: Any) -> ViG:
+def _create_vig(variant: str, pretrained: bool, given: dict[str, Any], **numbers: Any) -> ViG:
+    kwargs = {**numbers, **given}
     check_whole(depth=kwargs["depth"])
     return build_published(ViG, variant, pretrained, min(4, kwargs["depth"]), **kwargs)
 
@@ -59,25 +60,23 @@ def _create_vig(variant: str, pretrained: bool, **kwargs: Any) -> ViG:
 @register_model
 def vig_tiny(pretrained: bool = False, **kwargs: Any) -> ViG:
     """ViG-Ti: 7.2 M parameters, 1.3 GMAC."""
-    return _create_vig("vig_tiny", pretrained, **{"channels": 192, "depth": 12, **kwargs})
+    return _create_vig("vig_tiny", pretrained, kwargs, channels=192, depth=12)
 
 
 @register_model
 def vig_small(pretrained: bool = False, **kwargs: Any) -> ViG:
     """ViG-S: 22.7 M parameters, 4.5 GMAC."""
-    return _create_vig("vig_small", pretrained, **{"channels": 320, "depth": 16, **kwargs})
+    return _create_vig("vig_small", pretrained, kwargs, channels=320, depth=16)
 
 
 @register_model
 def vig_base(pretrained: bool = False, **kwargs: Any) -> ViG:
     """ViG-B: 86.8 M parameters, 17.6 GMAC."""
-    return _create_vig("vig_base", pretrained, **{"channels": 640, "depth": 16, **kwargs})
+    return _create_vig("vig_base", pretrained, kwargs, channels=640, depth=16)
 
 
 @register_model
 def vig_micro(pretrained: bool = False, **kwargs: Any) -> ViG:
     """A small ViG for images of 32×32 pixels: 8×8 nodes, 4 blocks of width 48."""
-    numbers = {"img_size": 32, "channels": 48, "depth": 4, "stride": 4}
-    if takes(kwargs.get("graph", "knn"), "k"):
-        numbers["k"] = 9
-    return _create_vig("vig_micro", pretrained, **{**numbers, **kwargs})
+    k = {"k": 9} if takes(kwargs.get("graph", "knn"), "k") else {}
+    return _create_vig("vig_micro", pretrained, kwargs, img_size=32, channels=48, depth=4, stride=4, **k)
