@@ -72,7 +72,8 @@ class Masks(Decoded):
 
     def prepare(self, sample: Pair) -> tuple[Tensor, Tensor]:
         """Return an image ``[3, H, W]`` and its class numbers ``[H, W]``."""
-        image, mask = self.transform(*read_pair(sample))
+        numbers = tv_tensors.Mask(torch.from_numpy(_class_numbers(sample.mask)))
+        image, mask = self.transform(read_image(sample.image), numbers)
         return image.as_subclass(Tensor), mask.as_subclass(Tensor).long()
 
     def batch(self, samples: list[tuple[Tensor, Tensor]], broken: list[str]) -> SegmentationBatch:
@@ -85,11 +86,6 @@ class Masks(Decoded):
     def name(self, index: int) -> str:
         """Return the file of an image."""
         return str(self.source[index].image)
-
-
-def read_pair(pair: Pair) -> tuple[tv_tensors.Image, tv_tensors.Mask]:
-    """Return an image ``[3, H, W]`` and its class numbers ``[H, W]``, both bytes."""
-    return read_image(pair.image), tv_tensors.Mask(torch.from_numpy(_class_numbers(pair.mask)))
 
 
 def read_image(path: Path) -> tv_tensors.Image:

@@ -145,9 +145,13 @@ class VisionGNN(TimmInterface):
         self.global_pool = known_pool(global_pool, "")
         self.grad_checkpointing = False
         # A stage's last block comes before the downsampling into the next, of which there is one per stage.
-        ends = [place + blocks - 1 for place, blocks in enumerate(accumulate(stage.depth for stage in stages))]
-        self.out_indices = list(range(depth)) if self.isotropic else ends
-        self.feature_info = self._list_features()
+        ends = [(blocks - 1 + place, place) for place, blocks in enumerate(accumulate(s.depth for s in stages))]
+        offered = [(index, 0) for index in range(depth)] if self.isotropic else ends
+        self.out_indices = [index for index, _ in offered]
+        self.feature_info = [
+            {"num_chs": stages[place].channels, "reduction": stride << place, "module": f"blocks.{index}"}
+            for index, place in offered
+        ]
         self.feature_maps = nn.ModuleList(nn.Identity() for _ in self.out_indices)
         self.last_map = nn.Identity()
 
