@@ -55,13 +55,12 @@ class CocoImages(Dataset):
         self.root, self.coco = images, read_annotations(annotations, masks)
         self.ids = sorted(self.coco.imgs)
         self.categories = {number: str(self.coco.cats[number]["name"]) for number in sorted(self.coco.cats)}
-        kept = [entry for entry in self.coco.dataset["annotations"] if not training or self._teaches(entry)]
         self.masks = masks
-        self.objects: dict[int, list[Any]] = {number: [] for number in self.ids}
-        for entry in kept:
-            self.objects[entry["image_id"]].append(entry)
+        self.objects: dict[int, list[Any]] = {}
         for number in self.ids:
             self._check_file(number)
+            entries = self.coco.imgToAnns[number]
+            self.objects[number] = [entry for entry in entries if not training or self._teaches(entry)]
         if training:
             self.ids = [number for number in self.ids if self.objects[number]]
         if not self.ids:

@@ -80,10 +80,7 @@ def is_folder(place: str | Path) -> bool:
 
 def identity(path: str | Path) -> int:
     """Return a number that is the same for all names of one file, or of a link that leads nowhere."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        status = os.lstat(path)
+    status = os.stat(path, follow_symlinks=os.path.exists(path))
     return status.st_dev << 64 | status.st_ino
 
 

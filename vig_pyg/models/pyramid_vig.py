@@ -6,7 +6,7 @@ from typing import Any
 from timm.models import generate_default_cfgs, register_model
 
 from vig_pyg.checks import check_flags, check_whole_lists
-from vig_pyg.models.published import RELEASE, build_published, published_cfg
+from vig_pyg.models.published import build_published, published_cfg
 from vig_pyg.models.schedule import Stage
 from vig_pyg.models.vision_gnn import VisionGNN
 
@@ -53,18 +53,14 @@ class PyramidViG(VisionGNN):
         super().__init__(stages, img_size, in_chans, num_classes, stride=stride, **options)
 
 
-def _pyramid_cfg(url: str = "", **kwargs: Any) -> dict[str, Any]:
-    return published_cfg(url and f"{RELEASE}/pyramid-vig/{url}", pool_size=kwargs.pop("pool_size", (7, 7)), **kwargs)
-
-
 default_cfgs = generate_default_cfgs(
     {
-        "pvig_tiny.in1k": _pyramid_cfg("pvig_ti_78.5.pth.tar"),
-        "pvig_small.in1k": _pyramid_cfg("pvig_s_82.1.pth.tar"),
-        "pvig_medium.in1k": _pyramid_cfg("pvig_m_83.1.pth.tar"),
-        "pvig_medium.in21k": _pyramid_cfg("pvig_m_im21k_90e.pth", num_classes=21841),
-        "pvig_base.in1k": _pyramid_cfg("pvig_b_83.66.pth.tar", crop_pct=0.95),
-        "pvig_micro.untrained": _pyramid_cfg(num_classes=10, input_size=(3, 32, 32), pool_size=(4, 4), crop_pct=1.0),
+        "pvig_tiny.in1k": published_cfg("pyramid-vig/pvig_ti_78.5.pth.tar", pool_size=(7, 7)),
+        "pvig_small.in1k": published_cfg("pyramid-vig/pvig_s_82.1.pth.tar", pool_size=(7, 7)),
+        "pvig_medium.in1k": published_cfg("pyramid-vig/pvig_m_83.1.pth.tar", pool_size=(7, 7)),
+        "pvig_medium.in21k": published_cfg("pyramid-vig/pvig_m_im21k_90e.pth", pool_size=(7, 7), num_classes=21841),
+        "pvig_base.in1k": published_cfg("pyramid-vig/pvig_b_83.66.pth.tar", pool_size=(7, 7), crop_pct=0.95),
+        "pvig_micro.untrained": published_cfg(num_classes=10, input_size=(3, 32, 32), pool_size=(4, 4), crop_pct=1.0),
     }
 )
 

@@ -6,7 +6,7 @@ from timm.models import generate_default_cfgs, register_model
 
 from vig_pyg.checks import check_whole
 from vig_pyg.graph.registry import takes
-from vig_pyg.models.published import RELEASE, build_published, published_cfg
+from vig_pyg.models.published import build_published, published_cfg
 from vig_pyg.models.schedule import Stage
 from vig_pyg.models.vision_gnn import VisionGNN
 
@@ -43,9 +43,9 @@ class ViG(VisionGNN):
 
 default_cfgs = generate_default_cfgs(
     {
-        "vig_tiny.in1k": published_cfg(f"{RELEASE}/vig/vig_ti_74.5.pth"),
-        "vig_small.in1k": published_cfg(f"{RELEASE}/vig/vig_s_80.6.pth"),
-        "vig_base.in1k": published_cfg(f"{RELEASE}/vig/vig_b_82.6.pth"),
+        "vig_tiny.in1k": published_cfg("vig/vig_ti_74.5.pth"),
+        "vig_small.in1k": published_cfg("vig/vig_s_80.6.pth"),
+        "vig_base.in1k": published_cfg("vig/vig_b_82.6.pth"),
         "vig_micro.untrained": published_cfg(num_classes=10, input_size=(3, 32, 32), pool_size=(8, 8), crop_pct=1.0),
     }
 )
