@@ -86,8 +86,7 @@ class Detector(OnPyramid):
         if max_size < min_size:
             raise ValueError(f"max_size must be at least min_size={min_size}, got {max_size}")
         body, norm = backbone_of(backbone, init, backbone_options), _group_norm if group_norm else None
-        extra = self.coarser(body.feature_info.channels()[-1], channels)  # type: ignore[operator,union-attr]
-        pyramid = FeaturePyramid(body, self.finest, channels, extra, frozen_stages, frozen_norm, norm)
+        pyramid = FeaturePyramid(body, self.finest, channels, self.coarser, frozen_stages, frozen_norm, norm)
         pixels = {"min_size": min_size, "max_size": max_size, "image_mean": pyramid.mean, "image_std": pyramid.std}
         _check_options(type(self).__name__, inspect.signature(super().__init__).parameters, options)
         super().__init__(pyramid, **self.parts(pyramid, num_classes, norm), **{**pixels, **self.defaults, **options})

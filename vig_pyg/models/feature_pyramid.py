@@ -80,7 +80,7 @@ class FeaturePyramid(nn.Module):
         body: Gives the feature maps, and tells their channels and strides by timm's ``feature_info``.
         finest: The smallest stride of a map that is used.
         channels: Width of all levels.
-        extra: Makes further, coarser levels; None makes none.
+        coarser: From the widths of the last map and of the levels to what makes further, coarser levels; None for none.
         frozen_stages: How many of the body's feature maps, the finest first, stay as they are: all that comes before
             them takes no gradient and is in evaluation mode.
         frozen_norm: The same for every batch norm of the body.
@@ -95,7 +95,7 @@ class FeaturePyramid(nn.Module):
         body: nn.Module,
         finest: int,
         channels: int,
-        extra: ExtraFPNBlock | None = None,
+        coarser: Callable[[int, int], ExtraFPNBlock] | None = None,
         frozen_stages: int = 0,
         frozen_norm: bool = False,
         norm: Callable[[int], nn.Module] | None = None,
@@ -117,7 +117,9 @@ class FeaturePyramid(nn.Module):
         pixels = resolve_input_data_config(body) if hasattr(body, "pretrained_cfg") else {}
         self.mean, self.std = pixels.get("mean", IMAGENET_DEFAULT_MEAN), pixels.get("std", IMAGENET_DEFAULT_STD)
         self.channels_last = getattr(body, "output_fmt", Format.NCHW) == Format.NHWC
-        self.fpn = FeaturePyramidNetwork([info.channels()[index] for index in self.used], channels, extra, norm)
+        widths = [info.channels()[index] for index in self.used]
+        extra = None if coarser is None else coarser(widths[-1], channels)
+        self.fpn = FeaturePyramidNetwork(widths, channels, extra, norm)
         self.frozen = _names_up_to(body, info.module_name(frozen_stages - 1)) if frozen_stages else set()
         for module in self._frozen_modules():
             for parameter in module.parameters(recurse=False):

@@ -29,17 +29,12 @@ def semantic_fpn(
 ) -> SemanticFPN:
     """Return Semantic FPN (Kirillov et al., *Panoptic Feature Pyramid Networks*, Section 3.1) on a backbone.
 
-    Its levels are the feature maps of stride 4 and more; the head is half as wide as the pyramid.
-
-    Args:
-        backbone: As those after it, what :func:`~vig_pyg.detection.retinanet` takes.
-        num_classes: How many classes there are, a background among them.
-        channels: Width of the pyramid.
+    Its levels are the feature maps of stride 4 and more; the head is half as wide as the pyramid. The arguments are
+    those of :class:`~vig_pyg.detection.Detector`, but that ``num_classes`` counts a background too.
     """
     check_whole(num_classes=num_classes)
     body = backbone_of(backbone, init, backbone_options)
-    pyramid = FeaturePyramid(body, FINEST, channels, None, frozen_stages, frozen_norm)
-    return SemanticFPN(pyramid, num_classes)
+    return SemanticFPN(FeaturePyramid(body, FINEST, channels, None, frozen_stages, frozen_norm), num_classes)
 
 
 class SemanticFPN(OnPyramid):

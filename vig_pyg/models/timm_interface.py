@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from torch import nn
 
-from vig_pyg.blocks import Block, ConvStem, Head, PatchStem
+from vig_pyg.blocks import Block, Head
 from vig_pyg.blocks.head import known_pool
 from vig_pyg.checks import check_flags, check_whole
 
@@ -19,7 +19,6 @@ UNTRACEABLE = (
 class TimmInterface(nn.Module):
     """What timm's users do with a model: replace its classifier, prune it, group its parameters."""
 
-    stem: ConvStem | PatchStem
     pos_embed: nn.Parameter
     blocks: nn.ModuleList
     head: Head
