@@ -73,7 +73,7 @@ def load_data(name: str, image_size: int = 32, root: str = "data", classes: int 
         classes: How many classes there are, where the data does not say it, as shards do not.
 
     Raises:
-        FileNotFoundError: there is no such folder, or there are no images in it.
+        FileNotFoundError: there is no such folder or shard, or there are no images in it.
         ValueError: there is one class only or a class has one image only, a file is both to train on and held out or
             in two classes, it is not known how many classes there are, or timm cannot load it.
     """

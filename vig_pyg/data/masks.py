@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torchvision import tv_tensors
+from torchvision.models.segmentation import FCN_ResNet50_Weights
 from torchvision.transforms import v2
 
 from vig_pyg.data.decoded import Decoded
@@ -24,10 +25,8 @@ from vig_pyg.data.transforms import bounded
 IGNORE_INDEX = 255  # the class number of pixels that count for nothing
 BACKGROUND = "background"
 CLASS_NAMES = "classes.txt"
-VOC_CLASSES = (
-    f"{BACKGROUND} aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
-    "pottedplant sheep sofa train tvmonitor"
-).split()
+# torchvision knows Pascal VOC's classes by the models that were trained on them.
+VOC_CLASSES = [BACKGROUND, *FCN_ResNet50_Weights.DEFAULT.meta["categories"][1:]]
 
 
 class Pair(NamedTuple):

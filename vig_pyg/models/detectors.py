@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 from accelerate.utils import convert_to_fp32
@@ -21,6 +20,7 @@ from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, LastLevelMaxP
 from vig_pyg.checks import check_flags, check_shares, check_whole
 from vig_pyg.models.feature_pyramid import FeaturePyramid, OnPyramid, backbone_of
 from vig_pyg.models.inputs import by_size, check_images, check_targets
+from vig_pyg.registry import nearest
 
 RATIOS = (0.5, 1.0, 2.0)  # of an anchor's height to its width
 
@@ -201,9 +201,7 @@ def _check_options(detector: str, known: Mapping[str, inspect.Parameter], option
     """Refuse options that a detector does not have; torchvision's own let any word pass."""
     for name in options:
         if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f": did you mean {near[0]}?" if near else ""
-            raise ValueError(f"{detector} has no option {name!r}{hint}")
+            raise ValueError(f"{detector} has no option {name!r}{nearest(name, known)}")
         if name.endswith("_thresh"):
             check_shares(**{name: options[name]})
         elif type(known[name].default) is int:
