@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate, islice
+from itertools import islice
 from typing import Any, Literal
 
 import torch
@@ -125,6 +125,7 @@ class VisionGNN(TimmInterface):
             return Block(grapher, FFN(stage.channels, **parts) if ffn else None)
 
         layers: list[nn.Module] = []
+        offered = [(index, 0) for index in range(depth)] if self.isotropic else []  # maps, by block and stage
         if self.isotropic:  # a seed stands for weights that are drawn in this order
             layers += [block(stages[0], None, *own) for own in numbers]
         self.stem = build_stem(stem, in_chans, stages[0].channels, stride, norm, act)
@@ -135,6 +136,7 @@ class VisionGNN(TimmInterface):
                 grid = -(-grid[0] // 2), -(-grid[1] // 2)
             position = RelativePosition(stage.channels, grid, stage.pool) if stage.relative else None
             layers += [block(stage, position, *own) for own in islice(numbers, stage.depth)]
+            offered.append((len(layers) - 1, place))
         self.pos_embed = nn.Parameter(torch.zeros(1, stages[0].channels, *first_grid))
         self.blocks = nn.ModuleList(layers)
         self.head = Head(width, num_classes, act=act, dropout=drop_rate)
@@ -144,9 +146,6 @@ class VisionGNN(TimmInterface):
         self.in_chans, self.num_classes, self.num_features, self.readout = in_chans, num_classes, width, readout
         self.global_pool = known_pool(global_pool, "")
         self.grad_checkpointing = False
-        # A stage's last block comes before the downsampling into the next, of which there is one per stage.
-        ends = [(blocks - 1 + place, place) for place, blocks in enumerate(accumulate(s.depth for s in stages))]
-        offered = [(index, 0) for index in range(depth)] if self.isotropic else ends
         self.out_indices = [index for index, _ in offered]
         self.feature_info = [
             {"num_chs": stages[place].channels, "reduction": stride << place, "module": f"blocks.{index}"}
