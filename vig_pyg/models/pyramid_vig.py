@@ -1,14 +1,22 @@
 """Pyramid ViG: Vision GNN in stages of falling resolution (paper, Section 3.2 and Table 2)."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Any, Literal
 
+from timm.layers import calculate_drop_path_rates, to_2tuple
 from timm.models import generate_default_cfgs, register_model
+from torch import nn
 
-from vig_pyg.checks import check_flags, check_whole_lists
+from vig_pyg.blocks import FFN, Block, Downsample, Grapher, Head, build_stem
+from vig_pyg.checks import check_flags, check_shares, check_size, check_whole, check_whole_lists
+from vig_pyg.conv.linear import Act, Norm
+from vig_pyg.conv.registry import ConvFactory
+from vig_pyg.graph.position import RelativePosition
+from vig_pyg.graph.registry import GraphLike, build_graph
 from vig_pyg.models.published import build_published, published_cfg
-from vig_pyg.models.schedule import Stage
-from vig_pyg.models.vision_gnn import VisionGNN
+from vig_pyg.models.schedule import given_options, growing_dilation, per_block
+from vig_pyg.models.vision_gnn import Readout, VisionGNN
 
 
 class PyramidViG(VisionGNN):
@@ -18,18 +26,23 @@ class PyramidViG(VisionGNN):
     average-pooled nodes.
 
     Args:
+        img_size: Size of the images it is made for; others work too, with positions interpolated.
+        in_chans: Channels of the images.
+        num_classes: Number of classes; 0 makes no head: the pooled features are returned.
         channels: Width ``D`` of every stage.
         depths: Number of blocks of every stage.
         pools: Side of the window that is averaged into one source, for every stage.
         stride: Side in pixels of what becomes one node of the first stage.
         relative: Add the relative position to the distance.
-        options: The other keywords of :class:`~vig_pyg.models.vision_gnn.VisionGNN`, of which ``k`` is 9 by default
-            and ``dilation`` ``min(l // 4 + 1, 49 // 9)`` in block ``l`` of all.
-    """
+        k: Neighbors: one number, or one per block; None for 9.
+        dilation: One number, or one per block; None for ``min(l // 4 + 1, 49 // 9)`` in block ``l``.
 
-    isotropic = False
-    nearest = (9, 9)
-    most_dilated = 49 // 9
+    The other arguments are those of :class:`~vig_pyg.ViG`; ``readout="accumulated"`` sums over the last stage, and
+    ``drop_path_rate`` rises over all blocks.
+
+    Raises:
+        ValueError: an option has no such value, or does not fit the others.
+    """
 
     def __init__(
         self,
@@ -42,15 +55,77 @@ class PyramidViG(VisionGNN):
         pools: Sequence[int] = (4, 2, 1, 1),
         stride: int = 4,
         relative: bool = True,
-        **options: Any,
+        conv: str | ConvFactory = "max_relative",
+        k: int | Sequence[int] | None = None,
+        dilation: int | Sequence[int] | None = None,
+        heads: int = 4,
+        graph: GraphLike = "knn",
+        graph_options: Mapping[str, Any] | None = None,
+        grapher_fc: bool = True,
+        ffn: bool = True,
+        norm: Norm = "batch",
+        act: Act = "gelu",
+        stem: Literal["conv", "patch"] = "conv",
+        readout: Readout = "mean",
+        stochastic: bool = False,
+        epsilon: float = 0.2,
+        drop_rate: float = 0.0,
+        dropout: float = 0.0,
+        drop_path_rate: float = 0.0,
+        global_pool: str = "avg",
     ) -> None:
-        check_flags(relative=relative)
+        check_size(img_size=img_size)
+        check_whole(in_chans=in_chans, stride=stride, heads=heads)
+        check_flags(relative=relative, grapher_fc=grapher_fc, ffn=ffn)
+        check_shares(drop_rate=drop_rate, dropout=dropout, drop_path_rate=drop_path_rate)
         check_whole_lists(channels=channels, depths=depths, pools=pools)
         if not len(channels) == len(depths) == len(pools) > 0:
-            given = f"{len(channels)}, {len(depths)}, {len(pools)}"
-            raise ValueError(f"channels, depths and pools must have one entry per stage, got {given}")
-        stages = [Stage(*numbers, relative) for numbers in zip(channels, depths, pools, strict=True)]
-        super().__init__(stages, img_size, in_chans, num_classes, stride=stride, **options)
+            raise ValueError(
+                f"channels, depths and pools must have one entry per stage, got {len(channels)}, {len(depths)}, "
+                f"{len(pools)}"
+            )
+        shared = given_options(graph, graph_options, k, dilation, stochastic)
+        depth = sum(depths)
+        ks = per_block("k", 9 if k is None else k, depth)
+        dilations = per_block("dilation", growing_dilation(depth, 49 // 9) if dilation is None else dilation, depth)
+        drop_paths: Any = calculate_drop_path_rates(drop_path_rate, depth)  # one per block
+        stem_module = build_stem(stem, in_chans, channels[0], stride, norm, act)
+        grid = first_grid = stem_module.grid(*to_2tuple(img_size))
+        layers: list[nn.Module] = []
+        index = 0
+        for stage, width in enumerate(channels):
+            if stage > 0:
+                layers.append(Downsample(channels[stage - 1], width, norm))
+                grid = -(-grid[0] // 2), -(-grid[1] // 2)
+            position = RelativePosition(width, grid, pools[stage]) if relative else None
+            for _ in range(depths[stage]):
+                options = {"position": position, "stochastic": stochastic, "epsilon": epsilon, **shared}
+                grapher = Grapher(
+                    width,
+                    build_graph(graph, ks[index], dilations[index], **options),
+                    conv,
+                    heads,
+                    pool=pools[stage],
+                    fc=grapher_fc,
+                    norm=norm,
+                    act=act,
+                    dropout=dropout,
+                    drop_path=drop_paths[index],
+                )
+                layers.append(Block(grapher, FFN(width, 4, norm, act, dropout, drop_paths[index]) if ffn else None))
+                index += 1
+        super().__init__(
+            stem_module,
+            layers,
+            Head(channels[-1], num_classes, act=act, dropout=drop_rate),
+            grid=first_grid,
+            # a stage's last block comes before the downsampling into the next, of which there is one per stage
+            out_indices=[stage + blocks - 1 for stage, blocks in enumerate(accumulate(depths))],
+            in_chans=in_chans,
+            channels=(channels[0], channels[-1]),
+            readout=readout,
+            global_pool=global_pool,
+        )
 
 
 default_cfgs = generate_default_cfgs(

@@ -1,23 +1,10 @@
 """What the blocks of a model are told: numbers that change from block to block, and options of their graph."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from vig_pyg.checks import check_flags, check_kind, check_whole, check_whole_lists
 from vig_pyg.graph.registry import GraphLike, check_graph_options
-
-
-class Stage(NamedTuple):
-    """Blocks of one width on one grid."""
-
-    channels: int
-    """Width of the nodes."""
-    depth: int
-    """Number of blocks."""
-    pool: int = 1
-    """Side of the window that is averaged into one source."""
-    relative: bool = False
-    """Whether the relative position is added to the distance."""
 
 
 def linear_steps(first: int, last: int, depth: int) -> list[int]:

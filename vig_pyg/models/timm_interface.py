@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from torch import nn
 
-from vig_pyg.blocks import Block, Head
+from vig_pyg.blocks import Block, ConvStem, Downsample, Head, PatchStem
 from vig_pyg.blocks.head import known_pool
 from vig_pyg.checks import check_flags, check_whole
 
@@ -19,6 +19,7 @@ UNTRACEABLE = (
 class TimmInterface(nn.Module):
     """What timm's users do with a model: replace its classifier, prune it, group its parameters."""
 
+    stem: ConvStem | PatchStem
     pos_embed: nn.Parameter
     blocks: nn.ModuleList
     head: Head
@@ -116,6 +117,15 @@ class TimmInterface(nn.Module):
                 raise ValueError(f"there are {count} feature maps, but the last {number} were asked for")
             wanted = list(range(count - number, count))
         return wanted, max(wanted)
+
+    def _list_features(self) -> list[dict[str, Any]]:
+        info, reduction, channels = [], self.stem.stride, self.pos_embed.size(1)
+        for index, layer in enumerate(self.blocks):
+            if isinstance(layer, Downsample):
+                reduction, channels = 2 * reduction, layer.conv.out_channels
+            if index in self.out_indices:
+                info.append({"num_chs": channels, "reduction": reduction, "module": f"blocks.{index}"})
+        return info
 
     def __prepare_scriptable__(self) -> NoReturn:
         raise RuntimeError(UNTRACEABLE.format("torch.jit.script"))

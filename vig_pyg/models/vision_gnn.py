@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
-from timm.layers import calculate_drop_path_rates, to_2tuple
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.typing import Adj
 
-from vig_pyg.blocks import FFN, Block, Downsample, Grapher, Head, build_stem, checkpointed, pool_nodes
+from vig_pyg.blocks import Block, ConvStem, Head, PatchStem, checkpointed, pool_nodes
 from vig_pyg.blocks.head import known_pool
-from vig_pyg.checks import check_flags, check_kind, check_shares, check_size, check_whole
-from vig_pyg.conv.linear import Act, Norm
-from vig_pyg.conv.registry import ConvFactory
+from vig_pyg.checks import check_flags, check_kind
 from vig_pyg.graph.edges import check_edge_list, edges_from_list
 from vig_pyg.graph.image_graph import batch_graphs
 from vig_pyg.graph.layout import NodeLayout, maps_of, nodes_of
-from vig_pyg.graph.position import RelativePosition
-from vig_pyg.graph.registry import GraphLike, build_graph
 from vig_pyg.models.inputs import Inputs, read_inputs
-from vig_pyg.models.schedule import Stage, given_options, growing_dilation, linear_steps, per_block
 from vig_pyg.models.timm_interface import TimmInterface
+
+Readout: TypeAlias = Literal["mean", "accumulated"]
 
 
 class VisionGNN(TimmInterface):
@@ -35,122 +30,53 @@ class VisionGNN(TimmInterface):
     graphs (:class:`vig_pyg.PatchGraph`). Nodes of all images are rows of one matrix; a
     :class:`~vig_pyg.graph.NodeLayout` beside it says where each is.
 
-    For hooks, Grad-CAM and captum, feature maps ``[B, C, h, w]`` pass unchanged through ``feature_maps``, one for each
-    of ``feature_info``, and what the head pools through ``last_map``. A batch of images of several sizes has none.
-
     Args:
-        stages: Width, number of blocks and sources of every stage; what :class:`~vig_pyg.ViG` and
-            :class:`~vig_pyg.PyramidViG` make of their own arguments.
-        img_size: Size of the images it is made for; others work too, with positions interpolated.
+        stem: Turns pixels into nodes; has ``stride``.
+        blocks: :class:`~vig_pyg.blocks.Block` and :class:`~vig_pyg.blocks.Downsample` in turn.
+        head: From an image's features to logits.
+        grid: ``(height, width)`` in nodes after the stem, of the images that the model is made for.
+        out_indices: The blocks after which a feature map is offered (``features_only``).
         in_chans: Channels of the images.
-        num_classes: Number of classes; 0 makes no head: the pooled features are returned.
-        stride: Side in pixels of what becomes one node of the first stage.
-        conv: Operator: a registered name (:func:`vig_pyg.list_convs`), ``"module:Name"`` or a factory.
-        k: Neighbors: one number, or one per block; None for ``nearest``.
-        dilation: One number, or one per block; None for ``min(l // 4 + 1, most_dilated)`` in block ``l``.
-        heads: Heads of the operator's update (paper, Eq. 5).
-        graph: A registered name (:func:`vig_pyg.list_graphs`), ``"module:Name"``, a class, factory, function or
-            module, see :mod:`vig_pyg.graph.protocol`. ``"knn"`` is rebuilt in every block; ``"static"`` is built once,
-            or takes the edges of the ``Batch``.
-        graph_options: More keywords of the graph.
-        grapher_fc: Linear layers around the operator (paper, Table 7).
-        ffn: An FFN after every Grapher (paper, Table 7).
-        norm: ``"batch"``, ``"layer"`` or a factory ``channels -> module``.
-        act: An activation of timm's by name, or a factory.
-        stem: ``"conv"``, or ``"patch"`` for patches and one linear layer.
-        readout: ``"mean"`` of the last nodes, or ``"accumulated"``: of the sum of the nodes after the stem and after
-            every block, in a pyramid of the last stage.
-        stochastic: Draw random ones of the ``k·dilation`` neighbors in training, with probability ``epsilon``.
-        epsilon: That probability.
-        drop_rate: Dropout before the classifier.
-        dropout: Dropout after every Grapher and FFN.
-        drop_path_rate: Stochastic depth of the last block; rises linearly from zero.
+        channels: Width after the stem and after the last block.
+        readout: Pool the last nodes, or the sum of the nodes after the stem and after every block.
         global_pool: ``"avg"``, ``"max"``, ``"avgmax"`` (the mean of both), or ``""`` to return the feature map itself.
 
-    Raises:
-        ValueError: an option has no such value, or does not fit the others.
+    For hooks, Grad-CAM and captum, feature maps ``[B, C, h, w]`` pass unchanged through ``feature_maps``, one for each
+    of ``feature_info``, and what the head pools through ``last_map``. A batch of images of several sizes has none.
     """
-
-    isotropic: bool  # one stage, whose blocks all offer a feature map
-    nearest: tuple[int, int]  # how many neighbors, in the first block and in the last
-    most_dilated: int
 
     def __init__(
         self,
-        stages: Sequence[Stage],
-        img_size: int | tuple[int, int] = 224,
-        in_chans: int = 3,
-        num_classes: int = 1000,
+        stem: ConvStem | PatchStem,
+        blocks: Sequence[nn.Module],
+        head: Head,
         *,
-        stride: int,
-        conv: str | ConvFactory = "max_relative",
-        k: int | Sequence[int] | None = None,
-        dilation: int | Sequence[int] | None = None,
-        heads: int = 4,
-        graph: GraphLike = "knn",
-        graph_options: Mapping[str, Any] | None = None,
-        grapher_fc: bool = True,
-        ffn: bool = True,
-        norm: Norm = "batch",
-        act: Act = "gelu",
-        stem: Literal["conv", "patch"] = "conv",
-        readout: Literal["mean", "accumulated"] = "mean",
-        stochastic: bool = False,
-        epsilon: float = 0.2,
-        drop_rate: float = 0.0,
-        dropout: float = 0.0,
-        drop_path_rate: float = 0.0,
+        grid: tuple[int, int],
+        out_indices: Sequence[int],
+        in_chans: int,
+        channels: tuple[int, int],
+        readout: Readout = "mean",
         global_pool: str = "avg",
     ) -> None:
         super().__init__()
-        check_size(img_size=img_size)
-        check_whole(in_chans=in_chans, stride=stride, heads=heads)
-        check_flags(grapher_fc=grapher_fc, ffn=ffn)
-        check_shares(drop_rate=drop_rate, dropout=dropout, drop_path_rate=drop_path_rate)
         if readout not in ("mean", "accumulated"):
             raise ValueError(f"readout must be 'mean' or 'accumulated', got {readout!r}")
-        shared = given_options(graph, graph_options, k, dilation, stochastic)
-        depth, width = sum(stage.depth for stage in stages), stages[-1].channels
-        ks = per_block("k", linear_steps(*self.nearest, depth) if k is None else k, depth)
-        dilation = growing_dilation(depth, self.most_dilated) if dilation is None else dilation
-        numbers = zip(
-            ks, per_block("dilation", dilation, depth), calculate_drop_path_rates(drop_path_rate, depth), strict=True
-        )
-
-        def block(stage: Stage, position: nn.Module | None, k: int, dilation: int, drop_path: Any) -> Block:
-            options = {"position": position, "stochastic": stochastic, "epsilon": epsilon, **shared}
-            made = build_graph(graph, k, dilation, **options)
-            parts = {"norm": norm, "act": act, "dropout": dropout, "drop_path": drop_path}
-            grapher = Grapher(stage.channels, made, conv, heads, pool=stage.pool, fc=grapher_fc, **parts)
-            return Block(grapher, FFN(stage.channels, **parts) if ffn else None)
-
-        layers: list[nn.Module] = []
-        offered = [(index, 0) for index in range(depth)] if self.isotropic else []  # maps, by block and stage
-        if self.isotropic:  # a seed stands for weights that are drawn in this order
-            layers += [block(stages[0], None, *own) for own in numbers]
-        self.stem = build_stem(stem, in_chans, stages[0].channels, stride, norm, act)
-        first_grid = grid = self.stem.grid(*to_2tuple(img_size))
-        for place, stage in enumerate(() if self.isotropic else stages):
-            if place > 0:
-                layers.append(Downsample(stages[place - 1].channels, stage.channels, norm))
-                grid = -(-grid[0] // 2), -(-grid[1] // 2)
-            position = RelativePosition(stage.channels, grid, stage.pool) if stage.relative else None
-            layers += [block(stage, position, *own) for own in islice(numbers, stage.depth)]
-            offered.append((len(layers) - 1, place))
-        self.pos_embed = nn.Parameter(torch.zeros(1, stages[0].channels, *first_grid))
-        self.blocks = nn.ModuleList(layers)
-        self.head = Head(width, num_classes, act=act, dropout=drop_rate)
-        if num_classes == 0:
-            self.head.prune(width)
-        self.static = any(getattr(b.grapher.graph, "static", False) for b in layers if isinstance(b, Block))
-        self.in_chans, self.num_classes, self.num_features, self.readout = in_chans, num_classes, width, readout
+        self.in_chans = in_chans
+        self.stem = stem
+        self.pos_embed = nn.Parameter(torch.zeros(1, channels[0], *grid))
+        self.blocks = nn.ModuleList(blocks)
+        self.head = head
+        self.readout = readout
+        graphs = [layer.grapher.graph for layer in blocks if isinstance(layer, Block)]
+        self.static = any(getattr(graph, "static", False) for graph in graphs)
         self.global_pool = known_pool(global_pool, "")
         self.grad_checkpointing = False
-        self.out_indices = [index for index, _ in offered]
-        self.feature_info = [
-            {"num_chs": stages[place].channels, "reduction": stride << place, "module": f"blocks.{index}"}
-            for index, place in offered
-        ]
+        self.out_indices = list(out_indices)
+        self.num_classes = getattr(head.fc2, "out_features", 0)
+        self.num_features = channels[1]
+        if self.num_classes == 0:
+            head.prune(self.num_features)
+        self.feature_info = self._list_features()
         self.feature_maps = nn.ModuleList(nn.Identity() for _ in self.out_indices)
         self.last_map = nn.Identity()
 
@@ -231,9 +157,6 @@ class VisionGNN(TimmInterface):
                 break
         return maps if intermediates_only else (_as_map(total, layout), maps)
 
-    def _read(self, inputs: Inputs) -> tuple[Tensor, NodeLayout]:
-        return read_inputs(inputs, self.in_chans, self.stem, self.pos_embed)
-
     def _nodes(self, inputs: Inputs) -> tuple[Tensor, NodeLayout]:
         for _, _, total, layout, _ in self._steps(*self._read(inputs), self._given_edges(inputs)):  # noqa: B007
             pass
@@ -292,6 +215,9 @@ class VisionGNN(TimmInterface):
             nodes = table.permute(0, 2, 3, 1).reshape(grid.nodes, -1)
             positions.append(nodes.repeat(grid.count, 1))
         return positions[0] if len(positions) == 1 else torch.cat(positions)
+
+    def _read(self, inputs: Inputs) -> tuple[Tensor, NodeLayout]:
+        return read_inputs(inputs, self.in_chans, self.stem, self.pos_embed)
 
 
 def _through(module: nn.Module, x: Tensor, layout: NodeLayout) -> Tensor:
