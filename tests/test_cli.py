@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from vig_pyg.cli import stop_at_once, stop_on_mismatched_torch
+
 COMMAND = Path(sys.executable).with_name("vig-pyg")
 
 
@@ -61,3 +63,13 @@ def test_ctrl_c_in_a_program_that_imports_the_library_is_the_programs(tmp_path: 
 def test_help_reads_well(command: list[str]) -> None:
     result = subprocess.run([COMMAND, *command, "--help"], capture_output=True, text=True, check=True)
     assert "demo" in result.stdout
+
+
+def test_outside_of_the_command_only_torch_s_own_sentence_is_explained():
+    before = signal.getsignal(signal.SIGINT)
+    with stop_at_once():
+        assert signal.getsignal(signal.SIGINT) is before
+    with pytest.raises(ImportError, match="do not belong together"), stop_on_mismatched_torch():
+        raise RuntimeError("operator torchvision::nms does not exist")
+    with pytest.raises(RuntimeError, match="something else"), stop_on_mismatched_torch():
+        raise RuntimeError("something else")

@@ -24,19 +24,6 @@ FLOORS = (
 )
 MODULES = sorted(HOUSE.rglob("*.py"))
 TESTED = [file for file in MODULES if file.stem not in ("__init__", "__main__")]
-# Tested by a file of their name, but only through what uses them.
-FROM_OUTSIDE = {
-    "vig_pyg.cli",
-    "vig_pyg.blocks.grad_checkpointing",
-    "vig_pyg.commands.demo",
-    "vig_pyg.commands.visualize",
-    "vig_pyg.conv.edge_statistics",
-    "vig_pyg.conv.fused",
-    "vig_pyg.conv.inputs",
-    "vig_pyg.data.named",
-    "vig_pyg.graph.checks",
-    "vig_pyg.graph.protocol",
-}
 LONGEST = 350
 
 
@@ -136,5 +123,5 @@ def test_the_floors_are_those_of_the_guide():
 def test_every_module_has_a_file_of_tests_that_names_it(file):
     own, place = name_of(file), file.relative_to(HOUSE)
     test = Path(__file__).parent / place.with_name(f"test_{place.name}")
-    named = test.is_file() and (own in FROM_OUTSIDE or own in named_in(test))
+    named = test.is_file() and own in named_in(test)
     assert named, f"tests/{place.with_name(test.name)} must be there and import from {own}"

@@ -76,7 +76,8 @@ class Registry(Generic[Entry]):
 
 def parameters(factory: Factory) -> list[str]:
     """Return the names of what a class or function takes."""
-    return list(inspect.signature(factory).parameters)
+    known = inspect.signature(factory).parameters.values()
+    return [each.name for each in known if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ import timm
 import torch
 
 import vig_pyg  # noqa: F401 - registers the models
+from vig_pyg.blocks.grad_checkpointing import checkpointed
 
 
 def three_steps(model, images, enable, compiled=False):
@@ -47,3 +48,12 @@ def test_statistics_move_once_in_a_compiled_step():
     images = torch.randn(1, 2, 3, 32, 32, dtype=torch.double)
     plain, checkpointed = three_steps(model, images, False), three_steps(model, images, True, compiled=True)
     torch.testing.assert_close(checkpointed, plain, rtol=1e-9, atol=1e-12)
+
+
+def test_a_layer_keeps_its_inputs_only_and_moves_its_statistics_once():
+    norms = [torch.nn.BatchNorm1d(3) for _ in range(2)]
+    x = torch.randn(8, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    for norm, out in zip(norms, (checkpointed(norms[0], x), norms[1](x)), strict=True):
+        out.square().sum().backward()
+        assert norm.num_batches_tracked == 1
+    torch.testing.assert_close(norms[0].running_var, norms[1].running_var)

@@ -1,4 +1,5 @@
 import csv
+import inspect
 import json
 import re
 import signal
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vig_pyg.commands import app
+from vig_pyg.commands.demo import demo
 
 PICTURES = {"operators.png", "operators-curves.png", "operators-graphs.png", "photograph.png"}
 OUTPUTS = PICTURES | {"report.html", "operators.csv", "operators.md", "operators.tex", "trials", "costs"}
@@ -122,3 +124,7 @@ def test_ctrl_c_leaves_what_is_finished_readable(tmp_path: Path) -> None:
 
 def _heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # jobs in the background inherit that it is ignored
+
+
+def test_the_demo_compares_the_paper_s_operators():
+    assert inspect.signature(demo).parameters["conv"].default == ("max_relative", "edge", "gin", "sage")

@@ -14,6 +14,7 @@ from sklearn.datasets import load_sample_image
 
 from tests.commands.test_commands import call, done
 from tests.data.broken import BROKEN
+from vig_pyg.commands.visualize import untrained
 from vig_pyg.data.images import LIMIT
 from vig_pyg.data.transforms import inference_transform as transform_of
 from vig_pyg.study import neighbors
@@ -147,3 +148,9 @@ def test_the_limit_of_pixels_is_an_option(photo, tmp_path, monkeypatch):
     status, output = call("visualize", photo, *MICRO, "--out", out, "--max-pixels", 100_000)
     assert status == 2 and "china.jpg has 640×427 = 273,280 pixels, more than the limit of 100,000" in output
     done("visualize", photo, *MICRO, "--out", out, "--max-pixels", 273_280)
+
+
+def test_a_model_without_weights_is_one_of_ours():
+    assert untrained("vig_micro", graph="grid").blocks[0].grapher.graph.k == 9
+    with pytest.raises(ValueError, match="resnet18"):
+        untrained("resnet18")

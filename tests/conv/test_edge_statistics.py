@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import vig_pyg
 from tests.conv.passed import graph, normal, outcome
 from vig_pyg.conv import EdgeConv, SAGEConv
+from vig_pyg.conv.edge_statistics import degrees, is_quasiconvex, statistics_of_sums
 
 EPS = torch.finfo(torch.float32).eps
 
@@ -91,3 +92,22 @@ def test_statistics_over_edges_at_any_magnitude(operator, scale):
     for name in ("running_mean", "running_var"):
         ours, theirs = getattr(messages.norm, name), getattr(layer.norm, name)
         torch.testing.assert_close(ours, theirs.float(), rtol=1e-4, atol=1e-6)
+
+
+def test_the_statistics_of_sums_are_those_of_all_edges():
+    u, v = normal(5, 3, seed=1).double(), normal(6, 3, seed=2).double()
+    ptr, index = torch.tensor([0, 2, 2, 5, 6, 8]), torch.tensor([0, 3, 3, 3, 5, 1, 4, 0])
+    edges = u[torch.arange(5).repeat_interleave(ptr.diff())] + v[index]
+    mean, variance = statistics_of_sums(u, v, ptr, index, *degrees(ptr, index, 6))
+    torch.testing.assert_close(mean, edges.mean(0))
+    torch.testing.assert_close(variance, edges.var(0, correction=0))
+
+
+@pytest.mark.parametrize(
+    "act", [torch.nn.GELU(), torch.nn.ReLU(), torch.nn.SiLU(), torch.nn.Mish(), torch.nn.Hardswish()]
+)
+def test_a_quasiconvex_activation_is_largest_at_an_end_of_any_interval(act):
+    assert is_quasiconvex(act) and not is_quasiconvex(torch.nn.Tanhshrink())
+    values = act(torch.linspace(-6, 6, 2001, dtype=torch.float64))
+    falling = (values.diff() < 0).long()
+    assert (falling.diff() > 0).sum() == 0  # once it rises, it does not fall again

@@ -4,11 +4,13 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrize, prune
+from torch_geometric.nn import MaxAggregation as MaxOfPyG
 from torch_geometric.nn import MeanAggregation
 
 import vig_pyg
 from tests.conv.passed import graph, normal, outcome
 from vig_pyg.conv import EdgeConv, GINConv, GroupedLinear, LinearNormAct, MaxRelativeConv, SAGEConv
+from vig_pyg.conv.fused import MaxAggregation
 
 OPERATORS = [MaxRelativeConv, EdgeConv, GINConv, SAGEConv]
 every_operator = pytest.mark.parametrize("operator", OPERATORS)
@@ -314,3 +316,11 @@ def test_a_maximum_of_zero_passes_its_whole_gradient_on_a_plain_list_too(operato
         conv(leaf, adjacency).backward(along)
         found.append(leaf.grad)
     torch.testing.assert_close(*found)
+
+
+def test_the_maximum_that_messages_take_is_pyg_s_with_the_whole_gradient():
+    x = torch.tensor([[0.0], [-1.0], [2.0], [2.0]], requires_grad=True)
+    out = MaxAggregation()(x, torch.tensor([0, 0, 2, 2]), dim_size=4)
+    assert torch.equal(out, MaxOfPyG()(x, torch.tensor([0, 0, 2, 2]), dim_size=4))
+    out.sum().backward()
+    assert x.grad.flatten().tolist() == [1, 0, 0.5, 0.5]

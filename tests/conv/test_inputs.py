@@ -5,6 +5,7 @@ import torch
 from torch_geometric import EdgeIndex
 
 from vig_pyg.conv import EdgeConv, GINConv, MaxRelativeConv, SAGEConv
+from vig_pyg.conv.inputs import check_nodes_for
 
 IN, OUT = 8, 12
 every_operator = pytest.mark.parametrize("operator", [MaxRelativeConv, EdgeConv, GINConv, SAGEConv])
@@ -88,3 +89,17 @@ def test_heads_that_do_not_divide_the_channels_are_refused(operator, heads):
     sentence = f"heads={heads} must divide" if heads > 0 else f"heads must be at least 1, got {heads}"
     with pytest.raises(ValueError, match=sentence):
         operator(IN, OUT, heads=heads)
+
+
+def test_nodes_are_checked_against_a_weight():
+    weight = torch.zeros(3, 4)
+    check_nodes_for(weight, 4, torch.zeros(2, 4), torch.zeros(0, 4))
+    for x, message in (
+        (torch.zeros(2, 5), r"\[nodes, 4\], got \[2, 5\]"),
+        (torch.zeros(2, 4).double(), "must be torch.float32"),
+        (torch.zeros(2, 4, device="meta"), "are on meta"),
+        (torch.zeros(2, 4).to_sparse(), "must be a dense tensor"),
+        (None, "got NoneType"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
+            check_nodes_for(weight, 4, torch.zeros(2, 4), x)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from vig_pyg.data.named import named_data
 from vig_pyg.train import accelerator_for, build_model, fit, load_data, read_recipe
 
 pytest.importorskip("webdataset")
@@ -65,3 +66,12 @@ def test_a_missing_shard_ends_the_command(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "vig_pyg", "train", "--data", f"wds/{tmp_path}", "--model", "vig_micro", *WORDS]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 2 and "there is no shard" in done.stdout and "Traceback" not in done.stderr
+
+
+def test_what_shards_do_not_say_is_asked_for(tmp_path):
+    write_shards(tmp_path, [])
+    with pytest.raises(ValueError, match="does not say how many classes it has: add classes=NUMBER"):
+        named_data(f"wds/{tmp_path}", "data", None)
+    assert named_data(f"wds/{tmp_path}", "data", 3)[2] == ["0", "1", "2"]
+    with pytest.raises(FileNotFoundError, match=r"there is no nowhere/_info.json"):
+        named_data("wds/nowhere", "data", 3)

@@ -5,6 +5,7 @@ import torch
 
 from tests.graph.searched import batch_of
 from vig_pyg.graph import KNNGraph, NodeLayout, knn_graph, radius_graph
+from vig_pyg.graph.checks import graph_sizes
 
 X = torch.zeros(6, 3)
 NAN_ROW_4 = X.index_fill(0, torch.tensor([4]), torch.nan)
@@ -156,3 +157,10 @@ def test_the_module_refuses_nodes_that_do_not_fit_in_one_sentence(x, layout, mes
 def test_a_position_of_another_kind_is_refused_at_once(position):
     with pytest.raises(TypeError, match="position must be a RelativePosition or None"):
         KNNGraph(2, position=position)
+
+
+def test_graphs_are_counted_the_empty_ones_in_between_too():
+    assert graph_sizes("batch", None, X) == [6]
+    assert graph_sizes("batch", torch.tensor([0, 0, 3, 3, 3, 4], dtype=torch.uint8), X) == [2, 0, 0, 3, 1]
+    with pytest.raises(ValueError, match="batch must not be negative, got -1"):
+        graph_sizes("batch", torch.tensor([-1, 0, 0, 0, 0, 0]), X)

@@ -10,6 +10,7 @@ import torch
 from tests.graph.linked import of
 from vig_pyg.graph import GridGraph, NodeLayout, RandomGraph
 from vig_pyg.graph.edges import edge_list
+from vig_pyg.graph.protocol import Edges, from_windows, sorted_edges
 
 GRAPHS = (GridGraph, RandomGraph)
 
@@ -59,3 +60,18 @@ def test_models_learn_compile_and_export_on_it(name, graph):
     torch.testing.assert_close(program.module()(images), logits)
     model.train()(images).square().sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_edges_are_sorted_with_their_weights():
+    edges, weight = torch.tensor([[0, 1, 2], [2, 0, 1]]), torch.tensor([0.2, 0.0, 0.1])
+    found = sorted_edges(Edges(edges, weight), 3, 3, edges.device)
+    assert found.adjacency.tolist() == [[1, 2, 0], [0, 1, 2]]
+    torch.testing.assert_close(found.weight, torch.tensor([0.0, 0.1, 0.2]))
+    with pytest.raises(ValueError, match="there are 3 edges but 2 weights"):
+        sorted_edges(Edges(edges, weight[:2]), 3, 3, edges.device)
+
+
+def test_a_link_from_a_node_becomes_one_from_its_window():
+    edges = sorted_edges(torch.tensor([[3, 0, 1], [0, 1, 2]]), 4, 4, torch.device("cpu"))
+    pooled = from_windows(edges, torch.tensor([0, 0, 1, 1]), 2)
+    assert pooled.tolist() == [[1, 0, 0], [0, 1, 2]] and pooled.sparse_size() == (2, 4)

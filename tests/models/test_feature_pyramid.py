@@ -6,14 +6,14 @@ import torch
 from torch import nn
 from torchvision.ops import FeaturePyramidNetwork
 
-from vig_pyg.models.feature_pyramid import FeaturePyramid, backbone_of, build_backbone
+from vig_pyg.models.feature_pyramid import FeaturePyramid, backbone_of
 
 IMAGES = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
 def pyramid(name: str = "resnet18", finest: int = 8, **options) -> FeaturePyramid:
     torch.manual_seed(0)
-    return FeaturePyramid(build_backbone(name), finest, 16, **options).eval()
+    return FeaturePyramid(backbone_of(name, None, None), finest, 16, **options).eval()
 
 
 @pytest.mark.parametrize("name", ["resnet18", "swin_tiny_patch4_window7_224", "pvig_micro"])
@@ -50,7 +50,7 @@ def test_what_is_no_pyramid_is_refused():
     with pytest.raises(TypeError, match="a backbone must tell its feature maps by feature_info, got Linear"):
         backbone_of(nn.Linear(2, 2), None, None)
     with pytest.raises(ValueError, match="resnet18 does not take these options"):
-        build_backbone("resnet18", wings=2)
+        backbone_of("resnet18", None, {"wings": 2})
 
 
 def test_a_backbone_that_is_given_is_taken_as_it_is():

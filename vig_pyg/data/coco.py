@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+from torchvision.ops import box_convert, clip_boxes_to_image
 from torchvision.transforms import v2
 from torchvision.tv_tensors import BoundingBoxes, Image, Mask
 
 from vig_pyg.data.annotations import read_annotations
 from vig_pyg.data.decoded import Decoded
 from vig_pyg.data.folders import check_apart, identity, is_folder
-from vig_pyg.data.images import read_image, size_of
-from vig_pyg.data.samplers import Draw
+from vig_pyg.data.images import size_of
+from vig_pyg.data.masks import read_image
 from vig_pyg.data.scenes import SCENES, write_scenes
 
 
@@ -54,13 +55,12 @@ class CocoImages(Dataset):
         self.root, self.coco = images, read_annotations(annotations, masks)
         self.ids = sorted(self.coco.imgs)
         self.categories = {number: str(self.coco.cats[number]["name"]) for number in sorted(self.coco.cats)}
-        kept = [entry for entry in self.coco.dataset["annotations"] if not training or self._teaches(entry)]
         self.masks = masks
-        self.objects: dict[int, list[Any]] = {number: [] for number in self.ids}
-        for entry in kept:
-            self.objects[entry["image_id"]].append(entry)
+        self.objects: dict[int, list[Any]] = {}
         for number in self.ids:
             self._check_file(number)
+            entries = self.coco.imgToAnns[number]
+            self.objects[number] = [entry for entry in entries if not training or self._teaches(entry)]
         if training:
             self.ids = [number for number in self.ids if self.objects[number]]
         if not self.ids:
@@ -75,20 +75,20 @@ class CocoImages(Dataset):
 
     def __getitem__(self, index: int) -> tuple[Image, dict[str, Any]]:
         number = self.ids[index]
-        image, info = Image(read_image(self.path(number))), self.coco.imgs[number]
+        image, info = read_image(self.path(number)), self.coco.imgs[number]
         size = info["height"], info["width"]
         if image.shape[1:] != size:  # EXIF may come after the pixels, where only decoding finds it
             raise ValueError(f"{self.path(number)} has {list(image.shape[1:])} rows and columns, not {list(size)}")
         objects, labels = self.objects[number], {category: label for label, category in enumerate(self.categories)}
-        corners = torch.tensor([entry["bbox"] for entry in objects], dtype=torch.float32).reshape(-1, 4)
-        corners[:, 2:] += corners[:, :2]
-        corners[:, 0::2].clamp_(0, size[1])
-        corners[:, 1::2].clamp_(0, size[0])
+        boxes = torch.tensor([entry["bbox"] for entry in objects], dtype=torch.float32).reshape(-1, 4)
+        corners = clip_boxes_to_image(box_convert(boxes, "xywh", "xyxy"), size)
         target: dict[str, Any] = {
             "image_id": number,
             "boxes": BoundingBoxes(corners, format="XYXY", canvas_size=size),
             "labels": torch.tensor([labels[entry["category_id"]] for entry in objects], dtype=torch.int64),
-            "area": torch.tensor([_area(entry) for entry in objects], dtype=torch.float32),
+            "area": torch.tensor(
+                [entry.get("area", math.prod(entry["bbox"][2:])) for entry in objects], dtype=torch.float32
+            ),
             "iscrowd": torch.tensor([entry.get("iscrowd", 0) for entry in objects], dtype=torch.int64),
         }
         if self.masks:
@@ -112,11 +112,6 @@ class CocoImages(Dataset):
         (left, top, width, height), info = entry["bbox"], self.coco.imgs[entry["image_id"]]
         inside = min(left + width, info["width"]) > max(left, 0) and min(top + height, info["height"]) > max(top, 0)
         return inside and not entry.get("iscrowd", 0)
-
-
-def _area(entry: dict[str, Any]) -> float:
-    """Return an object's area in pixels, by which COCO's figures tell small, medium and large apart."""
-    return entry.get("area", entry["bbox"][2] * entry["bbox"][3])
 
 
 class DetectionBatch(NamedTuple):
@@ -147,16 +142,9 @@ class Objects(Decoded):
         """Return the image from 0 to 1, and its objects."""
         return self.transform(*sample)
 
-    def __getitems__(self, draws: Sequence[Draw]) -> DetectionBatch:
-        """Return what was drawn, as one batch."""
-        batch = DetectionBatch([], [], [])
-        for index, seed in draws:
-            sample, names = self.draw(index, seed)
-            if sample is not None:
-                batch.images.append(sample[0])
-                batch.targets.append(sample[1])
-            batch.broken.extend(names)
-        return batch
+    def batch(self, samples: list[tuple[Tensor, dict[str, Any]]], broken: list[str]) -> DetectionBatch:
+        """Return images and their objects."""
+        return DetectionBatch([image for image, _ in samples], [target for _, target in samples], broken)
 
     def name(self, index: int) -> str:
         """Return the file of an image."""
@@ -204,4 +192,4 @@ def _part(folder: Path, part: str, masks: bool) -> CocoImages:
 
 def to_boxes(corners: Tensor) -> Tensor:
     """Return COCO's boxes ``(left, top, width, height)`` of corners ``(left, top, right, bottom)``, ``[N, 4]``."""
-    return torch.cat([corners[:, :2], corners[:, 2:] - corners[:, :2]], dim=1)
+    return box_convert(corners, "xyxy", "xywh")

@@ -42,11 +42,14 @@ class LabeledBatch(NamedTuple):
 class Decoded(Dataset):
     """Samples that are decoded and augmented when they are drawn; the draw's seed decides everything random.
 
-    A sample that does not decode is replaced by the next one in training, and counts for nothing in a test.
+    A sample that does not decode is replaced by the next one in training; in a test ``blank`` takes its place, where
+    it is not None, and that of number −1.
 
     Args:
         source: Gives samples by number.
     """
+
+    blank: Any = None
 
     def __init__(self, source: Any) -> None:
         self.source = source
@@ -55,11 +58,21 @@ class Decoded(Dataset):
     def prepare(self, sample: Any) -> Any:
         """Return what a batch is made of, from what the source gives."""
 
+    @abstractmethod
+    def batch(self, samples: list[Any], broken: list[str]) -> Any:
+        """Return prepared samples, and the names of those that did not decode, as one batch."""
+
     def __len__(self) -> int:
         return len(self.source)
 
+    def __getitems__(self, draws: Sequence[Draw]) -> Any:
+        """Return what was drawn, as one batch."""
+        drawn = [self.draw(*draw) for draw in draws]
+        samples = [sample for sample, _ in drawn if sample is not None]
+        return self.batch(samples, [name for _, names in drawn for name in names])
+
     def draw(self, index: int, seed: int | None) -> tuple[Any | None, list[str]]:
-        """Return a prepared sample, or None, and the names of those that did not decode.
+        """Return a prepared sample, or ``blank``, and the names of those that did not decode.
 
         Raises:
             Undecodable: many samples in a row do not decode.
@@ -79,7 +92,7 @@ class Decoded(Dataset):
                         f"{TRIES} images in a row do not decode, {broken[-1]} the last: {error}"
                     ) from error
                 index = (index + 1) % len(self) if seed is not None else -1
-        return None, broken
+        return self.blank, broken
 
     def name(self, index: int) -> str:
         """Return the file of an image, or its number."""
@@ -104,23 +117,17 @@ class Images(Decoded):
         self.transform, self.mode = transform, mode
 
     @cached_property
-    def blank(self) -> Tensor:
+    def blank(self) -> tuple[Tensor, Tensor]:
         """A black image as the transform leaves it: what stands for nothing has the size of the others."""
-        return self.transform(Image.new(self.mode, (1, 1)))
+        return self.transform(Image.new(self.mode, (1, 1))), self.nothing
 
     def prepare(self, sample: tuple[Any, Any]) -> tuple[Tensor, Tensor]:
         """Return the image and its label as tensors."""
         return _as_tensor(sample[0], self.transform, self.mode), torch.as_tensor(sample[1]).to(self.nothing)
 
-    def __getitems__(self, draws: Sequence[Draw]) -> LabeledBatch:
-        """Return what was drawn, as one batch."""
-        images, labels, broken = [], [], []
-        for index, seed in draws:
-            sample, names = self.draw(index, seed)
-            image, label = (self.blank, self.nothing) if sample is None else sample
-            images.append(image)
-            labels.append(label)
-            broken += names
+    def batch(self, samples: list[tuple[Tensor, Tensor]], broken: list[str]) -> LabeledBatch:
+        """Return images and labels."""
+        images, labels = zip(*samples, strict=True)
         return LabeledBatch(torch.stack(images), torch.stack(labels), broken)
 
 

@@ -1,5 +1,6 @@
 """The built-in data set: scikit-learn's handwritten digits, 1 797 real images that come with the package."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -43,11 +44,17 @@ def load_digits(size: int = 32) -> Split:
     images = (images - 0.5) / 0.5
     labels = torch.from_numpy(digits.target)
     held_out = torch.zeros(len(labels), dtype=torch.bool)
-    random = np.random.RandomState(0)
-    for digit in range(10):
-        members = random.permutation(np.flatnonzero(digits.target == digit))
-        held_out[members[: round(len(members) / 5)]] = True
+    held_out[every_fifth(labels)] = True
     return Split(images[~held_out], labels[~held_out], images[held_out], labels[held_out])
+
+
+def every_fifth(labels: Sequence[int] | Tensor) -> list[int]:
+    """Return which images to hold out, by number: a fifth of every class, always the same."""
+    random, classes, chosen = np.random.RandomState(0), np.asarray(labels), []
+    for label in np.unique(classes):
+        members = random.permutation(np.flatnonzero(classes == label))
+        chosen += members[: max(1, round(len(members) / 5))].tolist()
+    return sorted(chosen)
 
 
 def shift(images: Tensor, pixels: int, generator: torch.Generator | None = None) -> Tensor:

@@ -80,10 +80,7 @@ def is_folder(place: str | Path) -> bool:
 
 def identity(path: str | Path) -> int:
     """Return a number that is the same for all names of one file, or of a link that leads nowhere."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        status = os.lstat(path)
+    status = os.stat(path, follow_symlinks=os.path.exists(path))
     return status.st_dev << 64 | status.st_ino
 
 
@@ -222,21 +219,15 @@ def find_images(places: Iterable[str | Path]) -> Iterator[Path]:
         ValueError: a place cannot be a name, or a folder holds hardly any images among very many files.
     """
     for place in places:
-        files = _images_of(place)
+        if is_folder(place):
+            files = image_files(place)
+        else:
+            files = iter([Path(place)]) if Path(place).exists() else matching_files(str(place))
         first = next(files, None)
         if first is None:
             raise FileNotFoundError(f"{str(place)!r} names no image: give files, folders or a pattern such as '*.jpg'")
         yield first
         yield from files
-
-
-def _images_of(place: str | Path) -> Iterator[Path]:
-    if is_folder(place):
-        yield from image_files(place)
-    elif Path(place).exists():
-        yield Path(place)
-    else:
-        yield from matching_files(str(place))
 
 
 def distinct_images(places: Iterable[str | Path]) -> list[Path]:

@@ -18,6 +18,7 @@ from PIL.ExifTags import Base
 from torch import Tensor
 
 MAX_PIXELS = 2 * 89_478_485  # of an image; what Pillow takes for a decompression bomb
+LARGEST_IMAGE = 8192  # pixels a side, of what a recipe may ask for
 LIMIT = "VIG_PYG_MAX_PIXELS"  # the environment variable with another limit, which processes that load images inherit
 
 
@@ -85,10 +86,7 @@ def open_image(path: Path | str) -> Image.Image:
         ValueError: it is no regular file (never opened: a pipe would wait for ever), has too many pixels, or does not
             decode; names the file.
     """
-    _check_regular(path)
-    with _decoding(path):
-        image = _opened(path)
-    with image:
+    with _opened(path) as image:
         check_pixels(image.size, f"{path} has")
         with _decoding(path):
             image.load()
@@ -101,12 +99,10 @@ def size_of(path: Path) -> tuple[int, int] | None:
     Raises:
         ValueError: it is no regular file, or has too many pixels.
     """
-    _check_regular(path)
     try:
-        with _decoding(path):
-            image = _opened(path)
+        image = _opened(path)
     except ValueError as error:
-        if isinstance(error.__cause__, Image.DecompressionBombError):
+        if error.__cause__ is None or isinstance(error.__cause__, Image.DecompressionBombError):
             raise
         return None
     with image:
@@ -146,7 +142,8 @@ def in_mode(image: Image.Image, mode: str, name: str = "the image") -> Image.Ima
     return image.convert(mode)
 
 
-def _check_regular(path: Path | str) -> None:
+def _opened(path: Path | str) -> Image.Image:
+    """Let Pillow open a regular file; its own limit is raised where ours is above it, and never lowered."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
@@ -155,14 +152,11 @@ def _check_regular(path: Path | str) -> None:
         raise ValueError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if not stat.S_ISREG(mode):
         raise ValueError(f"{path} is no regular file")
-
-
-def _opened(path: Path | str) -> Image.Image:
-    """Let Pillow open a file; its own limit is raised where ours is above it, and never lowered."""
-    half = max_pixels() // 2  # Pillow warns at its limit and refuses twice as much
-    if Image.MAX_IMAGE_PIXELS is not None and half > Image.MAX_IMAGE_PIXELS:
-        Image.MAX_IMAGE_PIXELS = half
-    return Image.open(path)
+    with _decoding(path):
+        half = max_pixels() // 2  # Pillow warns at its limit and refuses twice as much
+        if Image.MAX_IMAGE_PIXELS is not None and half > Image.MAX_IMAGE_PIXELS:
+            Image.MAX_IMAGE_PIXELS = half
+        return Image.open(path)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -205,6 +199,3 @@ def _image_or_reason(path: Path, read: Callable[[Path], Tensor]) -> Tensor | str
         return read(path)
     except (OSError, ValueError) as error:
         return str(error)
-
-
-LARGEST_IMAGE = 8192  # pixels a side

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from vig_pyg.checks import check_kind
 from vig_pyg.data.decoded import IGNORE_INDEX, Files, LabeledBatch
-from vig_pyg.data.digits import load_digits, shift
+from vig_pyg.data.digits import every_fifth, load_digits, shift
 from vig_pyg.data.folders import ClassFolders, check_apart, images_by_class, is_folder
 from vig_pyg.data.named import named_data
 from vig_pyg.data.samplers import Draw
@@ -73,18 +73,15 @@ def load_data(name: str, image_size: int = 32, root: str = "data", classes: int 
         classes: How many classes there are, where the data does not say it, as shards do not.
 
     Raises:
-        FileNotFoundError: there is no such folder, or there are no images in it.
+        FileNotFoundError: there is no such folder or shard, or there are no images in it.
         ValueError: there is one class only or a class has one image only, a file is both to train on and held out or
             in two classes, it is not known how many classes there are, or timm cannot load it.
     """
     check_kind("text", str, name=name)
     if name == "digits":
         split = load_digits(image_size)
-        train, test = (
-            ImageTensorDataset(split.train_images, split.train_labels),
-            ImageTensorDataset(split.test_images, split.test_labels),
-        )
-        return ClassificationData(name, train, test, [str(digit) for digit in range(10)], channels=1)
+        train, test = ImageTensorDataset(*split[:2]), ImageTensorDataset(*split[2:])
+        return ClassificationData(name, train, test, list("0123456789"), channels=1)
     if "/" in name and not is_folder(name) and name.split("/")[0] in ("torch", "hfds", "hfids", "tfds", "wds"):
         return ClassificationData(name, *named_data(name, root, classes))
     data = _from_folder(Path(name))
@@ -122,16 +119,6 @@ def _without_a_fifth(found: ClassFolders) -> tuple[Files, Files]:
         raise ValueError(
             f"the class {found.classes[label]} has one image only, {path}: it needs two, one of them to be held out"
         )
-    held_out = set(every_fifth(labels))
-    parts = ([sample for i, sample in enumerate(found.samples) if (i in held_out) is out] for out in (False, True))
-    train, test = map(Files, parts)
-    return train, test
-
-
-def every_fifth(labels: Sequence[int]) -> list[int]:
-    """Return which images to hold out: a fifth of every class, always the same."""
-    random_state, chosen = np.random.RandomState(0), []
-    for label in sorted(set(labels)):
-        members = random_state.permutation(np.flatnonzero(np.array(labels) == label))
-        chosen += members[: max(1, round(len(members) / 5))].tolist()
-    return sorted(chosen)
+    held_out = every_fifth(labels)
+    train = np.delete(np.arange(len(labels)), held_out)
+    return Files([found.samples[i] for i in train]), Files([found.samples[i] for i in held_out])

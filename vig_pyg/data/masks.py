@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,23 +11,22 @@ import numpy as np
 import torch
 from torch import Tensor
 from torchvision import tv_tensors
-from torchvision.transforms import InterpolationMode, v2
+from torchvision.models.segmentation import FCN_ResNet50_Weights
+from torchvision.transforms import v2
 
 from vig_pyg.data.decoded import Decoded
+from vig_pyg.data.digits import every_fifth
 from vig_pyg.data.folders import check_apart, identity, image_files, is_folder
-from vig_pyg.data.images import check_resized, open_image, size_of
+from vig_pyg.data.images import open_image, size_of
 from vig_pyg.data.images import read_image as read_file
-from vig_pyg.data.labeled import every_fifth
-from vig_pyg.data.samplers import Draw
 from vig_pyg.data.scenes import SCENES, write_scenes
+from vig_pyg.data.transforms import bounded
 
 IGNORE_INDEX = 255  # the class number of pixels that count for nothing
 BACKGROUND = "background"
 CLASS_NAMES = "classes.txt"
-VOC_CLASSES = (
-    f"{BACKGROUND} aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
-    "pottedplant sheep sofa train tvmonitor"
-).split()
+# torchvision knows Pascal VOC's classes by the models that were trained on them.
+VOC_CLASSES = [BACKGROUND, *FCN_ResNet50_Weights.DEFAULT.meta["categories"][1:]]
 
 
 class Pair(NamedTuple):
@@ -71,18 +71,13 @@ class Masks(Decoded):
 
     def prepare(self, sample: Pair) -> tuple[Tensor, Tensor]:
         """Return an image ``[3, H, W]`` and its class numbers ``[H, W]``."""
-        image, mask = self.transform(*read_pair(sample))
+        numbers = tv_tensors.Mask(torch.from_numpy(_class_numbers(sample.mask)))
+        image, mask = self.transform(read_image(sample.image), numbers)
         return image.as_subclass(Tensor), mask.as_subclass(Tensor).long()
 
-    def __getitems__(self, draws: Sequence[Draw]) -> SegmentationBatch:
-        """Return what was drawn, as one batch; nothing for number −1."""
-        images, masks, broken = [], [], []
-        for index, seed in draws:
-            sample, names = self.draw(index, seed)
-            if sample is not None:
-                images.append(sample[0])
-                masks.append(sample[1])
-            broken += names
+    def batch(self, samples: list[tuple[Tensor, Tensor]], broken: list[str]) -> SegmentationBatch:
+        """Return images and their class numbers."""
+        images, masks = [image for image, _ in samples], [mask for _, mask in samples]
         if self.stack:
             return SegmentationBatch(torch.stack(images), torch.stack(masks), broken)
         return SegmentationBatch(images, masks, broken)
@@ -92,14 +87,9 @@ class Masks(Decoded):
         return str(self.source[index].image)
 
 
-def read_pair(pair: Pair) -> tuple[tv_tensors.Image, tv_tensors.Mask]:
-    """Return an image ``[3, H, W]`` and its class numbers ``[H, W]``, both bytes."""
-    return read_image(pair.image), tv_tensors.Mask(torch.from_numpy(_class_numbers(pair.mask)))
-
-
 def read_image(path: Path) -> tv_tensors.Image:
     """Return an image ``[3, H, W]`` as bytes."""
-    return tv_tensors.Image(v2.functional.pil_to_tensor(read_file(path)))
+    return tv_tensors.Image(read_file(path))
 
 
 def crop_transform(size: int, crop_scale: float, flip: float) -> v2.Transform:
@@ -114,30 +104,13 @@ def crop_transform(size: int, crop_scale: float, flip: float) -> v2.Transform:
     side = crop_scale**0.5
     return v2.Compose(
         [
-            Bounded(size / side),
+            v2.Lambda(partial(bounded, shorter=size / side)),
             v2.RandomResize(round(size * side), round(size / side) + 1, antialias=True),
             v2.RandomCrop(size, pad_if_needed=True, fill={tv_tensors.Image: 0, tv_tensors.Mask: IGNORE_INDEX}),
             v2.RandomHorizontalFlip(flip),
             v2.ToDtype({tv_tensors.Image: torch.float32, "others": None}, scale=True),
         ]
     )
-
-
-class Bounded(v2.Transform):
-    """Refuses an image that has too many pixels once its shorter side is ``shorter``, and changes nothing."""
-
-    def __init__(self, shorter: float) -> None:
-        super().__init__()
-        self.shorter = shorter
-
-    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Return what is given.
-
-        Raises:
-            ValueError: names both sizes and the limit.
-        """
-        check_resized(inpt.shape[:-3:-1], self.shorter)
-        return inpt
 
 
 class ResizeImage(v2.Transform):
@@ -159,8 +132,7 @@ class ResizeImage(v2.Transform):
         if isinstance(inpt, tv_tensors.Mask):
             return inpt
         if self.size is not None:
-            check_resized(inpt.shape[:-3:-1], self.size)
-            inpt = v2.functional.resize(inpt, [self.size], InterpolationMode.BILINEAR, antialias=True)
+            inpt = v2.functional.resize(bounded(inpt, self.size), [self.size], antialias=True)
         return v2.functional.to_dtype(inpt, torch.float32, scale=True)
 
 

@@ -11,17 +11,7 @@ RAW = ("wds", "hfds", "hfids")  # these can give images as they are in their fil
 
 
 def named_data(name: str, root: str, classes: int | None) -> tuple[Any, Any, list[str]]:
-    """Return the part of a data set to train on, the part held out, and the names of the classes.
-
-    Args:
-        name: For timm's ``create_dataset``, with its prefix; ``wds/FOLDER`` for shards.
-        root: The folder that data sets are in, or are downloaded to.
-        classes: How many classes there are, where the data does not say it.
-
-    Raises:
-        FileNotFoundError: shards are missing.
-        ValueError: timm cannot load it, or it is not known how many classes there are.
-    """
+    """Return the part to train on, the part held out, and the classes' names; see :func:`~vig_pyg.train.load_data`."""
     kind = name.split("/")[0]
     if kind == "wds":
         root = name.removeprefix("wds/")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,18 +67,16 @@ def write_scenes(folder: str | Path = "data/digits-scenes", train: int = 1000, v
         _check_written(folder, wanted)
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
-    try:
-        for part, (name, count) in enumerate(wanted["scenes"].items()):  # type: ignore[attr-defined]
-            _write_part(partial, name, count, np.random.default_rng([seed, part]), wanted)
-        partial.chmod(0o755)  # a temporary folder is closed to others
-        os.replace(partial, folder)
-    except OSError:
-        if not folder.exists():  # else another process was faster
-            raise
-        _check_written(folder, wanted)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True) as name:
+        try:
+            for part, (split, count) in enumerate((("train", train), ("val", val))):
+                _write_part(Path(name), split, count, np.random.default_rng([seed, part]), wanted)
+            os.chmod(name, 0o755)  # a temporary folder is closed to others
+            os.replace(name, folder)
+        except OSError:
+            if not folder.exists():  # else another process was faster
+                raise
+            _check_written(folder, wanted)
     return folder
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from PIL import Image
 from timm.data import create_transform
 from timm.data.model_config import resolve_input_data_config
 from torch import Tensor, nn
 from torchvision.transforms import Compose
+from torchvision.transforms.v2.functional import get_size
 
 from vig_pyg.data.images import check_resized
 
@@ -25,11 +25,16 @@ def inference_transform(model: nn.Module, image_size: int | None = None) -> Call
     if config["crop_mode"] in ("squash", "border"):  # they resize to no more than what the model sees
         return transform
     shorter = min(config["input_size"][1:]) / config["crop_pct"]
-    return Compose([partial(_bounded, shorter), *transform.transforms])
+    return Compose([partial(bounded, shorter=shorter), *transform.transforms])
 
 
-def _bounded(shorter: float, image: Image.Image) -> Image.Image:
-    check_resized(image.size, shorter)
+def bounded(image: Any, shorter: float) -> Any:
+    """Return an image, Pillow's or a tensor, unless it has too many pixels once its shorter side is ``shorter``.
+
+    Raises:
+        ValueError: names both sizes and the limit.
+    """
+    check_resized(get_size(image)[::-1], shorter)
     return image
 
 

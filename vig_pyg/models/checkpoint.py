@@ -75,21 +75,15 @@ def load_checkpoint(model: nn.Module, checkpoint: str | Path | Mapping[str, Any]
     elif not classifier:
         left_out = "head.fc2." if any(name.startswith("head.") for name in own) else "head."
         weights = {name: w for name, w in weights.items() if not name.startswith(left_out)}
-    missing = [name for name in own if name not in weights and not name.endswith("num_batches_tracked")]
-    unexpected = [name for name in weights if name not in own]
-    wrong = [name for name in own if name in weights and weights[name].shape != own[name].shape]
-    unreal = [name for name in own if name in weights and (weights[name].is_complex() or weights[name].is_meta)]
-    if missing or unexpected or wrong or unreal:
-        reasons = [
-            f"{len(names)} weights {what}, {names[0]!r} first"
-            for what, names in (
-                ("are missing", missing),
-                ("are unknown", unexpected),
-                ("have another shape", wrong),
-                ("hold no values, or no real ones", unreal),
-            )
-            if names
-        ]
+    both = [name for name in own if name in weights]
+    wrong = {
+        "are missing": [name for name in own if name not in weights and not name.endswith("num_batches_tracked")],
+        "are unknown": [name for name in weights if name not in own],
+        "have another shape": [name for name in both if weights[name].shape != own[name].shape],
+        "hold no values, or no real ones": [n for n in both if weights[n].is_complex() or weights[n].is_meta],
+    }
+    reasons = [f"{len(names)} weights {what}, {names[0]!r} first" for what, names in wrong.items() if names]
+    if reasons:
         raise ValueError(f"{source} is not of this {type(model).__name__}: {'; '.join(reasons)}")
     model.load_state_dict(weights, strict=False)
     return model

@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.export import Dim, ExportedProgram
+from torch.export import Dim
 
 from vig_pyg.files import write_whole
 from vig_pyg.models.fuse import fold_batch_norm
@@ -31,7 +31,11 @@ def export(model: nn.Module, images: Tensor, path: Path, to: Format = "onnx", dy
     """
     if to not in ("onnx", "torch-export"):
         raise ValueError(f"--to must be onnx or torch-export, got {to!r}")
-    program = plain_program(fold_batch_norm(model), images, dynamic_batch)
+    if dynamic_batch and len(images) < 2:
+        images = images.repeat(2, 1, 1, 1)  # a batch of one would be taken for a constant
+    shapes = ({0: Dim("batch", min=1)},) if dynamic_batch else None
+    with torch.no_grad():
+        program = torch.export.export(fold_batch_norm(model), (images,), dynamic_shapes=shapes)
     if to == "torch-export":
         content = io.BytesIO()  # torch's writer of files aborts the process where a disk is full
         torch.export.save(program, content)
@@ -40,12 +44,3 @@ def export(model: nn.Module, images: Tensor, path: Path, to: Format = "onnx", dy
     onnx = torch.onnx.export(program, input_names=["images"], output_names=["logits"], verbose=False)
     assert onnx is not None
     write_whole(path, lambda partial: onnx.save(str(partial)))
-
-
-def plain_program(model: nn.Module, images: Tensor, dynamic_batch: bool) -> ExportedProgram:
-    """Return a model as a program of torch's own operations."""
-    if dynamic_batch and len(images) < 2:
-        images = images.repeat(2, 1, 1, 1)  # a batch of one would be taken for a constant
-    shapes = ({0: Dim("batch", min=1)},) if dynamic_batch else None
-    with torch.no_grad():
-        return torch.export.export(model.eval(), (images,), dynamic_shapes=shapes)

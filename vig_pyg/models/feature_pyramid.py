@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import timm
-import torch
 from accelerate.utils import convert_to_fp32
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.data.model_config import resolve_input_data_config
@@ -17,7 +16,6 @@ from torch import Tensor, nn
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, FeaturePyramidNetwork
 
 from vig_pyg.checks import check_flags, check_kind, check_whole
-from vig_pyg.kernels.grouped_linear import is_autocasting
 from vig_pyg.models.checkpoint import load_checkpoint
 from vig_pyg.models.names import check_model_name, is_ours
 from vig_pyg.models.vision_gnn import VisionGNN
@@ -25,28 +23,38 @@ from vig_pyg.models.vision_gnn import VisionGNN
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
-def build_backbone(name: str, init: str | None = None, **options: Any) -> nn.Module:
-    """Return the feature maps of a model that timm knows, ours or another, for images of any size.
+def backbone_of(backbone: str | nn.Module, init: str | None, options: dict[str, Any] | None) -> nn.Module:
+    """Return the feature maps of a model that timm knows, ours or another, for images of any size, or those given.
 
     Args:
-        name: Such as ``pvig_small``, ``resnet50`` or ``swin_tiny_patch4_window7_224``.
+        backbone: A name such as ``pvig_small``, ``resnet50`` or ``swin_tiny_patch4_window7_224``, or a module.
         init: A file of classification weights to start from.
         options: More keywords of the model.
 
     Raises:
-        ValueError: an option does not fit, or the weights are of another model.
+        TypeError: it is neither a name nor a module that tells its feature maps.
+        ValueError: there is no such model, an option does not fit, or the weights are of another model.
         FileNotFoundError: there are no such weights.
     """
-    if name.startswith("swin"):
-        options = {"strict_img_size": False, **options}
-    if init is not None and not is_ours(name):
-        _check_weights(name, init)
+    if not isinstance(backbone, str):
+        check_kind("a name that timm knows or a module", nn.Module, backbone=backbone)
+        if not hasattr(backbone, "feature_info"):
+            raise TypeError(f"a backbone must tell its feature maps by feature_info, got {type(backbone).__name__}")
+        return backbone
+    check_model_name(backbone)
+    check_kind("a path or None", str | Path | None, init=init)
+    check_kind("a dictionary or None", dict | None, backbone_options=options)
+    for name in options or {}:
+        check_kind("text", str, **{"every name in backbone_options": name})
+    options = {**({"strict_img_size": False} if backbone.startswith("swin") else {}), **(options or {})}
+    if init is not None and not is_ours(backbone):
+        _check_weights(backbone, init)
         options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": init}}
     try:
-        body: Any = timm.create_model(name, features_only=True, **options)
+        body: Any = timm.create_model(backbone, features_only=True, **options)
     except TypeError as error:
-        raise ValueError(f"{name} does not take these options: {error}") from None
-    if init is not None and is_ours(name):
+        raise ValueError(f"{backbone} does not take these options: {error}") from None
+    if init is not None and is_ours(backbone):
         load_checkpoint(body.model, init)
     return body
 
@@ -63,56 +71,6 @@ def _check_weights(name: str, init: str) -> None:
         raise ValueError(f"{init} holds no weights of {name}: {str(error).splitlines()[1].strip()}") from None
 
 
-def backbone_of(backbone: str | nn.Module, init: str | None, options: dict[str, Any] | None) -> nn.Module:
-    """Return the feature maps of a model that timm knows by name, as :func:`build_backbone` does, or those given.
-
-    Raises:
-        TypeError: it is neither a name nor a module that tells its feature maps.
-        ValueError, FileNotFoundError: there is no such model, or as :func:`build_backbone`.
-    """
-    if isinstance(backbone, str):
-        check_model_name(backbone)
-        check_kind("a path or None", str | Path | None, init=init)
-        check_kind("a dictionary or None", dict | None, backbone_options=options)
-        for name in options or {}:
-            check_kind("text", str, **{"every name in backbone_options": name})
-        return build_backbone(backbone, init, **options or {})
-    check_kind("a name that timm knows or a module", nn.Module, backbone=backbone)
-    if not hasattr(backbone, "feature_info"):
-        raise TypeError(f"a backbone must tell its feature maps by feature_info, got {type(backbone).__name__}")
-    return backbone
-
-
-def check_images(images: Tensor | list[Tensor], weights: Tensor) -> None:
-    """Refuse what is neither a batch of images nor a list of them, as floating point numbers of the weights' kind.
-
-    Args:
-        images: A tensor ``[B, 3, H, W]``, or a list of ``[3, H, W]``.
-        weights: Any of the model's.
-
-    Raises:
-        TypeError: it is no tensor or list of tensors, or holds other numbers.
-        ValueError: the shape or the device is wrong.
-    """
-    if not isinstance(images, Tensor | list | tuple):
-        raise TypeError(f"images must be a tensor [B, 3, H, W] or a list of [3, H, W], got {type(images).__name__}")
-    batch, rank = ([images], 4) if isinstance(images, Tensor) else (images, 3)
-    for image in batch:
-        if not isinstance(image, Tensor):
-            raise TypeError(f"a list of images must hold tensors [3, H, W], got {type(image).__name__}")
-        if image.dim() != rank or image.size(-3) != 3 or image.numel() == 0:
-            wanted = "[B, 3, H, W]" if rank == 4 else "[3, H, W] in a list"
-            raise ValueError(f"images must have shape {wanted}, got {list(image.shape)}")
-        if not image.is_floating_point():
-            raise TypeError(f"images must hold floating point numbers, got {image.dtype}: divide bytes by 255 first")
-        if image.layout != torch.strided:
-            raise TypeError(f"images must be dense tensors, got {image.layout}")
-        if image.dtype != weights.dtype and not is_autocasting(image.device.type):
-            raise TypeError(f"images must be {weights.dtype} as the model's weights are, got {image.dtype}")
-        if image.device != weights.device:
-            raise ValueError(f"images must be on {weights.device} as the model is, got {image.device}")
-
-
 class FeaturePyramid(nn.Module):
     """Feature maps ``[B, C, H/s, W/s]`` of rising stride ``s``, made equally wide and enriched from coarse to fine.
 
@@ -122,7 +80,7 @@ class FeaturePyramid(nn.Module):
         body: Gives the feature maps, and tells their channels and strides by timm's ``feature_info``.
         finest: The smallest stride of a map that is used.
         channels: Width of all levels.
-        extra: Makes further, coarser levels; None makes none.
+        coarser: From the widths of the last map and of the levels to what makes further, coarser levels; None for none.
         frozen_stages: How many of the body's feature maps, the finest first, stay as they are: all that comes before
             them takes no gradient and is in evaluation mode.
         frozen_norm: The same for every batch norm of the body.
@@ -137,7 +95,7 @@ class FeaturePyramid(nn.Module):
         body: nn.Module,
         finest: int,
         channels: int,
-        extra: ExtraFPNBlock | None = None,
+        coarser: Callable[[int, int], ExtraFPNBlock] | None = None,
         frozen_stages: int = 0,
         frozen_norm: bool = False,
         norm: Callable[[int], nn.Module] | None = None,
@@ -155,8 +113,13 @@ class FeaturePyramid(nn.Module):
             raise ValueError(f"frozen_stages must be between 0 and {len(strides)}, got {frozen_stages}")
         self.strides = [strides[index] for index in self.used]
         self.body, self.out_channels, self.frozen_norm = body, channels, frozen_norm
+        # Of the images that the backbone's weights were made for.
+        pixels = resolve_input_data_config(body) if hasattr(body, "pretrained_cfg") else {}
+        self.mean, self.std = pixels.get("mean", IMAGENET_DEFAULT_MEAN), pixels.get("std", IMAGENET_DEFAULT_STD)
         self.channels_last = getattr(body, "output_fmt", Format.NCHW) == Format.NHWC
-        self.fpn = FeaturePyramidNetwork([info.channels()[index] for index in self.used], channels, extra, norm)
+        widths = [info.channels()[index] for index in self.used]
+        extra = None if coarser is None else coarser(widths[-1], channels)
+        self.fpn = FeaturePyramidNetwork(widths, channels, extra, norm)
         self.frozen = _names_up_to(body, info.module_name(frozen_stages - 1)) if frozen_stages else set()
         for module in self._frozen_modules():
             for parameter in module.parameters(recurse=False):
@@ -195,7 +158,7 @@ class FeaturePyramid(nn.Module):
 
 
 class OnPyramid(nn.Module):
-    """What detectors and segmenters tell those who train them of the model below their feature pyramid."""
+    """What is built on a feature pyramid."""
 
     backbone: FeaturePyramid
 
@@ -208,15 +171,11 @@ class OnPyramid(nn.Module):
         return {f"backbone.{name}" for name in self.backbone.no_weight_decay()}
 
 
-def pixel_statistics(body: nn.Module) -> tuple[Sequence[float], Sequence[float]]:
-    """Return mean and deviation, per channel, of the images that a backbone's weights were made for."""
-    config = resolve_input_data_config(body) if hasattr(body, "pretrained_cfg") else {}
-    return config.get("mean", IMAGENET_DEFAULT_MEAN), config.get("std", IMAGENET_DEFAULT_STD)
-
-
 def _names_up_to(body: nn.Module, last: str) -> set[str]:
     """Return the names of the modules up to the last one inside of a stage, in the order in which they are computed."""
     names = [name for name, _ in body.named_modules()]
-    begins = f"{last}.", f"{last.replace('.', '_')}."  # timm joins names where it flattens a sequence
-    inside = [i for i, name in enumerate(names) if f"{name}.".removeprefix("model.").startswith(begins)]
+    flat = last.replace(".", "_")  # timm joins names where it flattens a sequence
+    inside = [
+        i for i, name in enumerate(names) if f"{name}.".removeprefix("model.").startswith((f"{last}.", f"{flat}."))
+    ]
     return set(names[: inside[-1] + 1])

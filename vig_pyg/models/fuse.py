@@ -50,22 +50,14 @@ def fold_batch_norm(model: Model) -> Model:
     return folded
 
 
-class LinearGELU(nn.Module):
-    """A linear map and GELU in one call of oneDNN, where nodes are float32 on the CPU.
+class LinearGELU(GroupedLinear):
+    """A linear map and GELU in one call of oneDNN, where nodes are float32 on the CPU."""
 
-    Shapes:
-        - input ``[N, in_channels]``, output ``[N, out_channels]``
-    """
-
-    def __init__(self, linear: GroupedLinear) -> None:
-        super().__init__()
-        self.weight, self.bias = linear.weight, linear.bias
-
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         """Return the mapped and activated nodes."""
         if _takes_onednn(x, self.weight):
             return linear_gelu(x, self.weight, self.bias)
-        return F.gelu(F.linear(x, self.weight, self.bias))
+        return F.gelu(super().forward(x))
 
 
 class ConvGELU(nn.Conv2d):
@@ -88,7 +80,8 @@ def _join_gelu(model: nn.Module) -> None:
         fc1: Any = getattr(layer, "fc1", None)
         if isinstance(layer, FFN | Head) and is_bare(fc1, LinearNormAct):
             if _is_gelu_of(fc1, fc1.linear) and fc1.linear.heads == 1:
-                layer.fc1 = LinearGELU(fc1.linear)
+                layer.fc1 = fc1.linear
+                layer.fc1.__class__ = LinearGELU
         elif isinstance(layer, GridConvNormAct) and _is_gelu_of(layer, layer.conv):
             layer.conv.__class__ = ConvGELU
             layer.act = nn.Identity()

@@ -14,7 +14,7 @@ from vig_pyg.conv.linear import Act, Norm
 from vig_pyg.conv.registry import ConvFactory
 from vig_pyg.graph.position import RelativePosition
 from vig_pyg.graph.registry import GraphLike, build_graph
-from vig_pyg.models.published import RELEASE, build_published, published_cfg
+from vig_pyg.models.published import build_published, published_cfg
 from vig_pyg.models.schedule import given_options, growing_dilation, per_block
 from vig_pyg.models.vision_gnn import Readout, VisionGNN
 
@@ -129,23 +129,20 @@ class PyramidViG(VisionGNN):
         )
 
 
-def _pyramid_cfg(url: str = "", **kwargs: Any) -> dict[str, Any]:
-    return published_cfg(url and f"{RELEASE}/pyramid-vig/{url}", pool_size=kwargs.pop("pool_size", (7, 7)), **kwargs)
-
-
 default_cfgs = generate_default_cfgs(
     {
-        "pvig_tiny.in1k": _pyramid_cfg("pvig_ti_78.5.pth.tar"),
-        "pvig_small.in1k": _pyramid_cfg("pvig_s_82.1.pth.tar"),
-        "pvig_medium.in1k": _pyramid_cfg("pvig_m_83.1.pth.tar"),
-        "pvig_medium.in21k": _pyramid_cfg("pvig_m_im21k_90e.pth", num_classes=21841),
-        "pvig_base.in1k": _pyramid_cfg("pvig_b_83.66.pth.tar", crop_pct=0.95),
-        "pvig_micro.untrained": _pyramid_cfg(num_classes=10, input_size=(3, 32, 32), pool_size=(4, 4), crop_pct=1.0),
+        "pvig_tiny.in1k": published_cfg("pyramid-vig/pvig_ti_78.5.pth.tar", pool_size=(7, 7)),
+        "pvig_small.in1k": published_cfg("pyramid-vig/pvig_s_82.1.pth.tar", pool_size=(7, 7)),
+        "pvig_medium.in1k": published_cfg("pyramid-vig/pvig_m_83.1.pth.tar", pool_size=(7, 7)),
+        "pvig_medium.in21k": published_cfg("pyramid-vig/pvig_m_im21k_90e.pth", pool_size=(7, 7), num_classes=21841),
+        "pvig_base.in1k": published_cfg("pyramid-vig/pvig_b_83.66.pth.tar", pool_size=(7, 7), crop_pct=0.95),
+        "pvig_micro.untrained": published_cfg(num_classes=10, input_size=(3, 32, 32), pool_size=(4, 4), crop_pct=1.0),
     }
 )
 
 
-def _create_pvig(variant: str, pretrained: bool, **kwargs: Any) -> PyramidViG:
+def _create_pvig(variant: str, pretrained: bool, given: dict[str, Any], **numbers: Any) -> PyramidViG:
+    kwargs = {**numbers, **given}
     check_whole_lists(depths=kwargs["depths"])
     return build_published(PyramidViG, variant, pretrained, tuple(range(len(kwargs["depths"]))), **kwargs)
 
@@ -153,39 +150,29 @@ def _create_pvig(variant: str, pretrained: bool, **kwargs: Any) -> PyramidViG:
 @register_model
 def pvig_tiny(pretrained: bool = False, **kwargs: Any) -> PyramidViG:
     """Pyramid ViG-Ti: 10.7 M parameters, 1.7 GMAC."""
-    numbers = {"channels": (48, 96, 240, 384), "depths": (2, 2, 6, 2)}
-    return _create_pvig("pvig_tiny", pretrained, **{**numbers, **kwargs})
+    return _create_pvig("pvig_tiny", pretrained, kwargs, channels=(48, 96, 240, 384), depths=(2, 2, 6, 2))
 
 
 @register_model
 def pvig_small(pretrained: bool = False, **kwargs: Any) -> PyramidViG:
     """Pyramid ViG-S: 27.3 M parameters, 4.5 GMAC."""
-    numbers = {"channels": (80, 160, 400, 640), "depths": (2, 2, 6, 2)}
-    return _create_pvig("pvig_small", pretrained, **{**numbers, **kwargs})
+    return _create_pvig("pvig_small", pretrained, kwargs, channels=(80, 160, 400, 640), depths=(2, 2, 6, 2))
 
 
 @register_model
 def pvig_medium(pretrained: bool = False, **kwargs: Any) -> PyramidViG:
     """Pyramid ViG-M: 49.5 M parameters, 8.8 GMAC."""
-    numbers = {"channels": (96, 192, 384, 768), "depths": (2, 2, 16, 2)}
-    return _create_pvig("pvig_medium", pretrained, **{**numbers, **kwargs})
+    return _create_pvig("pvig_medium", pretrained, kwargs, channels=(96, 192, 384, 768), depths=(2, 2, 16, 2))
 
 
 @register_model
 def pvig_base(pretrained: bool = False, **kwargs: Any) -> PyramidViG:
     """Pyramid ViG-B: 93.0 M parameters, 16.8 GMAC."""
-    numbers = {"channels": (128, 256, 512, 1024), "depths": (2, 2, 18, 2)}
-    return _create_pvig("pvig_base", pretrained, **{**numbers, **kwargs})
+    return _create_pvig("pvig_base", pretrained, kwargs, channels=(128, 256, 512, 1024), depths=(2, 2, 18, 2))
 
 
 @register_model
 def pvig_micro(pretrained: bool = False, **kwargs: Any) -> PyramidViG:
     """A small Pyramid ViG for images of 32×32 pixels: three stages of 16×16, 8×8 and 4×4 nodes."""
-    numbers = {
-        "img_size": 32,
-        "channels": (32, 64, 128),
-        "depths": (1, 2, 1),
-        "pools": (2, 1, 1),
-        "stride": 2,
-    }
-    return _create_pvig("pvig_micro", pretrained, **{**numbers, **kwargs})
+    numbers = {"channels": (32, 64, 128), "depths": (1, 2, 1), "pools": (2, 1, 1)}
+    return _create_pvig("pvig_micro", pretrained, kwargs, img_size=32, stride=2, **numbers)

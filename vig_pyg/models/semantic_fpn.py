@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, overload
 
@@ -11,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vig_pyg.checks import check_whole
-from vig_pyg.models.feature_pyramid import FeaturePyramid, OnPyramid, backbone_of, check_images, pixel_statistics
+from vig_pyg.models.feature_pyramid import FeaturePyramid, OnPyramid, backbone_of
+from vig_pyg.models.inputs import by_size, check_images
 
 FINEST = 4  # stride of the finest level
 GROUP = 4  # channels that group norm takes together: 32 groups of 128
@@ -29,25 +29,12 @@ def semantic_fpn(
 ) -> SemanticFPN:
     """Return Semantic FPN (Kirillov et al., *Panoptic Feature Pyramid Networks*, Section 3.1) on a backbone.
 
-    Its levels are the feature maps of stride 4 and more; the head is half as wide as the pyramid.
-
-    Args:
-        backbone: A name that timm knows, or a module that
-            :class:`~vig_pyg.models.feature_pyramid.FeaturePyramid` takes.
-        num_classes: How many classes there are, a background among them.
-        channels: Width of the pyramid.
-        frozen_stages: Stages of the backbone that are not trained.
-        frozen_norm: Keep the backbone's batch norms as they are.
-        init: A file of classification weights for the backbone.
-        backbone_options: More keywords of the backbone, such as ``conv`` or ``drop_path_rate``.
-
-    Raises:
-        ValueError: the backbone is no pyramid, or an option does not fit.
+    Its levels are the feature maps of stride 4 and more; the head is half as wide as the pyramid. The arguments are
+    those of :class:`~vig_pyg.detection.Detector`, but that ``num_classes`` counts a background too.
     """
     check_whole(num_classes=num_classes)
     body = backbone_of(backbone, init, backbone_options)
-    pyramid = FeaturePyramid(body, FINEST, channels, None, frozen_stages, frozen_norm)
-    return SemanticFPN(pyramid, num_classes, *pixel_statistics(body))
+    return SemanticFPN(FeaturePyramid(body, FINEST, channels, None, frozen_stages, frozen_norm), num_classes)
 
 
 class SemanticFPN(OnPyramid):
@@ -61,26 +48,23 @@ class SemanticFPN(OnPyramid):
     Args:
         backbone: The feature pyramid.
         num_classes: How many classes there are.
-        mean: Of the images that the backbone's weights were made for, per channel.
-        std: Their deviation.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: FeaturePyramid, num_classes: int, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, backbone: FeaturePyramid, num_classes: int) -> None:
         super().__init__()
         self.backbone, self.num_classes, self.stride = backbone, num_classes, backbone.strides[-1]
         self.head = SemanticHead(backbone.out_channels, backbone.out_channels // 2, num_classes, backbone.strides)
-        self._pixels = {"mean": tuple(mean), "std": tuple(std)}
-        for name, values in self._pixels.items():
-            self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
+        for name in ("mean", "std"):
+            values = torch.tensor(getattr(backbone, name)).view(-1, 1, 1)
+            self.register_buffer(name, values, persistent=False)
         self.register_load_state_dict_post_hook(type(self).init_non_persistent_buffers)
 
     def init_non_persistent_buffers(self, *_: object) -> None:
         """Fill in mean and deviation again, which no file holds: after ``to_empty``, say. torch and timm call it."""
-        for name, values in self._pixels.items():
-            buffer: Tensor = getattr(self, name)
+        for buffer, values in ((self.mean, self.backbone.mean), (self.std, self.backbone.std)):
             if not buffer.is_meta:
                 buffer.copy_(torch.tensor(values, device="cpu").view(-1, 1, 1))
 
@@ -99,14 +83,8 @@ class SemanticFPN(OnPyramid):
         if isinstance(images, Tensor):
             height, width = images.shape[-2:]
             return self._logits(self._padded(images))[..., :height, :width]
-        alike: dict[torch.Size, dict[int, Tensor]] = defaultdict(dict)
-        for number, image in enumerate(images):
-            padded = self._padded(image)
-            alike[padded.shape][number] = padded
-        logits: dict[int, Tensor] = {}
-        for members in alike.values():
-            logits.update(zip(members, self._logits(torch.stack(list(members.values()))), strict=True))
-        return [logits[n][:, : image.size(1), : image.size(2)] for n, image in enumerate(images)]
+        found = by_size(lambda alike: self._logits(torch.stack(alike)), [self._padded(image) for image in images])
+        return [logits[:, : image.size(1), : image.size(2)] for logits, image in zip(found, images, strict=True)]
 
     def _padded(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]

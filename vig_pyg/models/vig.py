@@ -11,7 +11,7 @@ from vig_pyg.checks import check_flags, check_shares, check_size, check_whole
 from vig_pyg.conv.linear import Act, Norm
 from vig_pyg.conv.registry import ConvFactory
 from vig_pyg.graph.registry import GraphLike, build_graph, takes
-from vig_pyg.models.published import RELEASE, build_published, published_cfg
+from vig_pyg.models.published import build_published, published_cfg
 from vig_pyg.models.schedule import given_options, growing_dilation, linear_steps, per_block
 from vig_pyg.models.vision_gnn import Readout, VisionGNN
 
@@ -124,15 +124,16 @@ class ViG(VisionGNN):
 
 default_cfgs = generate_default_cfgs(
     {
-        "vig_tiny.in1k": published_cfg(f"{RELEASE}/vig/vig_ti_74.5.pth"),
-        "vig_small.in1k": published_cfg(f"{RELEASE}/vig/vig_s_80.6.pth"),
-        "vig_base.in1k": published_cfg(f"{RELEASE}/vig/vig_b_82.6.pth"),
+        "vig_tiny.in1k": published_cfg("vig/vig_ti_74.5.pth"),
+        "vig_small.in1k": published_cfg("vig/vig_s_80.6.pth"),
+        "vig_base.in1k": published_cfg("vig/vig_b_82.6.pth"),
         "vig_micro.untrained": published_cfg(num_classes=10, input_size=(3, 32, 32), pool_size=(8, 8), crop_pct=1.0),
     }
 )
 
 
-def _create_vig(variant: str, pretrained: bool, **kwargs: Any) -> ViG:
+def _create_vig(variant: str, pretrained: bool, given: dict[str, Any], **numbers: Any) -> ViG:
+    kwargs = {**numbers, **given}
     check_whole(depth=kwargs["depth"])
     return build_published(ViG, variant, pretrained, min(4, kwargs["depth"]), **kwargs)
 
@@ -140,25 +141,23 @@ def _create_vig(variant: str, pretrained: bool, **kwargs: Any) -> ViG:
 @register_model
 def vig_tiny(pretrained: bool = False, **kwargs: Any) -> ViG:
     """ViG-Ti: 7.2 M parameters, 1.3 GMAC."""
-    return _create_vig("vig_tiny", pretrained, **{"channels": 192, "depth": 12, **kwargs})
+    return _create_vig("vig_tiny", pretrained, kwargs, channels=192, depth=12)
 
 
 @register_model
 def vig_small(pretrained: bool = False, **kwargs: Any) -> ViG:
     """ViG-S: 22.7 M parameters, 4.5 GMAC."""
-    return _create_vig("vig_small", pretrained, **{"channels": 320, "depth": 16, **kwargs})
+    return _create_vig("vig_small", pretrained, kwargs, channels=320, depth=16)
 
 
 @register_model
 def vig_base(pretrained: bool = False, **kwargs: Any) -> ViG:
     """ViG-B: 86.8 M parameters, 17.6 GMAC."""
-    return _create_vig("vig_base", pretrained, **{"channels": 640, "depth": 16, **kwargs})
+    return _create_vig("vig_base", pretrained, kwargs, channels=640, depth=16)
 
 
 @register_model
 def vig_micro(pretrained: bool = False, **kwargs: Any) -> ViG:
     """A small ViG for images of 32×32 pixels: 8×8 nodes, 4 blocks of width 48."""
-    numbers = {"img_size": 32, "channels": 48, "depth": 4, "stride": 4}
-    if takes(kwargs.get("graph", "knn"), "k"):
-        numbers["k"] = 9
-    return _create_vig("vig_micro", pretrained, **{**numbers, **kwargs})
+    k = {"k": 9} if takes(kwargs.get("graph", "knn"), "k") else {}
+    return _create_vig("vig_micro", pretrained, kwargs, img_size=32, channels=48, depth=4, stride=4, **k)

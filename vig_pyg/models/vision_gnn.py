@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch_geometric.data import Batch, Data
+from torch_geometric.data import Batch
 from torch_geometric.typing import Adj
 
 from vig_pyg.blocks import Block, ConvStem, Head, NodeStem, PatchStem, checkpointed, pool_nodes
@@ -18,13 +18,12 @@ from vig_pyg.graph.image_graph import batch_graphs
 from vig_pyg.graph.layout import NodeLayout, maps_of, nodes_of
 from vig_pyg.graph.points import Layout
 from vig_pyg.graph.protocol import Edges, sorted_edges
-from vig_pyg.kernels.grouped_linear import is_autocasting
+from vig_pyg.models.inputs import Inputs, read_inputs
 from vig_pyg.models.node_inputs import read_nodes
-from vig_pyg.models.timm_interface import UNTRACEABLE, TimmInterface
+from vig_pyg.models.timm_interface import TimmInterface
 
 Readout: TypeAlias = Literal["mean", "accumulated", "nodes"]
 READOUTS = get_args(Readout)
-Inputs: TypeAlias = Tensor | Data
 
 
 class VisionGNN(TimmInterface):
@@ -183,10 +182,9 @@ class VisionGNN(TimmInterface):
         """Return the edges of a batch where they are wanted; pooled sources are other nodes than theirs."""
         if not self.static or isinstance(inputs, Tensor) or inputs.edge_index is None:
             return None
-        if not isinstance(self.stem, NodeStem) and inputs.x.size(1) == self.in_chans:  # edges between pixels
-            return None
         first: Any = self.blocks[0]
-        if first.grapher.pool > 1:
+        of_pixels = not isinstance(self.stem, NodeStem) and inputs.x.size(1) == self.in_chans
+        if of_pixels or first.grapher.pool > 1:  # edges to other nodes
             return None
         attr = inputs.edge_attr if "edge_attr" in first.grapher.asks_for else None
         edges = Edges(inputs.edge_index, inputs.get("edge_weight"), attr)
@@ -227,63 +225,16 @@ class VisionGNN(TimmInterface):
         for grid in layout.grids:
             assert self.pos_embed is not None
             table: Tensor = self.pos_embed
-            if table.shape[2:] != (grid.height, grid.width):
-                size = (grid.height, grid.width)
+            if table.shape[2:] != (size := (grid.height, grid.width)):
                 table = F.interpolate(table, size=size, mode="bicubic", antialias=True)
             nodes = table.permute(0, 2, 3, 1).reshape(grid.nodes, -1)
             positions.append(nodes.repeat(grid.count, 1))
         return positions[0] if len(positions) == 1 else torch.cat(positions)
 
     def _read(self, inputs: Inputs) -> tuple[Tensor, Layout]:
-        """Return pixels, patches or other nodes, and their layout."""
         if isinstance(self.stem, NodeStem):
             return read_nodes(inputs, self.in_chans, self.stem.pos_dim, self.like)
-        if isinstance(inputs, Tensor):
-            if inputs.dim() != 4 or inputs.size(1) != self.in_chans:
-                raise ValueError(f"images must have shape [B, {self.in_chans}, H, W], got {list(inputs.shape)}")
-            if inputs.layout != torch.strided:
-                raise TypeError(f"images must be a dense tensor, got {inputs.layout}")
-            x, layout = nodes_of([inputs])
-        elif isinstance(inputs, torch.fx.Proxy):
-            raise TypeError(UNTRACEABLE.format("torch.fx"))
-        elif not isinstance(inputs, Data):
-            raise TypeError(
-                f"a model takes images [B, {self.in_chans}, H, W] or a PyG Batch, got {type(inputs).__name__}"
-            )
-        else:
-            x, layout = _nodes_of(inputs)
-        if x.size(0) == 0:
-            raise ValueError("there must be at least one image, got none")
-        if not x.is_floating_point():
-            raise TypeError(f"images must hold floating point numbers, got {x.dtype}: divide bytes by 255 first")
-        if x.dtype != self.like.dtype and not is_autocasting(x.device.type):
-            raise TypeError(f"images must be {self.like.dtype} as the model's weights are, got {x.dtype}")
-        if x.device != self.like.device:
-            raise ValueError(f"images are on {x.device}, but the model on {self.like.device}: move them together")
-        if x.size(1) != self.in_chans:
-            patch_channels = getattr(self.stem, "patch_channels", None)
-            if x.size(1) != patch_channels:
-                patches = f"{patch_channels} (patches)" if patch_channels else "be patches for stem='patch'"
-                raise ValueError(
-                    f"nodes of a batch must have {self.in_chans} channels (pixels) or {patches}, got {x.size(1)}"
-                )
-            return x, layout
-        for grid in layout.grids:
-            self.stem.grid(grid.height, grid.width)  # refuses images that are too small
-        return x, layout
-
-
-def _nodes_of(batch: Data) -> tuple[Tensor, NodeLayout]:
-    """Return the nodes of a batch and their layout."""
-    if batch.x is None or "grid" not in batch:
-        raise ValueError("a batch needs x and grid: make its graphs with image_data or PatchGraph")
-    if not isinstance(batch.grid, Tensor) or batch.grid.dim() != 2 or batch.grid.is_meta:
-        raise ValueError(f"grid must be a tensor of rows and columns, [images, 2], got {batch.grid!r}")
-    layout = NodeLayout.from_sizes(batch.grid.tolist())
-    check_kind("a tensor", Tensor, x=batch.x)
-    if layout.num_nodes != len(batch.x):
-        raise ValueError(f"the grids of the batch hold {layout.num_nodes} nodes, but x has {len(batch.x)} rows")
-    return batch.x, layout
+        return read_inputs(inputs, self.in_chans, self.stem, self.like)
 
 
 def _through(module: nn.Module, x: Tensor, layout: Layout) -> Tensor:

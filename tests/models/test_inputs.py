@@ -1,9 +1,9 @@
-"""What detectors may learn from, and each way in which it may be wrong."""
+"""What models take, and each way in which what detectors learn from may be wrong."""
 
 import pytest
 import torch
 
-from vig_pyg.models.detector_targets import check_targets
+from vig_pyg.models.inputs import by_size, check_targets
 
 IMAGES = [torch.zeros(3, 10, 20)]
 RIGHT = {"boxes": torch.tensor([[0.0, 1, 5, 9]]), "labels": torch.tensor([2]), "masks": torch.zeros(1, 10, 20)}
@@ -47,3 +47,14 @@ def test_what_does_not_fit_is_named(wrong, sentence):
 def test_there_is_a_target_for_every_image(targets, sentence):
     with pytest.raises((TypeError, ValueError), match=sentence):
         check_targets(targets, IMAGES, 3, True)
+
+
+def test_images_of_one_size_run_together_and_stay_in_their_places():
+    seen = []
+
+    def model(images):
+        seen.append(len(images))
+        return [image.sum() for image in images]
+
+    images = [torch.full((1, side, 2), float(side)) for side in (2, 3, 2, 4, 3)]
+    assert by_size(model, images) == [image.sum() for image in images] and sorted(seen) == [1, 2, 2]
