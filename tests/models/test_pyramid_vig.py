@@ -76,8 +76,8 @@ WRONG = {
     "dilation of another length": ({"dilation": [1] * 6}, "dilation has 6 entries for 4 blocks"),
     "k zero": ({"k": 0}, "k must be at least 1, got 0"),
     "graph": ({"graph": "none"}, "no graph is called 'none'"),
-    "stem": ({"stem": "x"}, "stem must be 'conv' or 'patch', got 'x'"),
-    "readout": ({"readout": "max"}, "readout must be 'mean' or 'accumulated', got 'max'"),
+    "stem": ({"stem": "x"}, "stem must be 'conv', 'patch' or 'nodes', got 'x'"),
+    "readout": ({"readout": "max"}, "readout must be one of 'mean', 'accumulated', 'nodes', got 'max'"),
     "heads": ({"heads": 5}, "heads=5 must divide 64 input and 64 output channels"),
     "width": ({"channels": (30, 64, 128), "heads": 1}, "multiple of 4 channels, got 30"),
 }

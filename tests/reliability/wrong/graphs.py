@@ -15,7 +15,7 @@ from vig_pyg.graph import Grid, GridGraph, KNNGraph, RandomGraph, RelativePositi
 from vig_pyg.graph.registry import GRAPHS
 
 LAYOUT = vig_pyg.NodeLayout.uniform(1, 4, 4)
-NO_LAYOUT = (None, "4×4", (4, 4), Grid(1, 4, 4), vig_pyg.NodeLayout(()), vig_pyg.NodeLayout.uniform(1, 3, 3))
+NO_LAYOUT = (6, "4×4", (4, 4), Grid(1, 4, 4), vig_pyg.NodeLayout(()), vig_pyg.NodeLayout.uniform(1, 3, 3))
 NO_BATCH = (
     [0] * 16,
     "batch",
@@ -152,7 +152,7 @@ def _images() -> list[Call]:
 
 
 def _positions() -> list[Call]:
-    grids = (None, 4, "44", (4,), (4, 4, 4), (0, 4), (4, -1), (2.5, 2), ("a", "b"))
+    grids = (4, "44", (4,), (4, 4, 4), (0, 4), (4, -1), (2.5, 2), ("a", "b"))
     return [
         Call(
             "RelativePosition",

@@ -34,8 +34,10 @@ NO_HEADS = (*NO_COUNT, 3, 16)
 def _operator(conv: type[nn.Module]) -> list[Call]:
     x = nodes()
     edges = vig_pyg.knn_graph(x, 3, loop=True).as_tensor()
-    no_pair = [(), (x,), [x], (x, x, x), (x, None), (None, x), (x, x[:, 1:]), (x[:8], x), {"x": x}]
-    widths = {"in_channels": NO_COUNT, "out_channels": (*NO_COUNT, 7), "heads": NO_HEADS}
+    no_pair = [(), (x,), [x], (x, x, x), (None, x), (x, x[:, 1:]), (x[:8], x), {"x": x}]
+    no_width = (0, -2, 2.5, "3", None, True, (8,), (8, 8, 8), (8, 0), (8, "8"))
+    widths = {"in_channels": no_width, "out_channels": (*NO_COUNT, 7), "heads": NO_HEADS}
+    weighed = conv is not vig_pyg.EdgeConv
     operator = conv(8, 8, heads=2).eval()
     return [
         Call(
@@ -48,7 +50,7 @@ def _operator(conv: type[nn.Module]) -> list[Call]:
             f"{conv.__name__}()",
             operator,
             {"x": x, "edge_index": edges},
-            {"x": [*no_features(x), *no_pair], "edge_index": no_edges(edges, len(x))},
+            {"x": [*no_features(x), *no_pair], "edge_index": no_edges(edges, len(x), weighed)},
         ),
     ]
 
@@ -91,7 +93,7 @@ def _linear() -> list[Call]:
 
 
 def _blocks() -> list[Call]:
-    x, features, of_layout = nodes(), nodes(2), (None, "4×4", vig_pyg.NodeLayout.uniform(1, 3, 3))
+    x, features, of_layout = nodes(), nodes(2), (6, "4×4", vig_pyg.NodeLayout.uniform(1, 3, 3))
     branch = {"dropout": NO_SHARE, "drop_path": NO_SHARE}
     grapher = Grapher(8, KNNGraph(3), heads=2).eval()
     options = {"heads": NO_HEADS, "pool": NO_COUNT, "fc": NO_FLAG, **NO_LAYER, **branch}

@@ -48,8 +48,8 @@ def no_features(right: Tensor) -> list[Any]:
     return [*no_nodes(right), right.double(), right.half(), right.to_sparse()]
 
 
-def no_edges(right: Tensor, count: int) -> list[Any]:
-    """Return what is no adjacency between ``count`` nodes."""
+def no_edges(right: Tensor, count: int, weighed: bool = True) -> list[Any]:
+    """Return what is no adjacency between ``count`` nodes; with values on edges for what takes no weights."""
     outside = right.clone()
     outside[0, 0] = count
     square = torch.sparse_coo_tensor(
@@ -57,7 +57,8 @@ def no_edges(right: Tensor, count: int) -> list[Any]:
     ).coalesce()
     kinds = (torch.uint8, torch.int16, torch.float32, torch.bool, torch.complex64)
     shaped = right[0], right[None], right[:1], torch.cat([right, right[:1]]), right.T
-    sparse = 2 * square, 2 * square.to_sparse_csr(), square.to_dense()[:, :-1].to_sparse_csr()
+    values = () if weighed else (2 * square, 2 * square.to_sparse_csr())
+    sparse = *values, square.to_dense()[:, :-1].to_sparse_csr()
     falling = EdgeIndex(right.flip(1), sparse_size=(count, count), sort_order="col")
     other = [None, "edges", right.tolist(), right.numpy(), right.to("meta"), outside, outside.flip(0), -1 - right]
     return [*other, *shaped, *sparse, falling, *(right.to(kind) for kind in kinds)]
