@@ -17,8 +17,7 @@ from vig_pyg.study.comparison import base_recipe
 from vig_pyg.study.run import TRIALS, Finding, Studies, evaluate_all, plan_all, trials_of, write_study_report
 from vig_pyg.study.studies import NAMES, Line
 from vig_pyg.study.tables import ACCURACY, DIVERSITY, GMACS, MACS, PARAMETERS, PUBLISHED, SPEED, TOP1, as_text
-from vig_pyg.study.trials import Trial, leave_group, run_trials
-from vig_pyg.tasks import get_task
+from vig_pyg.study.trials import Trial, leave_group, load, run_trials
 from vig_pyg.train.run import Interrupted
 
 
@@ -73,7 +72,7 @@ def compare(studies: Studies, jobs: int, command: str) -> None:
     Raises:
         Interrupted: there was a Ctrl-C.
     """
-    images = get_task(studies.base.task).load_data(studies.base)
+    images = load(studies.base)
     plans = plan_all(studies, images)
     complete = _train(studies, plans, jobs)
     findings = [] if console.quiet else evaluate_all(studies, plans, images)

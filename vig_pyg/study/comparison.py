@@ -14,7 +14,7 @@ from vig_pyg.graph import get_graph
 from vig_pyg.study.run import TRIALS, Studies, costs_of, trials_of
 from vig_pyg.study.studies import Row, Study, plan
 from vig_pyg.study.tables import study_frame
-from vig_pyg.study.trials import Result, Trial, read_result, run_trials
+from vig_pyg.study.trials import Result, Trial, load, read_result, run_trials
 from vig_pyg.tasks import Recipe, get_task, read_recipe
 from vig_pyg.tasks.registry import task_for
 
@@ -67,7 +67,7 @@ def compare(
     study = Study("comparison", "", "", rows, rows[0].label)
     with TemporaryDirectory() as temporary:
         studies = Studies([], base, convs, seeds, Path(out or temporary), device)
-        loaded = get_task(base.task).load_data(base)
+        loaded = load(base)
         plans = {study.name: plan(study, base, [""], seeds, loaded)}
         run_trials(studies.out / TRIALS, trials_of(plans), device, jobs)
         lines, costs = plans[study.name], costs_of(studies, plans, loaded)

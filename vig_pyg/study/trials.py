@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from copy import copy
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from vig_pyg.conv import get_conv
-from vig_pyg.data.graph_sets import GraphData
+from vig_pyg.data.graph_sets import GraphData, load_graphs
 from vig_pyg.files import write_whole
 from vig_pyg.graph import ImageGraph, get_graph
 from vig_pyg.machine import source_hash
@@ -31,6 +31,7 @@ from vig_pyg.study.cost import Inputs, read_kept
 from vig_pyg.study.diversity import layer_diversity
 from vig_pyg.study.views import neighbor_graphs
 from vig_pyg.tasks import Recipe, Task, get_task
+from vig_pyg.tasks.graphs import GraphRecipe
 from vig_pyg.train import ClassificationData, Epoch, accelerator_for, fit
 from vig_pyg.train.run import MAY_CHANGE, describe
 
@@ -99,6 +100,16 @@ class Result:
         return self.epochs[-1].accuracy
 
 
+_graphs = lru_cache(maxsize=1)(load_graphs)
+
+
+def load(recipe: Recipe) -> StudyData:
+    """Return what to train on; graphs, which may take seconds to make, are kept for the next trial."""
+    if isinstance(recipe, GraphRecipe):
+        return _graphs(recipe.data, recipe.data_root)
+    return get_task(recipe.task).load_data(recipe)
+
+
 def read_result(folder: Path, trial: Trial) -> Result | None:
     """Return what a finished trial gave, or None; a damaged file is named and gives None as well."""
     content = read_kept(_file(folder, trial), "this trial is trained again")
@@ -161,7 +172,7 @@ def _run_trial(folder: Path, trial: Trial, device: str, wait: bool) -> str | Non
 
 def _train(folder: Path, trial: Trial, device: str) -> None:
     recipe = trial.recipe
-    data = get_task(recipe.task).load_data(recipe)
+    data = load(recipe)
     with ExitStack() as after:
         if device == "cpu":  # trials side by side use cores better, and results do not depend on how many there are
             after.callback(torch.set_num_threads, torch.get_num_threads())

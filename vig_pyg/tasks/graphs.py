@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from accelerate.utils import send_to_device
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
+from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
+from torch_geometric.data.storage import GlobalStorage
 
 from vig_pyg.data.decoded import IGNORE_INDEX, LabeledBatch
 from vig_pyg.data.graph_sets import GraphBatches, GraphData, is_graph_data, load_graphs
@@ -132,7 +134,7 @@ class GraphClassification(Task):
         """Write the best guess for every graph, or for every node of it, as CSV."""
         rows: list[Sequence[object]] = []
         for path in files:
-            shares = trained.model(_read(path).to(device)).softmax(1)
+            shares = trained.model(read_graph(path).to(device)).softmax(1)
             best = shares.max(1)
             names = [trained.classes[i] for i in best.indices.tolist()]
             rows += [
@@ -145,14 +147,18 @@ class GraphClassification(Task):
         return str(out)
 
 
-def _read(path: Path) -> Data:
+OF_GRAPHS = [Data, DataEdgeAttr, DataTensorAttr, GlobalStorage]  # what PyG writes of one
+
+
+def read_graph(path: Path) -> Data:
     """Return the graph in a file.
 
     Raises:
         ValueError: there is none.
     """
     try:
-        graph = torch.load(path, weights_only=True)
+        with torch.serialization.safe_globals(OF_GRAPHS):
+            graph = torch.load(path, weights_only=True)
     except Exception as error:
         raise ValueError(f"{path} holds no graph, Data that torch.save wrote: {str(error).splitlines()[0]}") from None
     if not isinstance(graph, Data):
