@@ -40,10 +40,14 @@ def count_parameters(model: nn.Module) -> int:
 
 @torch.no_grad()
 def count_macs(model: nn.Module, images: Inputs) -> int:
-    """Return multiply-accumulates per image or graph in evaluation mode: half of what torch's flop counter counts."""
+    """Return multiply-accumulates per image or graph in evaluation mode: half of what torch's flop counter counts.
+
+    Graphs are counted one by one: in a batch the smaller may be padded.
+    """
     training = model.training
     with FlopCounterMode(display=False) as counter:
-        model.eval()(images)
+        for each in [images] if isinstance(images, Tensor) else images.to_data_list():
+            model.eval()(each)
     model.train(training)
     return counter.get_total_flops() // 2 // _count(images)
 
