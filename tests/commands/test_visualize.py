@@ -11,13 +11,17 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 from sklearn.datasets import load_sample_image
+from torch_geometric.data import Data
 
 from tests.commands.test_commands import call, done
 from tests.data.broken import BROKEN
 from vig_pyg.commands.visualize import untrained
+from vig_pyg.data.graph_sets import GraphData
 from vig_pyg.data.images import LIMIT
 from vig_pyg.data.transforms import inference_transform as transform_of
 from vig_pyg.study import neighbors
+from vig_pyg.tasks import Epoch, read_recipe
+from vig_pyg.tasks.graphs import GraphClassification
 
 MICRO = ("--model", "vig_micro")
 
@@ -154,3 +158,26 @@ def test_a_model_without_weights_is_one_of_ours():
     assert untrained("vig_micro", graph="grid").blocks[0].grapher.graph.k == 9
     with pytest.raises(ValueError, match="resnet18"):
         untrained("resnet18")
+
+
+def test_a_graph_in_a_file_is_drawn_by_a_model_that_was_trained_on_graphs(photo, tmp_path):
+    recipe = read_recipe("points", ["model_options.depth=2", "model_options.channels=16"])
+    cloud = Data(pos=torch.rand(40, 3))
+    data = GraphData("clouds", [cloud], [cloud], ["a", "b"], 3, 3)
+    model = GraphClassification.build_model(recipe, data)
+    epoch = Epoch(1.0, {"accuracy": 0.5}, 0.1, 1.0, 0.0)
+    GraphClassification(data, recipe).save(model, model.state_dict(), tmp_path / "best", [epoch])
+    torch.save(cloud, tmp_path / "cloud.pt")
+    words = ("visualize", tmp_path / "cloud.pt", "--weights", tmp_path / "best")
+    output = done(*words, "--node", "7", "--out", tmp_path / "graphs.png")
+    assert "1 graph(s)" in output and (tmp_path / "graphs.png").is_file()
+    for more, sentence in {
+        ("--node", "40"): "there is no node 40: the graph's are 0 to 39",
+        ("--node", "4,5"): "--node must be the number of a node such as 40, got '4,5'",
+        ("--html",): "--html is for images",
+        ("--image-size", "32"): "--image-size 32 changes nothing",
+    }.items():
+        status, said = call(*words, *more, *([] if "--html" in more else ["--out", tmp_path / "none.png"]))
+        assert status == 2 and sentence in said and not (tmp_path / "none.png").exists()
+    assert "is not what the model takes, images" in call("visualize", tmp_path / "cloud.pt", *MICRO)[1]
+    assert "is not what the model takes, graphs (.pt)" in call("visualize", photo, *words[2:])[1]

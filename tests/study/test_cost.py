@@ -4,6 +4,7 @@ import pytest
 import timm
 import torch
 from torch import nn
+from torch_geometric.data import Batch, Data
 
 import vig_pyg
 from vig_pyg.study import cost, count_macs, count_parameters, milliseconds_per_image
@@ -72,3 +73,21 @@ def test_every_machine_measures_once(tmp_path, monkeypatch) -> None:
     for file in tmp_path.glob("*.json"):
         file.write_text(file.read_text().replace("20", "21"))
     assert count(monkeypatch, tmp_path) == 1  # damaged costs are measured again
+
+
+def test_graphs_cost_as_much_as_they_do_alone_on_average():
+    clouds = [Data(pos=torch.rand(count, 2)) for count in (30, 80, 40)]
+    model = timm.create_model("vig_micro", stem="nodes", in_chans=2, num_classes=3).eval()
+    alone = [count_macs(model, Batch.from_data_list([cloud])) for cloud in clouds]
+    assert len(set(alone)) == 3
+    assert count_macs(model, Batch.from_data_list(clouds)) == pytest.approx(sum(alone) / 3, rel=1e-6)
+
+
+def test_a_batch_that_is_measured_stays_where_it_was(tmp_path):
+    batch = Batch.from_data_list([Data(pos=torch.rand(count, 2)) for count in (30, 50)])
+    build = partial(timm.create_model, "vig_micro", stem="nodes", in_chans=2, num_classes=3)
+    cost = measure_costs(tmp_path, {"vig_micro": build}, batch)["vig_micro"]
+    assert batch.pos.device.type == "cpu" and cost.macs == count_macs(build(), batch)
+    assert measure_costs(tmp_path, {"vig_micro": build}, batch)["vig_micro"] == cost  # read
+    measure_costs(tmp_path, {"vig_micro": build}, Batch.from_data_list([batch[0], batch[0]]))
+    assert len(list(tmp_path.glob("*.json"))) == 2  # other graphs are another measurement

@@ -3,9 +3,12 @@
 from dataclasses import replace
 
 import pytest
+import torch
+from torch_geometric.data import Data
 
+from vig_pyg.data.graph_sets import GraphData
 from vig_pyg.graph import GridGraph
-from vig_pyg.study.studies import ABLATIONS, OPERATORS, matching_width, operators, plan
+from vig_pyg.study.studies import ABLATIONS, OPERATORS, matching_width, operators, plan, possible
 from vig_pyg.tasks import Classification
 from vig_pyg.train import build_model, read_recipe
 
@@ -98,3 +101,10 @@ def test_the_nearest_width_of_all(target: int, width: int) -> None:
     found, tried = matching_width(lambda w: w * w, target, widths)
     assert found == width == min(widths, key=lambda w: abs(w * w - target))
     assert tried[found] == found**2 and len(tried) <= 5
+
+
+def test_of_nodes_without_a_grid_only_graphs_that_need_none_are_studied(recipe, data) -> None:
+    few = GraphData("clouds", [Data(pos=torch.rand(30, 2))] * 48, [Data(pos=torch.rand(30, 2))], ["a", "b"], 2, 2)
+    rows = possible(ABLATIONS["graphs"].rows, few)
+    assert [row.label for row in ABLATIONS["graphs"].rows if row not in rows] == ["grid of the image", "random"]
+    assert possible(ABLATIONS["graphs"].rows, data) == list(ABLATIONS["graphs"].rows)

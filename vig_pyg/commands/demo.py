@@ -28,6 +28,6 @@ def demo(
     usable_device(device)
     recipe = read_recipe("digits", [f"epochs={epochs}", "warmup_epochs=0.9", *assignments(graph=graph)])
     convs = list(dict.fromkeys(conv))
-    studies = Studies(["operators"], recipe, convs, seeds, out, device)  # type: ignore[arg-type]
+    studies = Studies(["operators"], recipe, convs, seeds, out, device)
     words = command_line(["demo"], convs, graph=graph, epochs=epochs, seeds=seeds, device=device)
     compare(studies, default_jobs(device), words)

@@ -13,16 +13,12 @@ from rich.table import Table
 
 from vig_pyg.commands.app import app, console, progress_bar, table_of
 from vig_pyg.commands.options import asked, assignments, plug, usable_device
+from vig_pyg.study.comparison import base_recipe
 from vig_pyg.study.run import TRIALS, Finding, Studies, evaluate_all, plan_all, trials_of, write_study_report
 from vig_pyg.study.studies import NAMES, Line
 from vig_pyg.study.tables import ACCURACY, DIVERSITY, GMACS, MACS, PARAMETERS, PUBLISHED, SPEED, TOP1, as_text
-from vig_pyg.study.trials import Trial, leave_group, run_trials
-from vig_pyg.tasks.classification import Classification
-from vig_pyg.tasks.recipe import Recipe
-from vig_pyg.train import read_recipe
+from vig_pyg.study.trials import Trial, leave_group, load, run_trials
 from vig_pyg.train.run import Interrupted
-
-BRIEF = ("epochs=5", "warmup_epochs=0.9")  # on digits: all studies in half an hour on two cores
 
 
 @app.command()
@@ -38,10 +34,13 @@ def study(
     graph: Annotated[str | None, plug("Graph of all models: a name or module:Name.")] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="digits, a folder, or a name for timm (torch/cifar10). (default: digits, or the recipe's)"),
+        typer.Option(
+            help="digits, a folder, a name for timm (torch/cifar10), or graphs (digits-superpixels, shapes). "
+            "(default: digits, or the recipe's)"
+        ),
     ] = None,
     model: Annotated[str | None, typer.Option(help="The model to vary. (default: the recipe's)")] = None,
-    recipe: Annotated[str | None, typer.Option(help="A recipe. (default: digits for digits, else deit)")] = None,
+    recipe: Annotated[str | None, typer.Option(help="A recipe. (default: the data's own, deit for images)")] = None,
     seeds: Annotated[int, typer.Option(help="Trainings per row.")] = 3,
     out: Annotated[Path, typer.Option(help="Folder for trials, tables, pictures and report.")] = Path("runs/study"),
     device: Annotated[str | None, typer.Option(help="cpu or cuda. (default: a GPU where there is one)")] = None,
@@ -57,9 +56,10 @@ def study(
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
     device = usable_device(device)
-    chosen = _recipe(recipe, data, changes or [], assignments(data=data, model=model, graph=graph))
+    wanted = [*assignments(data=data, model=model, graph=graph), *(changes or [])]
+    chosen = base_recipe(recipe, wanted, {"conv": "--conv", "seed": "--seeds"})
     names = NAMES if name == "all" else [name]
-    studies = Studies(names, chosen, list(dict.fromkeys(conv or [])), seeds, out, device)  # type: ignore[arg-type]
+    studies = Studies(names, chosen, list(dict.fromkeys(conv or [])), seeds, out, device)
     if jobs is None:
         jobs = default_jobs(device) if processes == 1 else 1
     options = {"data": data, "graph": graph, "model": model, "recipe": recipe, "seeds": seeds}
@@ -72,7 +72,7 @@ def compare(studies: Studies, jobs: int, command: str) -> None:
     Raises:
         Interrupted: there was a Ctrl-C.
     """
-    images = Classification.load_data(studies.base)
+    images = load(studies.base)
     plans = plan_all(studies, images)
     complete = _train(studies, plans, jobs)
     findings = [] if console.quiet else evaluate_all(studies, plans, images)
@@ -89,18 +89,6 @@ def compare(studies: Studies, jobs: int, command: str) -> None:
 def default_jobs(device: str) -> int:
     """Return how many trainings to do at a time: one per core, or one on a GPU."""
     return cpu_count() if device == "cpu" else 1
-
-
-def _recipe(recipe: str | None, data: str | None, changes: list[str], options: list[str]) -> Recipe:
-    """Return how to train: on digits where neither a recipe nor data are named."""
-    digits = recipe is None and data in (None, "digits")
-    named = ("digits" if digits else "deit") if recipe is None else recipe
-    chosen = read_recipe(named, [*(BRIEF if digits else ()), *options, *changes])
-    own = {"conv": chosen.conv, "model_options.conv": chosen.model_options.get("conv"), "seed": chosen.seed or None}
-    for key, value in asked(**own).items():
-        option = "--seeds" if key == "seed" else "--conv"
-        raise ValueError(f"a study chooses {key} itself: use {option} instead of {key}={value}")
-    return chosen
 
 
 def _train(studies: Studies, plans: dict[str, list[Line]], jobs: int) -> bool:

@@ -11,7 +11,9 @@ import timm
 import torch
 import typer
 from torch import Tensor, nn
+from torch_geometric.data import Data
 
+from vig_pyg.blocks import NodeStem
 from vig_pyg.commands.app import app, console
 from vig_pyg.commands.options import Images, MaxPixels, Trust, asked, plug, side
 from vig_pyg.data.folders import find_images
@@ -25,6 +27,8 @@ from vig_pyg.study.charts import PLACES, draw_views
 from vig_pyg.study.page import graph_page
 from vig_pyg.study.views import check_block, place_of, view
 from vig_pyg.tasks.classifier import load_model
+from vig_pyg.tasks.graphs import GraphClassification, read_graph
+from vig_pyg.tasks.registry import task_of
 
 FORMATS = (".png", ".svg", ".html")
 
@@ -45,7 +49,10 @@ def visualize(
     ] = None,
     node: Annotated[
         list[str] | None,
-        typer.Option(help="ROW,COL of a center in the first of these blocks, counted from 0; repeat for several."),
+        typer.Option(
+            help="ROW,COL of a center in the first of these blocks, counted from 0; the number of a node in a graph. "
+            "Repeat for several."
+        ),
     ] = None,
     image_size: Annotated[int | None, side("Side of the images. (default: the model's own)")] = None,
     out: Annotated[
@@ -59,16 +66,20 @@ def visualize(
 ) -> None:
     """Show which patches are neighbors, block by block: the paper's Figure 4, or a page to explore.
 
-    In a Pyramid ViG, later blocks have fewer nodes: there the node over the same place is the center.
+    In a Pyramid ViG, later blocks have fewer nodes: there the node over the same place is the center. Weights that
+    were trained on graphs take files of graphs, Data that torch.save wrote as FILE.pt.
     """
     out = Path("graphs.html" if html else "graphs.png") if out is None else out
-    formats = FORMATS[-1:] if html else FORMATS
+    on_nodes = all(is_graph(place) for place in images)
+    if on_nodes and html:
+        raise ValueError("--html is for images: graphs without a grid are drawn as .png or .svg")
+    formats = FORMATS[-1:] if html else FORMATS[:2] if on_nodes else FORMATS
     if out.suffix not in formats:
         raise ValueError(f"--out must end in {' or '.join(formats)}, got {str(out)!r}")
-    files = list(dict.fromkeys(find_images(images)))
+    files = list(dict.fromkeys(map(Path, images) if on_nodes else find_images(images)))
     models = list(chosen_models(model, conv, graph, weights, trust))
     views = [
-        view(built, read_image(file, built, image_size), name, source)
+        view(built, read_input(file, built, image_size), name, source)
         for file, source in zip(files, names_of(files), strict=True)
         for name, built in models
     ]
@@ -76,16 +87,24 @@ def visualize(
     asked_for = [] if blocks is None else whole_numbers(blocks, "--blocks must be numbers such as 1,12")
     numbers = sorted({check_block(number, depth) for number in asked_for})
     first = views[0].graphs[numbers[0] - 1 if numbers else 0]
-    cells = [whole_numbers(text, "--node must be a row and a column such as 4,5", 2) for text in node or []]
-    places = [place_of(first, row, column) for row, column in cells] or list(PLACES)
+    nodes, places = centers_of(node or [], first)
     check_place(out)
     if out.suffix == ".html":
         page = graph_page(views, numbers, places[0])
         write_whole(out, lambda path: path.write_text(page, encoding="utf-8"))
     else:
-        figure = draw_views(views, numbers or sorted({1, depth}), places)
+        figure = draw_views(views, numbers or sorted({1, depth}), places, nodes)
         write_whole(out, lambda path: figure.savefig(path, dpi=150, format=out.suffix[1:], bbox_inches="tight"))
-    console.print(f"Written to {out}: {'; '.join(name for name, _ in models)}; {len(files)} image(s).")
+    kind = "graph" if on_nodes else "image"
+    console.print(f"Written to {out}: {'; '.join(name for name, _ in models)}; {len(files)} {kind}(s).")
+
+
+def centers_of(texts: list[str], first: Data) -> tuple[list[int], list[tuple[float, float]]]:
+    """Return the nodes that ``--node`` names in a graph, or their places in an image."""
+    if "grid" not in first:
+        return [whole_numbers(text, "--node must be the number of a node such as 40", 1)[0] for text in texts], []
+    cells = [whole_numbers(text, "--node must be a row and a column such as 4,5", 2) for text in texts]
+    return [], [place_of(first, row, column) for row, column in cells] or list(PLACES)
 
 
 def chosen_models(
@@ -108,7 +127,10 @@ def chosen_models(
     if models and len(models) != len(weights):
         raise ValueError(f"there are {len(weights)} --weights but {len(models)} --model: name one for each, or none")
     for path, architecture in zip_longest(weights, models or ()):
-        built = ours(load_model(path, architecture, trust)[0], str(path))
+        if task_of(path, trust) == "graphs":
+            built = ours(GraphClassification.load(path, model=architecture, trust=trust).model, str(path))
+        else:
+            built = ours(load_model(path, architecture, trust)[0], str(path))
         name = str(built.pretrained_cfg["architecture"])  # type: ignore[index]  # timm sets it
         yield f"{name}, {'/'.join(path.parts[-2:])}", built
 
@@ -131,12 +153,24 @@ def ours(model: nn.Module, name: str) -> VisionGNN:
     return model
 
 
-def read_image(path: Path, model: VisionGNN, image_size: int | None) -> Tensor:
-    """Return an image file ``[C, H, W]`` as a model wants it.
+def is_graph(place: str | Path) -> bool:
+    """Return whether a file is one of a graph by its name."""
+    return Path(place).suffix == ".pt"
+
+
+def read_input(path: Path, model: VisionGNN, image_size: int | None) -> Tensor | Data:
+    """Return an image file ``[C, H, W]`` as a model wants it, or the graph in a file for a model on nodes.
 
     Raises:
-        ValueError: it cannot be read or prepared; names the file.
+        ValueError: it cannot be read or prepared, or the model takes the other; names the file.
     """
+    if isinstance(model.stem, NodeStem) != is_graph(path):
+        wanted = "graphs (.pt)" if isinstance(model.stem, NodeStem) else "images: --weights names one that takes graphs"
+        raise ValueError(f"{path} is not what the model takes, {wanted}")
+    if is_graph(path):
+        if image_size is not None:
+            raise ValueError(f"--image-size {image_size} changes nothing: {path} is a graph")
+        return read_graph(path)
     image = read_file(path, image_mode(model))
     try:
         return inference_transform(model, image_size)(image)

@@ -10,13 +10,15 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from torch import Tensor
+from torch_geometric.data import Data
 
 from vig_pyg.graph import PatchGraph
+from vig_pyg.study.nodes import centers
 from vig_pyg.study.studies import Line
 from vig_pyg.study.tables import GMACS, PUBLISHED, SPEED
-from vig_pyg.study.trials import Result
-from vig_pyg.study.views import COLORS, View, check_block, draw_image, draw_neighbors, node_at, without_normalization
-from vig_pyg.train import ClassificationData
+from vig_pyg.study.trials import Result, StudyData
+from vig_pyg.study.views import COLORS, View, as_seen, check_block, draw_inputs, draw_neighbors, node_at
 
 PLACES = ((0.3, 0.35), (0.7, 0.6))  # two centers, as in the paper's Figure 4
 PHOTOGRAPH, PATCH = "china.jpg", 20
@@ -84,12 +86,12 @@ def _bands(axes: Axes, lines: Sequence[Line], series: Sequence[Sequence[Sequence
     _plain(axes)
 
 
-def chart_graphs(lines: Sequence[Line], results: Sequence[Sequence[Result]], data: ClassificationData) -> Figure:
-    """Return the graphs of the first held-out image in up to four blocks of every line's trained model."""
+def chart_graphs(lines: Sequence[Line], results: Sequence[Sequence[Result]], data: StudyData) -> Figure:
+    """Return the graphs of the first held-out image or graph in up to four blocks of every line's trained model."""
     trial = lines[0].trials[0]
-    image = without_normalization(trial.outline(data), trial.sample(data, 1)[0])
+    image = as_seen(trial.outline(data), trial.pictured(data))
     pairs = zip(lines, results, strict=True)
-    views = [View(line.row.label, "a held-out image", image, found[0].graphs) for line, found in pairs]
+    views = [View(line.row.label, f"a held-out {_kind(image)}", image, found[0].graphs) for line, found in pairs]
     last = min(len(view.graphs) for view in views) - 1
     return draw_views(views, sorted({1 + round(part * last / 3) for part in range(4)}))
 
@@ -120,24 +122,45 @@ def _plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def draw_views(views: Sequence[View], blocks: Sequence[int], places: Sequence[tuple[float, float]] = PLACES) -> Figure:
+def _kind(image: Tensor | Data) -> str:
+    return "graph" if isinstance(image, Data) else "image"
+
+
+def draw_views(
+    views: Sequence[View],
+    blocks: Sequence[int],
+    places: Sequence[tuple[float, float]] = PLACES,
+    nodes: Sequence[int] = (),
+) -> Figure:
     """Draw the paper's Figure 4: a row per view, the image and then its graph in some blocks, counted from 1.
 
-    The centers are at ``places``, shares ``(down, right)`` of an image's height and width.
+    The centers are at ``places``, shares ``(down, right)`` of an image's height and width. Nodes without a grid have
+    numbers instead, ``nodes`` in the first of the blocks.
 
     Raises:
-        ValueError: a model has no such block.
+        ValueError: a model has no such block or node.
     """
-    shape = max(view.image.size(1) / view.image.size(2) for view in views)
+    shape = max(_shape(view.image) for view in views)
     figure = Figure(figsize=(2.7 * (1 + len(blocks)), (2.7 * shape + 0.6) * len(views)), layout="constrained")
     for view, row in zip(views, figure.subplots(len(views), 1 + len(blocks), squeeze=False), strict=True):
-        draw_image(row[0], view.image, f"{view.source}\n{view.model}")
+        draw_inputs(row[0], view.image, f"{view.source}\n{view.model}")
         for block, axes in zip(blocks, row[1:], strict=True):
             graph = view.graphs[check_block(block, len(view.graphs)) - 1]
-            rows, columns = graph.grid[0].tolist()
-            nodes = [node_at(graph, place) for place in places]
-            draw_neighbors(axes, view.image, graph, nodes, f"block {block}\n{rows}×{columns} nodes")
+            if isinstance(view.image, Data):
+                count, chosen = f"{graph.num_nodes}", centers(view.graphs[blocks[0] - 1], graph, nodes)
+            else:
+                count, chosen = "×".join(map(str, graph.grid[0].tolist())), [node_at(graph, each) for each in places]
+            draw_neighbors(axes, view.image, graph, chosen, f"block {block}\n{count} nodes")
     return figure
+
+
+def _shape(image: Tensor | Data) -> float:
+    """Return the height of a picture as a share of its width."""
+    if isinstance(image, Data):
+        height, width = image.image_size[0].tolist() if "image_size" in image else (1, 1)
+    else:
+        height, width = image.shape[1:]
+    return height / width
 
 
 def draw_photograph() -> Figure:

@@ -9,14 +9,16 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from copy import copy
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import torch
 from filelock import FileLock
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+from torch_geometric.data import Batch
 
 from vig_pyg.files import write_whole
 from vig_pyg.machine import describe_machine
@@ -25,7 +27,10 @@ from vig_pyg.manifest import DamagedError, sealed, unseal
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+InputsT = TypeVar("InputsT", Tensor, Batch)
 Name = TypeVar("Name")
+Inputs: TypeAlias = Tensor | Batch
+"""Images ``[B, C, H, W]``, or a batch of graphs, where costs are means over its graphs."""
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -34,17 +39,36 @@ def count_parameters(model: nn.Module) -> int:
 
 
 @torch.no_grad()
-def count_macs(model: nn.Module, images: Tensor) -> int:
-    """Return multiply-accumulates per image in evaluation mode: half of what torch's flop counter counts."""
+def count_macs(model: nn.Module, images: Inputs) -> int:
+    """Return multiply-accumulates per image or graph in evaluation mode: half of what torch's flop counter counts.
+
+    Graphs are counted one by one: in a batch the smaller may be padded.
+    """
     training = model.training
     with FlopCounterMode(display=False) as counter:
-        model.eval()(images)
+        for each in [images] if isinstance(images, Tensor) else images.to_data_list():
+            model.eval()(each)
     model.train(training)
-    return counter.get_total_flops() // 2 // len(images)
+    return counter.get_total_flops() // 2 // _count(images)
+
+
+def _count(images: Inputs) -> int:
+    return len(images) if isinstance(images, Tensor) else images.num_graphs
+
+
+def _device(images: Inputs) -> torch.device:
+    return images.device if isinstance(images, Tensor) else images.batch.device
+
+
+def _shape(images: Inputs) -> list[int]:
+    """Return what decides how long a batch takes: its shape, or its graphs, nodes and edges."""
+    if isinstance(images, Tensor):
+        return [*images.shape]
+    return [images.num_graphs, images.num_nodes, images.num_edges]
 
 
 def without_computing(
-    measure: Callable[[nn.Module, Tensor], Result], build: Callable[[], nn.Module], images: Tensor
+    measure: Callable[[nn.Module, InputsT], Result], build: Callable[[], nn.Module], images: InputsT
 ) -> Result:
     """Measure a model on the device meta, where nothing is computed and nothing fused.
 
@@ -52,7 +76,7 @@ def without_computing(
     """
     try:
         with torch.device("meta"):
-            return measure(build(), images.to("meta"))
+            return measure(build(), copy(images).to("meta"))  # PyG moves a graph itself
     except (RuntimeError, ValueError):  # NotImplementedError is one; what is wrong elsewhere too is raised again
         return measure(build(), images.cpu())
 
@@ -74,22 +98,23 @@ def in_turn(
 
 
 @torch.no_grad()
-def milliseconds_per_image(models: Mapping[str, nn.Module], images: Tensor, rounds: int = 7) -> dict[str, float]:
-    """Return each model's median time per image in evaluation mode, all models measured in turn."""
+def milliseconds_per_image(models: Mapping[str, nn.Module], images: Inputs, rounds: int = 7) -> dict[str, float]:
+    """Return each model's median time per image or graph in evaluation mode, all models measured in turn."""
     calls = {name: partial(model.eval(), images) for name, model in models.items()}
-    times = in_turn(calls, rounds, images.device)
-    return {name: statistics.median(values) / len(images) for name, values in times.items()}
+    times = in_turn(calls, rounds, _device(images))
+    return {name: statistics.median(values) / _count(images) for name, values in times.items()}
 
 
 @torch.no_grad()
-def peak_megabytes(model: nn.Module, images: Tensor) -> float:
+def peak_megabytes(model: nn.Module, images: Inputs) -> float:
     """Return the most memory (MiB) that a forward pass in evaluation mode takes beside weights and images."""
     model.eval()
-    if images.is_cuda:
-        torch.cuda.reset_peak_memory_stats(images.device)
-        before = torch.cuda.memory_allocated(images.device)
+    device = _device(images)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
         model(images)
-        return (torch.cuda.max_memory_allocated(images.device) - before) / 2**20
+        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it complains where there is no GPU
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         model(images)
@@ -103,7 +128,7 @@ def peak_megabytes(model: nn.Module, images: Tensor) -> float:
 
 
 class Cost(NamedTuple):
-    """Parameters, multiply-accumulates per image, and the time per image and memory of a batch in evaluation mode."""
+    """Parameters, multiply-accumulates and time per image or graph, and the memory of a batch in evaluation mode."""
 
     parameters: int
     macs: int
@@ -111,7 +136,7 @@ class Cost(NamedTuple):
     megabytes: float
 
 
-def measure_costs(folder: Path, models: Mapping[str, Callable[[], nn.Module]], images: Tensor) -> dict[str, Cost]:
+def measure_costs(folder: Path, models: Mapping[str, Callable[[], nn.Module]], images: Inputs) -> dict[str, Cost]:
     """Return what every model costs: all are measured in turn, or read where this machine measured just these before.
 
     Args:
@@ -120,16 +145,17 @@ def measure_costs(folder: Path, models: Mapping[str, Callable[[], nn.Module]], i
         images: The batch to measure with, on the device to measure on.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    decides = {**describe_machine(), "date": None, "device": str(images.device), "shape": [*images.shape]}
+    decides = {**describe_machine(), "date": None, "device": str(_device(images)), "shape": _shape(images)}
     together = json.dumps({**decides, "models": sorted(models)}, sort_keys=True)
     file = folder / f"{hashlib.sha256(together.encode()).hexdigest()[:16]}.json"
     with FileLock(folder / "measuring.lock"):  # two at once would disturb each other
         costs = read_kept(file, "the costs are measured again")
         if costs is None:
-            built = {name: build().to(images.device) for name, build in models.items()}
+            built = {name: build().to(_device(images)) for name, build in models.items()}
             times, costs = milliseconds_per_image(built, images), {}
+            counted = images[:1] if isinstance(images, Tensor) else images  # images are alike, graphs are not
             for name, model in built.items():
-                macs = without_computing(count_macs, models[name], images[:1])
+                macs = without_computing(count_macs, models[name], counted)
                 costs[name] = Cost(count_parameters(model), macs, times[name], peak_megabytes(model, images))._asdict()
             write_whole(file, lambda path: path.write_text(sealed(costs)))
     return {name: Cost(**cost) for name, cost in costs.items()}

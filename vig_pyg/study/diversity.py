@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch_geometric.data import Data
 
 from vig_pyg.checks import check_kind, check_shares
 from vig_pyg.models.vision_gnn import VisionGNN
@@ -54,12 +55,12 @@ def diversity(x: Tensor | Matrix, tolerance: float = 1e-3) -> float:
 
 
 @torch.no_grad()
-def layer_diversity(model: nn.Module, images: Tensor, layers: Sequence[nn.Module] | None = None) -> Tensor:
+def layer_diversity(model: nn.Module, images: Tensor | Data, layers: Sequence[nn.Module] | None = None) -> Tensor:
     """Return the diversity of the nodes of every image after every layer, ``[layers, B]``.
 
     Args:
         model: Any model; it is put into evaluation mode.
-        images: ``[B, C, H, W]``.
+        images: ``[B, C, H, W]``, or a batch of graphs for a model on nodes.
         layers: Modules of the model that return nodes ``[B, N, D]`` or maps ``[B, D, H, W]``; None for the blocks of
             a model of this library.
 
@@ -67,7 +68,7 @@ def layer_diversity(model: nn.Module, images: Tensor, layers: Sequence[nn.Module
         ValueError: a layer returns something else, or ``layers`` is missing for a model of others.
     """
     check_kind("a model", nn.Module, model=model)
-    check_kind("a tensor", Tensor, images=images)
+    check_kind("a tensor or a batch of graphs", Tensor | Data, images=images)
     model.eval()
     nodes: list[list[Tensor]] = []
     if layers is None:

@@ -14,16 +14,19 @@ import torch
 from matplotlib.figure import Figure
 
 from vig_pyg.conv import get_conv
+from vig_pyg.data.graph_sets import GraphData
 from vig_pyg.files import write_whole
 from vig_pyg.machine import describe_machine
 from vig_pyg.study.baselines import BASELINES
 from vig_pyg.study.charts import chart_curves, chart_diversity, chart_graphs, chart_models, chart_rows, draw_photograph
 from vig_pyg.study.cost import Cost, measure_costs
 from vig_pyg.study.page import render
-from vig_pyg.study.studies import ABLATIONS, NAMES, OPERATORS, Line, Study, operators, plan
+from vig_pyg.study.studies import ABLATIONS, NAMES, OPERATORS, Line, Study, operators, plan, possible
 from vig_pyg.study.tables import MACS, as_text, claims, is_text, models_frame, study_frame, write_tables
-from vig_pyg.study.trials import Result, Trial, read_result
-from vig_pyg.train import ClassificationData, ClassificationRecipe
+from vig_pyg.study.trials import Result, StudyData, Trial, read_result
+from vig_pyg.tasks import ClassificationRecipe, Recipe
+from vig_pyg.tasks.graphs import GraphRecipe
+from vig_pyg.train import ClassificationData
 
 BATCH, LARGE_BATCH = 64, 4  # images at once when costs are measured: small ones, and those of 224×224
 EXPECTED_RATIO = 5
@@ -52,7 +55,7 @@ class Studies:
     """Which studies to run, how and where."""
 
     names: Sequence[str]
-    base: ClassificationRecipe
+    base: Recipe
     """How to train a classifier; its ``conv`` and ``seed`` are replaced."""
     convs: Sequence[str]
     """The operators that were asked for; without any, the paper's four are compared, else max_relative is taken."""
@@ -66,8 +69,8 @@ class Studies:
         Raises:
             ValueError: a study is unknown, there are no seeds, or what is trained is no classifier.
         """
-        if not isinstance(self.base, ClassificationRecipe):  # what a file says is known only now
-            raise ValueError(f"a study trains classifiers: task must be classify, got {self.base.task!r}")
+        if type(self.base) not in (ClassificationRecipe, GraphRecipe):  # what a file says is known only now
+            raise ValueError(f"a study trains classifiers: task must be classify or graphs, got {self.base.task!r}")
         for conv in self.convs:
             get_conv(conv)
         for name in self.names:
@@ -84,10 +87,11 @@ def chosen_studies(studies: Studies) -> list[Study]:
     return [made[name] for name in studies.names if name != "models"]
 
 
-def plan_all(studies: Studies, data: ClassificationData) -> dict[str, list[Line]]:
+def plan_all(studies: Studies, data: StudyData) -> dict[str, list[Line]]:
     """Return what every study that trains needs."""
     convs = studies.convs or ["max_relative"]
-    return {study.name: plan(study, studies.base, convs, studies.seeds, data) for study in chosen_studies(studies)}
+    chosen = [replace(study, rows=possible(study.rows, data)) for study in chosen_studies(studies)]
+    return {study.name: plan(study, studies.base, convs, studies.seeds, data) for study in chosen}
 
 
 def trials_of(plans: Plans) -> list[Trial]:
@@ -96,7 +100,7 @@ def trials_of(plans: Plans) -> list[Trial]:
     return sorted(trials.values(), key=lambda trial: trial.recipe.seed)
 
 
-def evaluate_all(studies: Studies, plans: Plans, data: ClassificationData) -> list[Finding]:
+def evaluate_all(studies: Studies, plans: Plans, data: StudyData) -> list[Finding]:
     """Measure costs, write every study's tables and pictures, and return what was found.
 
     Where trainings are missing, only what is finished is compared, and nothing is claimed.
@@ -104,12 +108,12 @@ def evaluate_all(studies: Studies, plans: Plans, data: ClassificationData) -> li
     kept = {trial.key: read_result(studies.out / TRIALS, trial) for trial in trials_of(plans)}
     results = {key: result for key, result in kept.items() if result is not None}
     finished = {name: _finished(lines, results) for name, lines in plans.items()}
-    costs = _costs(studies, finished, data)
+    costs = costs_of(studies, finished, data)
     found = []
     for study in chosen_studies(studies):
         if lines := finished[study.name]:
             gave = [[results[trial.key] for trial in line.trials] for line in lines]
-            frame = study_frame(lines, gave, [costs[_untrained(line).key] for line in lines])
+            frame = study_frame(lines, gave, [costs[line.untrained.key] for line in lines])
             captions = _write(studies.out, study.name, frame, _draw(study, lines, gave, data))
             complete = [line.trials for line in lines] == [line.trials for line in plans[study.name]]
             claim = _diversity_claims if study.diversity else _accuracy_claims
@@ -128,27 +132,30 @@ def _finished(lines: Sequence[Line], results: Mapping[str, Result]) -> list[Line
 
 
 def _draw(
-    study: Study, lines: Sequence[Line], results: Sequence[Sequence[Result]], data: ClassificationData
+    study: Study, lines: Sequence[Line], results: Sequence[Sequence[Result]], data: StudyData
 ) -> dict[str, tuple[Figure, str]]:
     """Return a study's pictures and their captions by the name of the file."""
     chart = chart_diversity if study.diversity else chart_rows
-    return {
+    pictures = {
         study.name: (chart(lines, results), f"{study.title}: the numbers of the table as a chart."),
         f"{study.name}-curves": (
             chart_curves(lines, results),
             "Held-out accuracy and training loss; lines are means over seeds, bands reach from lowest to highest.",
         ),
-        f"{study.name}-graphs": (
-            chart_graphs(lines, results, data),
-            "Inside the trained models: every block links the patches of a held-out image by its own graph. Stars mark "
-            "two patches, squares of their color the neighbors.",
-        ),
     }
+    if isinstance(data, GraphData) and not 0 < data.pos_dim <= 3:
+        return pictures  # nodes that are nowhere cannot be drawn
+    inside = "patches of a held-out image" if isinstance(data, ClassificationData) else "nodes of a held-out graph"
+    caption = (
+        f"Inside the trained models: every block links the {inside} by its own graph. Stars mark two of them, squares "
+        "of their color the neighbors."
+    )
+    return pictures | {f"{study.name}-graphs": (chart_graphs(lines, results, data), caption)}
 
 
-def _costs(studies: Studies, plans: Plans, data: ClassificationData) -> dict[str, Cost]:
+def costs_of(studies: Studies, plans: Plans, data: StudyData) -> dict[str, Cost]:
     """Return what the models of all studies cost, by their trials' keys."""
-    trials = {trial.key: trial for lines in plans.values() for trial in map(_untrained, lines)}
+    trials = {trial.key: trial for lines in plans.values() for trial in (line.untrained for line in lines)}
     if not trials:
         return {}
     first = next(iter(trials.values()))
@@ -157,16 +164,11 @@ def _costs(studies: Studies, plans: Plans, data: ClassificationData) -> dict[str
     return measure_costs(studies.out / "costs", models, images)
 
 
-def measured_batch(trial: Trial, data: ClassificationData) -> int:
-    """Return how many images at once costs are measured with: fewer where they are large."""
-    return BATCH if trial.sample(data, 1).size(-1) <= 64 else LARGE_BATCH
-
-
-def _untrained(line: Line) -> Trial:
-    """Return the trial of a line's model alone, however it is trained."""
-    recipe = line.trials[0].recipe
-    of_the_model = ("model", "conv", "graph", "graph_options", "model_options", "data", "image_size")
-    return Trial(ClassificationRecipe(**{name: getattr(recipe, name) for name in of_the_model}))
+def measured_batch(trial: Trial, data: StudyData) -> int:
+    """Return how many images or graphs at once costs are measured with: fewer where they are large."""
+    if isinstance(data, GraphData):
+        return min(BATCH, len(data.test))
+    return BATCH if trial.pictured(data).size(-1) <= 64 else LARGE_BATCH
 
 
 def _accuracy_claims(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> list[str]:
@@ -222,7 +224,7 @@ def _save(figure: Figure, path: Path) -> None:
 
 
 def write_study_report(
-    studies: Studies, findings: Sequence[Finding], plans: Plans, data: ClassificationData, command: str, complete: bool
+    studies: Studies, findings: Sequence[Finding], plans: Plans, data: StudyData, command: str, complete: bool
 ) -> None:
     """Write ``report.html``: questions, setting, tables, pictures, what is claimed, and the command that repeats it."""
     trials, device = trials_of(plans), "CPU"

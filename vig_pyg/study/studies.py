@@ -9,17 +9,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from torch import Tensor
-
 from vig_pyg.blocks import Block
-from vig_pyg.graph.registry import takes
+from vig_pyg.data.graph_sets import GraphData
+from vig_pyg.graph.protocol import LayoutGraph
+from vig_pyg.graph.registry import get_graph, takes
 from vig_pyg.models.schedule import linear_steps
 from vig_pyg.models.vig import ViG
-from vig_pyg.study.cost import count_macs, without_computing
-from vig_pyg.study.trials import DIVERSITY_IMAGES, Trial
-from vig_pyg.tasks.classification import Classification, ClassificationRecipe
+from vig_pyg.study.cost import Inputs, count_macs, without_computing
+from vig_pyg.study.trials import DIVERSITY_IMAGES, StudyData, Trial
+from vig_pyg.tasks import Recipe
 from vig_pyg.tasks.classifier import model_keywords
-from vig_pyg.train import ClassificationData
 from vig_pyg.train.devices import images_at_once
 
 GRAPH = "dynamic"
@@ -133,7 +132,8 @@ GRAPHS = Study(
     "rebuilt in every block",
     note="The paper has no such table. “Every second neighbor” takes K of the 2·K nearest, “drawn” in training with "
     "probability 0.2 a random half of them. The grid links a patch to the 9 nearest in the image, itself among them; "
-    "the random graph to itself and 8 others that have nothing to do with the image, the same in all blocks.",
+    "the random graph to itself and 8 others that have nothing to do with the image, the same in all blocks. Nodes "
+    "without a grid, such as superpixels, have neither; where they come with edges, “built once” takes those.",
 )
 
 DIVERSITY = Study(
@@ -167,10 +167,15 @@ class Line:
     width: int | None = None
     """Of the model, where widths differ."""
 
+    @property
+    def untrained(self) -> Trial:
+        """The trial of the model alone, however it is trained."""
+        recipe = self.trials[0].recipe
+        of_the_model = ("task", "model", "conv", "graph", "graph_options", "model_options", "data", "image_size")
+        return Trial(type(recipe)(**{name: value for name, value in vars(recipe).items() if name in of_the_model}))
 
-def plan(
-    study: Study, base: ClassificationRecipe, convs: Sequence[str], seeds: int, data: ClassificationData
-) -> list[Line]:
+
+def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: StudyData) -> list[Line]:
     """Return what a study trains.
 
     Args:
@@ -206,14 +211,23 @@ def plan(
                     recipe = _as_wide(recipe, width)
             trials = [Trial(replace(recipe, seed=seed), study.diversity) for seed in range(seeds)]
             count_macs_of(recipe, data, images)  # refuses what does not fit, before anything is trained
-            Classification(data, recipe).train_loader(trials[0].outline(data), images_at_once(recipe, 1))
+            trials[0].task(data).train_loader(trials[0].outline(data), images_at_once(recipe, 1))
             if conv not in ("", "max_relative"):
                 row = replace(row, top1=None, parameters=None, flops=None)
             found.append(Line(replace(row, label=row.label + suffix), trials, tried, study.baseline + suffix, width))
     return found
 
 
-def _with_neighbors(recipe: ClassificationRecipe, data: ClassificationData) -> ClassificationRecipe:
+def possible(rows: Sequence[Row], data: StudyData) -> list[Row]:
+    """Return the rows whose graphs the data can have: nodes without a grid have none of those that link its places."""
+    if not isinstance(data, GraphData):
+        return list(rows)
+    graphs = [get_graph(row.options.get("graph", GRAPH)) for row in rows]
+    of_a_grid = [isinstance(graph, type) and issubclass(graph, LayoutGraph) for graph in graphs]
+    return [row for row, wrong in zip(rows, of_a_grid, strict=True) if not wrong]
+
+
+def _with_neighbors(recipe: Recipe, data: StudyData) -> Recipe:
     """Return a recipe that says the number of neighbors, in every block where they differ: the model's own if none."""
     options = dict(recipe.model_options)
     wanted = options.pop("k", None)
@@ -225,24 +239,22 @@ def _with_neighbors(recipe: ClassificationRecipe, data: ClassificationData) -> C
     return replace(recipe, model_options={**options, "k": ks[0] if len(set(ks)) == 1 else ks})
 
 
-def _as_wide(recipe: ClassificationRecipe, width: int) -> ClassificationRecipe:
+def _as_wide(recipe: Recipe, width: int) -> Recipe:
     return replace(recipe, model_options={**recipe.model_options, "channels": width})
 
 
-def count_macs_of(recipe: ClassificationRecipe, data: ClassificationData, images: Tensor) -> int:
+def count_macs_of(recipe: Recipe, data: StudyData, images: Inputs) -> int:
     """Return the multiply-accumulates per image of a recipe's model, if possible without computing anything."""
     return without_computing(count_macs, partial(Trial(recipe).build, data), images)
 
 
-def _search_width(
-    recipe: ClassificationRecipe, full: ClassificationRecipe, data: ClassificationData, images: Tensor
-) -> tuple[int, dict[int, int]]:
+def _search_width(recipe: Recipe, full: Recipe, data: StudyData, images: Inputs) -> tuple[int, dict[int, int]]:
     """Return the width at which a recipe's model costs what that of ``full`` costs, as :func:`matching_width` does."""
     full = _with_neighbors(full, data)
     model = Trial(full).outline(data)
     if not isinstance(model, ViG):
         raise ValueError(f"widths are searched for ViG models such as vig_micro or vig_tiny, not for {recipe.model}")
-    step = math.lcm(recipe.model_options["heads"], model.stem.stride // 2)
+    step = math.lcm(recipe.model_options["heads"], max(1, model.stem.stride // 2))
     widths, target = range(step, 4 * model.num_features, step), count_macs_of(full, data, images)
     return matching_width(lambda width: count_macs_of(_as_wide(recipe, width), data, images), target, widths)
 

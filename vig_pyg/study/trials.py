@@ -9,27 +9,33 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from copy import copy
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
+from torch_geometric.data import Data
 
 from vig_pyg.conv import get_conv
+from vig_pyg.data.graph_sets import GraphData, load_graphs
 from vig_pyg.files import write_whole
 from vig_pyg.graph import ImageGraph, get_graph
 from vig_pyg.machine import source_hash
 from vig_pyg.manifest import sealed
 from vig_pyg.models.vision_gnn import VisionGNN
-from vig_pyg.study.cost import read_kept
+from vig_pyg.study.cost import Inputs, read_kept
 from vig_pyg.study.diversity import layer_diversity
 from vig_pyg.study.views import neighbor_graphs
-from vig_pyg.tasks.classification import Classification, ClassificationRecipe, held_out_images
-from vig_pyg.train import ClassificationData, Epoch, accelerator_for, build_model, fit
+from vig_pyg.tasks import Recipe, Task, get_task
+from vig_pyg.tasks.graphs import GraphRecipe
+from vig_pyg.train import ClassificationData, Epoch, accelerator_for, fit
 from vig_pyg.train.run import MAY_CHANGE, describe
+
+StudyData: TypeAlias = ClassificationData | GraphData
 
 DIVERSITY_IMAGES = 4
 KEPT = ("pos", "pos_source", "edge_index", "grid")  # of a graph
@@ -40,7 +46,7 @@ IDLE_SECONDS = 20  # a worker whose parent was killed finishes its trial and end
 class Trial:
     """One training, and whether the diversity of every layer is measured after it. Equal trials give equal results."""
 
-    recipe: ClassificationRecipe
+    recipe: Recipe
     diversity: bool = False
 
     @cached_property
@@ -52,18 +58,30 @@ class Trial:
         decides |= {"diversity": self.diversity, "parts": [_source(part) for part in parts], "code": source_hash()}
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
 
-    def build(self, data: ClassificationData) -> nn.Module:
-        """Return the untrained model."""
-        return build_model(self.recipe, len(data.classes), data.channels)
+    def task(self, data: StudyData) -> Task:
+        """Return what is learned, in this process alone."""
+        return get_task(self.recipe.task)(data, replace(self.recipe, workers=0))
 
-    def outline(self, data: ClassificationData) -> nn.Module:
+    def build(self, data: StudyData) -> nn.Module:
+        """Return the untrained model."""
+        return get_task(self.recipe.task).build_model(self.recipe, data)
+
+    def outline(self, data: StudyData) -> nn.Module:
         """Return the model without values, on the device meta."""
         with torch.device("meta"):
             return self.build(data)
 
-    def sample(self, data: ClassificationData, count: int) -> Tensor:
-        """Return held-out images as the model gets them."""
-        return held_out_images(data, self.recipe, self.outline(data), count)
+    def sample(self, data: StudyData, count: int) -> Inputs:
+        """Return the first held-out images ``[count, C, H, W]``, or as many graphs, as the model gets them."""
+        return next(iter(self.task(data).test_loader(self.outline(data), count))).images
+
+    def pictured(self, data: StudyData) -> Tensor | Data:
+        """Return the first held-out image ``[C, H, W]`` as the model gets it, or graph with all that it holds."""
+        if isinstance(data, GraphData):
+            return copy(data.test[0])  # PyG moves a graph itself
+        images = self.sample(data, 1)
+        assert isinstance(images, Tensor)
+        return images[0]
 
 
 @dataclass(frozen=True)
@@ -74,12 +92,22 @@ class Result:
     diversity: list[float] | None
     """``[layers]``, a mean over images, where it was asked for."""
     graphs: list[ImageGraph] = field(default_factory=list)
-    """Of the first held-out image, one per block."""
+    """Of the first held-out image or graph, one per block."""
 
     @property
     def accuracy(self) -> float:
-        """The share of held-out images that the last epoch's model classified correctly."""
+        """The share of held-out images, graphs or nodes that the last epoch's model classified correctly."""
         return self.epochs[-1].accuracy
+
+
+_graphs = lru_cache(maxsize=1)(load_graphs)
+
+
+def load(recipe: Recipe) -> StudyData:
+    """Return what to train on; graphs, which may take seconds to make, are kept for the next trial."""
+    if isinstance(recipe, GraphRecipe):
+        return _graphs(recipe.data, recipe.data_root)
+    return get_task(recipe.task).load_data(recipe)
 
 
 def read_result(folder: Path, trial: Trial) -> Result | None:
@@ -144,7 +172,7 @@ def _run_trial(folder: Path, trial: Trial, device: str, wait: bool) -> str | Non
 
 def _train(folder: Path, trial: Trial, device: str) -> None:
     recipe = trial.recipe
-    data = Classification.load_data(recipe)
+    data = load(recipe)
     with ExitStack() as after:
         if device == "cpu":  # trials side by side use cores better, and results do not depend on how many there are
             after.callback(torch.set_num_threads, torch.get_num_threads())
@@ -155,7 +183,7 @@ def _train(folder: Path, trial: Trial, device: str) -> None:
         epochs = fit(model, data, recipe, accelerator=accelerator)
         images = trial.sample(data, DIVERSITY_IMAGES).to(accelerator.device)
         diversity = layer_diversity(model, images).mean(1).tolist() if trial.diversity else None
-        graphs = neighbor_graphs(cast(VisionGNN, model), images[0])
+        graphs = neighbor_graphs(cast(VisionGNN, model), trial.pictured(data).to(accelerator.device))
     content = {
         "recipe": asdict(recipe),
         "epochs": [epoch._asdict() for epoch in epochs],

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from copy import copy
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from timm.data import resolve_model_data_config
 from torch import Tensor, nn
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 from torch_geometric.typing import PairTensor
 
 from vig_pyg.blocks import Block
 from vig_pyg.checks import check_kind, check_whole
 from vig_pyg.models.vision_gnn import VisionGNN
+from vig_pyg.study.nodes import draw_links, draw_nodes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,21 +33,21 @@ class View(NamedTuple):
     """The model, for the reader."""
     source: str
     """The image, for the reader."""
-    image: Tensor
-    """``[C, H, W]`` as the model sees it, from 0 to 1."""
+    image: Tensor | Data
+    """``[C, H, W]`` as the model sees it, from 0 to 1; or nodes without a grid."""
     graphs: list[Data]
     """One per block, see :func:`neighbor_graphs`."""
 
 
-def neighbors(model: VisionGNN, image: Tensor, block: int) -> Data:
-    r"""Return the graph that a block builds of an image (paper, Figure 4).
+def neighbors(model: VisionGNN, image: Tensor | Data, block: int) -> Data:
+    r"""Return the graph that a block builds of an image (paper, Figure 4) or of nodes without a grid.
 
     The neighbors of node ``i`` are ``edge_index[0, edge_index[1] == i]``, the nearest first. Node ``i`` is in
     row ``i // columns`` and column ``i % columns`` of the ``grid``.
 
     Args:
         model: A ViG or a Pyramid ViG.
-        image: ``[C, H, W]``, prepared as the model wants it.
+        image: ``[C, H, W]``, prepared as the model wants it; or with ``stem="nodes"`` one graph, ``Data(x, pos)``.
         block: Which one, counted from 1 as the paper does.
 
     Returns:
@@ -54,7 +56,7 @@ def neighbors(model: VisionGNN, image: Tensor, block: int) -> Data:
         pooled nodes, ``edge_index[0]`` counts those, and their centers are ``pos_source [M, 2]``. ``edge_attr`` is the
         distance that neighbors are chosen by, :math:`\lVert h_j / \lVert h_j \rVert - h_i / \lVert h_i \rVert
         \rVert` with ``h`` the features that the operator takes: from 0 to 2. (Pyramid ViG adds the relative position
-        before it ranks them.)
+        before it ranks them.) Nodes without a grid have no ``grid``, and ``pos`` as it was given, if it was.
 
     Raises:
         ValueError: the model has no such block, or the image does not fit it.
@@ -64,10 +66,12 @@ def neighbors(model: VisionGNN, image: Tensor, block: int) -> Data:
 
 
 @torch.no_grad()
-def neighbor_graphs(model: VisionGNN, image: Tensor) -> list[Data]:
+def neighbor_graphs(model: VisionGNN, image: Tensor | Data) -> list[Data]:
     """Return the graphs of all blocks, as :func:`neighbors` does of one."""
     check_kind("a ViG or a Pyramid ViG", VisionGNN, model=model)
-    check_kind("a tensor", Tensor, image=image)
+    check_kind("an image [C, H, W] or a graph (Data)", Tensor | Data, image=image)
+    if isinstance(image, Batch):
+        raise ValueError(f"one graph can be looked at, got a batch of {image.num_graphs}: take batch[0]")
     blocks = [layer for layer in model.blocks if isinstance(layer, Block)]
     directions: list[PairTensor] = []  # of what every operator takes: sources and targets
 
@@ -79,18 +83,24 @@ def neighbor_graphs(model: VisionGNN, image: Tensor) -> list[Data]:
         after.callback(model.train, model.training)
         for block in blocks:
             after.enter_context(block.grapher.conv.register_forward_pre_hook(keep))
-        graphs = [batch[0] for batch in model.eval().forward_graphs(image[None])[1]]
+        inputs = image[None] if isinstance(image, Tensor) else image
+        graphs = [batch[0] for batch in model.eval().forward_graphs(inputs)[1]]
     for graph, (sources, targets) in zip(graphs, directions, strict=True):
         source, target = graph.edge_index
         graph.edge_attr = (sources[source] - targets[target]).norm(dim=1, keepdim=True)
     return graphs
 
 
-def view(model: VisionGNN, image: Tensor, name: str, source: str) -> View:
-    """Return a prepared image ``[C, H, W]``, its normalization undone, and the graphs that a model builds of it."""
+def view(model: VisionGNN, image: Tensor | Data, name: str, source: str) -> View:
+    """Return an image ``[C, H, W]`` that was prepared, or a graph, and the graphs that a model builds of it."""
     device = next(model.parameters()).device
-    graphs = [graph.cpu() for graph in neighbor_graphs(model, image.to(device))]
-    return View(name, source, without_normalization(model, image), graphs)
+    graphs = [graph.cpu() for graph in neighbor_graphs(model, copy(image).to(device))]  # PyG moves a graph itself
+    return View(name, source, as_seen(model, image), graphs)
+
+
+def as_seen(model: nn.Module, image: Tensor | Data) -> Tensor | Data:
+    """Return an image with its normalization undone, or a graph as it is."""
+    return without_normalization(model, image) if isinstance(image, Tensor) else image
 
 
 def without_normalization(model: nn.Module, image: Tensor) -> Tensor:
@@ -138,15 +148,17 @@ def check_block(block: int, depth: int) -> int:
     return block
 
 
-def draw_neighbors(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int], title: str = "") -> None:
-    """Draw nodes and their neighbors over an image, as the paper's Figure 4 does.
+def draw_neighbors(axes: Axes, image: Tensor | Data, graph: Data, nodes: Sequence[int], title: str = "") -> None:
+    """Draw nodes and their neighbors over an image, as the paper's Figure 4 does, or over nodes without a grid.
 
     A center is marked by a pentagram, its neighbors by squares of the same color. Those of the first are as large as
     what they represent, a patch or the window of patches that a pooled node is the mean of; those of the next smaller.
+    Of nodes without a grid, neighbors are regions where nodes are superpixels, else points, and edges are lines.
 
     Args:
         axes: Where to draw.
-        image: ``[3, H, W]`` or ``[1, H, W]`` with values from 0 to 1.
+        image: ``[3, H, W]`` or ``[1, H, W]`` with values from 0 to 1; or the nodes that the model was given, ``Data``
+            with ``segments`` and ``image_size`` as of :class:`~vig_pyg.SuperpixelGraph`, or ``pos``.
         graph: ``pos`` in pixels and ``edge_index``; neighbors of a pooled graph are at ``pos_source``. What
             :func:`~vig_pyg.study.neighbors` and :class:`~vig_pyg.PatchGraph` return.
         nodes: The centers.
@@ -165,7 +177,9 @@ def draw_neighbors(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int],
         check_whole(0, **{"the number of a node": node})
         if node >= len(graph.pos):
             raise ValueError(f"there is no node {node}: the graph's are 0 to {len(graph.pos) - 1}")
-    draw_image(axes, image, title)
+    draw_inputs(axes, image, title)
+    if isinstance(image, Data):
+        return draw_links(axes, image, graph, nodes, [COLORS[order % len(COLORS)] for order in range(len(nodes))])
     sources = graph.pos_source if "pos_source" in graph else graph.pos
     first = graph.pos[0] if source_grid(graph) is None else sources[0]
     width, height = (2 * first).tolist()  # the first center is in the middle of the first square
@@ -176,6 +190,12 @@ def draw_neighbors(axes: Axes, image: Tensor, graph: Data, nodes: Sequence[int],
             axes.add_patch(Rectangle((x - w / 2, y - h / 2), w, h, facecolor=color, edgecolor="white", alpha=0.6))
         x, y = graph.pos[node].tolist()
         axes.plot(x, y, marker="*", markersize=16, color=color, markeredgecolor="white", markeredgewidth=1)
+
+
+def draw_inputs(axes: Axes, image: Tensor | Data, title: str = "") -> None:
+    """Draw an image, or nodes without a grid."""
+    draw = draw_nodes if isinstance(image, Data) else draw_image
+    draw(axes, image, title)
 
 
 def draw_image(axes: Axes, image: Tensor, title: str = "") -> None:

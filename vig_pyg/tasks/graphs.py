@@ -26,8 +26,6 @@ from vig_pyg.tasks.registry import register_task
 from vig_pyg.tasks.results import Device, OnBatch, Seen, Trained
 from vig_pyg.tasks.task import Task
 
-PARTS_OF_DATA = [DataEdgeAttr, DataTensorAttr, GlobalStorage]  # what a file of Data names besides
-
 
 @dataclass
 class GraphRecipe(Recipe):
@@ -136,7 +134,7 @@ class GraphClassification(Task):
         """Write the best guess for every graph, or for every node of it, as CSV."""
         rows: list[Sequence[object]] = []
         for path in files:
-            graph = _read(path)
+            graph = read_graph(path)
             shares = trained.model(graph.to(device)).softmax(1)
             best = shares.max(1)
             names = [trained.classes[i] for i in best.indices.tolist()]
@@ -150,14 +148,17 @@ class GraphClassification(Task):
         return str(out)
 
 
-def _read(path: Path) -> Data:
+OF_GRAPHS = [Data, DataEdgeAttr, DataTensorAttr, GlobalStorage]  # what PyG writes of one
+
+
+def read_graph(path: Path) -> Data:
     """Return the graph in a file.
 
     Raises:
         ValueError: there is none.
     """
     try:
-        with torch.serialization.safe_globals(PARTS_OF_DATA):
+        with torch.serialization.safe_globals(OF_GRAPHS):
             graph = torch.load(path, weights_only=True)
     except Exception as error:
         raise ValueError(f"{path} holds no graph, Data that torch.save wrote: {str(error).splitlines()[0]}") from None
