@@ -79,7 +79,7 @@ def test_predict_numbers_images_by_their_names_only_where_all_are_numbers(run, s
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--task", "find"], "known are classify, detect, segment"),
+        (["--task", "find"], "known are classify, detect, graphs, multilabel, segment"),
         (["--head", "yolo"], "head must be one of retinanet, mask_rcnn, got 'yolo'"),
         (["--task", "detect", "--head", "yolo"], "head must be one of retinanet, mask_rcnn, got 'yolo'"),
         (["--task", "detect", "--data", "nowhere"], "there is no folder 'nowhere'; data may be digits-scenes"),

@@ -108,6 +108,6 @@ def test_the_statistics_of_sums_are_those_of_all_edges():
 )
 def test_a_quasiconvex_activation_is_largest_at_an_end_of_any_interval(act):
     assert is_quasiconvex(act) and not is_quasiconvex(torch.nn.Tanhshrink())
-    values = act(torch.linspace(-6, 6, 2001, dtype=torch.float64))
-    falling = (values.diff() < 0).long()
-    assert (falling.diff() > 0).sum() == 0  # once it rises, it does not fall again
+    steps = act(torch.linspace(-6, 6, 2001, dtype=torch.float64)).diff()
+    has_risen = (steps > 1e-12).cumsum(0) > 0  # rounding aside
+    assert not (steps[has_risen] < -1e-12).any()

@@ -78,7 +78,7 @@ def test_every_class_of_every_file_is_written(trained, data, tmp_path):
 
 
 def test_what_is_for_one_class_per_image_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"mixup must be 0 where images have several classes, got 0.8"):
+    with pytest.raises(ValueError, match="mixup is for the task classify, not for multilabel"):
         read_recipe("multilabel", ["mixup=0.8"])
     with pytest.raises(ValueError, match=r"--out must end in .csv, got 'found.jsonl'"):
         Multilabel.place(type(tmp_path)("found.jsonl"))

@@ -112,7 +112,7 @@ def test_a_file_that_is_no_yaml_is_refused(tmp_path):
         ("task=detect mixup=.8", "mixup is for the task classify, not for detect"),
         ("task=segment min_size=400", "min_size is for the task detect, not for segment"),
         ("head=mask_rcnn", "head is for the task detect, not for classify"),
-        ("task=draw", "no task is called 'draw'; known are classify, detect, segment"),
+        ("task=draw", "no task is called 'draw'; known are classify, detect, graphs, multilabel, segment"),
     ],
 )
 def test_a_value_out_of_its_range_or_task_is_one_sentence(override, sentence, tmp_path):

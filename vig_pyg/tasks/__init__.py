@@ -1,10 +1,10 @@
 """What can be learned, by name: classification, detection, segmentation, and tasks of your own."""
 
-from vig_pyg.tasks.classification import Classification, ClassificationRecipe
+from vig_pyg.tasks.classification import Classification, ClassificationRecipe, ImageRecipe
 from vig_pyg.tasks.classifier import build_model
 from vig_pyg.tasks.detection import Detection, DetectionRecipe
 from vig_pyg.tasks.graphs import GraphClassification, GraphRecipe
-from vig_pyg.tasks.multilabel import Multilabel, MultilabelRecipe
+from vig_pyg.tasks.multilabel import Multilabel
 from vig_pyg.tasks.recipe import Recipe
 from vig_pyg.tasks.recipes import list_recipes, read_recipe
 from vig_pyg.tasks.registry import get_task, list_tasks, register_task
@@ -20,8 +20,8 @@ __all__ = [
     "Epoch",
     "GraphClassification",
     "GraphRecipe",
+    "ImageRecipe",
     "Multilabel",
-    "MultilabelRecipe",
     "Recipe",
     "Segmentation",
     "SegmentationRecipe",

@@ -36,14 +36,11 @@ NOT_OF_DIGITS = ("flip", "crop_scale", "rand_augment", "color_jitter", "random_e
 
 
 @dataclass
-class ClassificationRecipe(Recipe):
-    """How to train a classifier."""
+class ImageRecipe(Recipe):
+    """How to train on whole images: how they are augmented."""
 
-    classes: int | None = key(None, 2, 10**6)
-    """How many classes there are, where the data does not say it, as shards do not."""
     image_size: int | None = key(None, 1, LARGEST_IMAGE)
     """Side of the images in pixels; None is the model's own."""
-    label_smoothing: float = key(0.1, 0, 1)
     rand_augment: str | None = None
     """In timm's notation."""
     color_jitter: float = key(0.0, 0, 10)
@@ -52,8 +49,6 @@ class ClassificationRecipe(Recipe):
     """The smallest part of an image that a crop shows."""
     shift: int = key(0, 0, LARGEST_IMAGE)
     """Pixels by which built-in images are moved at most; they know no other augmentation."""
-    mixup: float = key(0.0, 0, 1000)
-    cutmix: float = key(0.0, 0, 1000)
     random_erasing: float = key(0.0, 0, 1)
 
     def __post_init__(self) -> None:
@@ -63,6 +58,17 @@ class ClassificationRecipe(Recipe):
         require(known, "rand_augment", self.rand_augment, "in timm's notation, such as rand-m9-mstd0.5-inc1")
         side = self.image_size or 32
         require(self.shift < side, "shift", self.shift, f"less than the {side} pixels of an image's side")
+
+
+@dataclass
+class ClassificationRecipe(ImageRecipe):
+    """How to train a classifier."""
+
+    classes: int | None = key(None, 2, 10**6)
+    """How many classes there are, where the data does not say it, as shards do not."""
+    label_smoothing: float = key(0.1, 0, 1)
+    mixup: float = key(0.0, 0, 1000)
+    cutmix: float = key(0.0, 0, 1000)
 
     def check_used(self, changes: Container[str]) -> None:
         """Refuse augmentations that the data does not get."""

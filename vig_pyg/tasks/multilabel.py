@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,24 +18,12 @@ from vig_pyg.data.labeled import ClassificationData
 from vig_pyg.data.multilabel import MultilabelImages, load_multilabel
 from vig_pyg.data.transforms import image_mode, inference_transform
 from vig_pyg.files import check_place, write_csv
-from vig_pyg.tasks.classification import ClassificationRecipe, ImageTask
+from vig_pyg.tasks.classification import ImageRecipe, ImageTask
 from vig_pyg.tasks.classifier import build_model
-from vig_pyg.tasks.recipe import require
 from vig_pyg.tasks.registry import register_task
 from vig_pyg.tasks.results import Device, OnBatch, Seen, Trained
 
 THRESHOLD = 0.5  # from this probability on, an image is said to have a class
-
-
-@dataclass
-class MultilabelRecipe(ClassificationRecipe):
-    """How to train a classifier of images with several classes."""
-
-    def __post_init__(self) -> None:
-        """Refuse what is made for one class per image."""
-        super().__post_init__()
-        for name in ("mixup", "cutmix", "label_smoothing"):
-            require(not getattr(self, name), name, getattr(self, name), "0 where images have several classes")
 
 
 class MultilabelEvaluation(NamedTuple):
@@ -62,7 +49,7 @@ class Multilabel(ImageTask):
     .. math:: L = -\frac{1}{BC} \sum_{b,c} y_{bc} \log \sigma(z_{bc}) + (1 - y_{bc}) \log (1 - \sigma(z_{bc}))
     """
 
-    recipe_class = MultilabelRecipe
+    recipe_class = ImageRecipe
     verb = "Classifies"
 
     @classmethod
@@ -71,12 +58,12 @@ class Multilabel(ImageTask):
         return "multilabel"
 
     @classmethod
-    def load_data(cls, recipe: MultilabelRecipe) -> ClassificationData:
+    def load_data(cls, recipe: ImageRecipe) -> ClassificationData:
         """Return what :func:`~vig_pyg.data.multilabel.load_multilabel` returns."""
         return load_multilabel(recipe.data, recipe.data_root)
 
     @classmethod
-    def build_model(cls, recipe: MultilabelRecipe, data: ClassificationData) -> nn.Module:
+    def build_model(cls, recipe: ImageRecipe, data: ClassificationData) -> nn.Module:
         """Return what :func:`~vig_pyg.train.build_model` returns."""
         return build_model(recipe, len(data.classes), data.channels)
 
