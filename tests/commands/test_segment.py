@@ -64,7 +64,9 @@ def test_wrong_inputs_get_one_sentence(run, scenes, tmp_path):
     status, output = call("train", "--task", "segment", "--data", tmp_path / "nowhere", "--out", tmp_path / "run")
     assert status == 2 and "there is no folder" in output
     status, output = call("train", "--task", "paint", "--out", tmp_path / "run")
-    assert status == 2 and "no task is called 'paint'; known are classify, detect, segment" in output
+    assert (
+        status == 2 and "no task is called 'paint'; known are classify, detect, graphs, multilabel, segment" in output
+    )
     for part in ("train", "val"):
         for name in ("images", "masks"):
             (tmp_path / "data" / name / part).mkdir(parents=True)

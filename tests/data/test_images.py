@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from tests.data.broken import BROKEN, LONG, long
-from vig_pyg.commands.visualize import read_image as read_for_graphs
+from vig_pyg.commands.visualize import read_input as read_for_graphs
 from vig_pyg.data.decoded import Images
 from vig_pyg.data.images import LIMIT, MAX_PIXELS, limit_pixels, max_pixels, open_image, read_image, size_of
 from vig_pyg.data.labeled import Files

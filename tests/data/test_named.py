@@ -69,7 +69,7 @@ def test_a_missing_shard_ends_the_command(tmp_path: Path) -> None:
 
 
 def test_what_shards_do_not_say_is_asked_for(tmp_path):
-    write_shards(tmp_path, [])
+    write_shards(tmp_path, [picture()] * 8)
     with pytest.raises(ValueError, match="does not say how many classes it has: add classes=NUMBER"):
         named_data(f"wds/{tmp_path}", "data", None)
     assert named_data(f"wds/{tmp_path}", "data", 3)[2] == ["0", "1", "2"]

@@ -14,10 +14,10 @@ from vig_pyg.registry import refuse_saved_import
 RELEASE = "https://github.com/huawei-noah/Efficient-AI-Backbones/releases/download"
 
 
-def published_cfg(file: str = "", **kwargs: Any) -> dict[str, Any]:
-    """Return timm's configuration of published weights, a file of the release; keywords replace entries."""
+def published_cfg(url: str = "", **kwargs: Any) -> dict[str, Any]:
+    """Return timm's configuration of published weights at a URL; keywords replace entries."""
     return {
-        "url": file and f"{RELEASE}/{file}",
+        "url": url,
         "num_classes": 1000,
         "input_size": (3, 224, 224),
         "pool_size": (14, 14),
