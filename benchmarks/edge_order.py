@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch_geometric import EdgeIndex
 
 import vig_pyg
-from benchmarks.measure import in_turn, save, summarize
+from benchmarks.measure import save, summarize
 from benchmarks.speed import OPERATORS
+from vig_pyg.study.cost import in_turn
 
 NODES, NEIGHBORS, WIDTHS = 3136, 18, (64, 128)
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.measure import in_turn, save, summarize
+from benchmarks.measure import save, summarize
 from vig_pyg.kernels import neighbor_max, neighbor_softmax, neighbor_sum
 from vig_pyg.kernels.backends import Reduction
+from vig_pyg.study.cost import in_turn
 
 NODES = 3136
 DEGREES = {"18 neighbors": (3136, 18, 18), "0 to 36 neighbors": (3136, 0, 36), "255 to 600 neighbors": (128, 255, 600)}
