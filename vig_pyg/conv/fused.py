@@ -212,9 +212,10 @@ class FusedConv(MessagePassing):
         for known, width in zip(self.widths, widths, strict=True):
             if known not in (-1, width):
                 raise ValueError(f"in_channels={self.in_channels} does not fit features of {widths[0]}, {widths[1]}")
+        layers = self.layers(*widths)  # refuses what does not fit, before anything is changed
         self.widths = widths[0], widths[1]
         self.in_channels = self.widths if isinstance(self.in_channels, tuple | list) else widths[1]
-        give_shapes(self, self.layers(*self.widths))
+        give_shapes(self, layers)
 
     def _may_fuse(self) -> bool:
         if self.explain or self._overrides or any(step in vars(self) for step in STEPS):

@@ -1,6 +1,5 @@
 """What a model on nodes without a grid is called with."""
 
-import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -41,4 +40,4 @@ def read_nodes(inputs: object, channels: int, pos_dim: int, like: Tensor) -> tup
     layout = PointLayout(inputs.batch, pos, len(x))
     if inputs.batch is not None and layout.num_graphs != inputs.num_graphs:
         raise ValueError(f"there are {inputs.num_graphs} graphs, but only {layout.num_graphs} have nodes")
-    return x if x.is_floating_point() else x.to(torch.get_default_dtype()), layout
+    return x, layout

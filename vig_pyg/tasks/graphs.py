@@ -74,18 +74,12 @@ class GraphClassification(Task):
     @classmethod
     def build_model(cls, recipe: GraphRecipe, data: GraphData) -> nn.Module:
         """Return a model on nodes; where data are not known, the recipe says what they have."""
-        known = {"stem": "nodes", "pos_dim": getattr(data, "pos_dim", None)}
-        if getattr(data, "per_node", False):
-            known["readout"] = "nodes"
-        options = {name: value for name, value in known.items() if value is not None} | recipe.model_options
-        return build_model(replace(recipe, model_options=options), len(data.classes), data.channels)
+        recipe = _with_data(recipe, data) if hasattr(data, "pos_dim") else recipe
+        return build_model(recipe, len(data.classes), data.channels)
 
     def save(self, model: nn.Module, *args: Any) -> None:
         """Write a model, and in its recipe what the data have."""
-        known = {"stem": "nodes", "pos_dim": self.data.pos_dim, **({"readout": "nodes"} if self.data.per_node else {})}
-        recipe, self.recipe = self.recipe, replace(self.recipe, model_options=known | self.recipe.model_options)
-        super().save(model, *args)
-        self.recipe = recipe
+        Task.save(type(self)(self.data, _with_data(self.recipe, self.data)), model, *args)
 
     def example(self, model: nn.Module) -> Batch:
         """Return the first two graphs to train on."""
@@ -146,6 +140,12 @@ class GraphClassification(Task):
             return ""
         write_csv(out, [("file", "number", "class", "probability"), *rows])
         return str(out)
+
+
+def _with_data(recipe: GraphRecipe, data: GraphData) -> GraphRecipe:
+    """Return a recipe whose model is told what the data have, where it does not say it itself."""
+    known = {"stem": "nodes", "pos_dim": data.pos_dim, **({"readout": "nodes"} if data.per_node else {})}
+    return replace(recipe, model_options=known | recipe.model_options)
 
 
 OF_GRAPHS = [Data, DataEdgeAttr, DataTensorAttr, GlobalStorage]  # what PyG writes of one
