@@ -45,6 +45,15 @@ def check_place(path: Path) -> None:
     partial.unlink()
 
 
+def table_place(out: Path | None, *suffixes: str) -> Path | None:
+    """Return the file for a table, None for none, checked as by :func:`check_place`; refuse other suffixes."""
+    if out is not None and out.suffix not in suffixes:
+        raise ValueError(f"--out must end in {' or '.join(suffixes)}, got {str(out)!r}")
+    if out is not None:
+        check_place(out)
+    return out
+
+
 def _partial(path: Path) -> Path:
     return path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}.partial")
 

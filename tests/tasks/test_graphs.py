@@ -70,6 +70,12 @@ def test_a_file_that_is_no_graph_is_refused(tmp_path):
             GraphClassification.predict(None, [tmp_path / name], None, print, batch=1, device="cpu")
 
 
+def test_predictions_are_csv(tmp_path):
+    assert GraphClassification.place(None) is None and GraphClassification.place(tmp_path / "out.csv")
+    with pytest.raises(ValueError, match=r"--out must end in .csv, got"):
+        GraphClassification.place(tmp_path / "out.jsonl")
+
+
 def test_f1_and_iou_of_nodes_are_those_of_scikit_learn():
     generator = torch.Generator().manual_seed(0)
     truth, guess = torch.randint(4, (2, 200), generator=generator)

@@ -20,7 +20,7 @@ from vig_pyg.data.decoded import Images, LabeledBatch, streamed
 from vig_pyg.data.images import LARGEST_IMAGE
 from vig_pyg.data.labeled import ClassificationData, ImageTensorDataset, load_data
 from vig_pyg.data.transforms import data_config, image_mode, inference_transform
-from vig_pyg.files import check_place, write_whole
+from vig_pyg.files import table_place, write_whole
 from vig_pyg.tasks import classify
 from vig_pyg.tasks.accuracy import Evaluation, check_labels, draw_confusion, evaluate, write_confusion
 from vig_pyg.tasks.classifier import build_model, load_trained, save_weights
@@ -196,11 +196,7 @@ class Classification(ImageTask):
     @classmethod
     def place(cls, out: Path | None) -> Path | None:
         """Return a file for all predictions, which must end in ``.csv`` or ``.jsonl``, or None."""
-        if out is not None and out.suffix not in (".csv", ".jsonl"):
-            raise ValueError(f"--out must end in .csv or .jsonl, got {str(out)!r}")
-        if out is not None:
-            check_place(out)
-        return out
+        return table_place(out, ".csv", ".jsonl")
 
     @classmethod
     def predict(

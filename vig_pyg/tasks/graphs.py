@@ -18,7 +18,7 @@ from torch_geometric.data.storage import GlobalStorage
 from vig_pyg.data.decoded import IGNORE_INDEX, LabeledBatch
 from vig_pyg.data.graph_sets import GraphBatches, GraphData, is_graph_data, load_graphs
 from vig_pyg.data.samplers import Draw
-from vig_pyg.files import write_csv
+from vig_pyg.files import table_place, write_csv
 from vig_pyg.tasks.accuracy import Evaluation, check_labels, evaluate, write_confusion
 from vig_pyg.tasks.classifier import build_model
 from vig_pyg.tasks.recipe import Recipe, key
@@ -114,6 +114,11 @@ class GraphClassification(Task):
         write_confusion(found.confusion, found.per_class, self.data.classes, out, counted, "accuracy")
         rows = [["figure", "value"], *([name, f"{100 * value:.2f} %"] for name, value in found.figures.items())]
         return rows, f"{found.images:,} {counted}. Written to {out}: classes.csv, confusion.csv."
+
+    @classmethod
+    def place(cls, out: Path | None) -> Path | None:
+        """Return a file for all predictions, which must end in ``.csv``, or None."""
+        return table_place(out, ".csv")
 
     @classmethod
     def files(cls, places: Iterable[str | Path]) -> Iterable[Path]:

@@ -17,7 +17,7 @@ from vig_pyg.data.images import read_batches, read_image
 from vig_pyg.data.labeled import ClassificationData
 from vig_pyg.data.multilabel import MultilabelImages, load_multilabel
 from vig_pyg.data.transforms import image_mode, inference_transform
-from vig_pyg.files import check_place, write_csv
+from vig_pyg.files import table_place, write_csv
 from vig_pyg.tasks.classification import ImageRecipe, ImageTask
 from vig_pyg.tasks.classifier import build_model
 from vig_pyg.tasks.registry import register_task
@@ -108,11 +108,7 @@ class Multilabel(ImageTask):
     @classmethod
     def place(cls, out: Path | None) -> Path | None:
         """Return a file for all predictions, which must end in ``.csv``, or None."""
-        if out is not None and out.suffix != ".csv":
-            raise ValueError(f"--out must end in .csv, got {str(out)!r}")
-        if out is not None:
-            check_place(out)
-        return out
+        return table_place(out, ".csv")
 
     @classmethod
     @torch.no_grad()
