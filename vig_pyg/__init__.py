@@ -22,7 +22,7 @@ with stop_at_once(), stop_on_mismatched_torch():
         register_graph,
     )
     from vig_pyg.kernels.recompute import recompute_activations
-    from vig_pyg.models import PyramidViG, ViG, fuse_for_inference, load_checkpoint
+    from vig_pyg.models import MobileViG, PyramidViG, ViG, fuse_for_inference, load_checkpoint
 
 __version__ = "0.1.0"
 
@@ -31,6 +31,7 @@ __all__ = [
     "GINConv",
     "GraphDataset",
     "MaxRelativeConv",
+    "MobileViG",
     "NodeLayout",
     "PatchGraph",
     "PyramidViG",

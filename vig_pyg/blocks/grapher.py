@@ -1,12 +1,14 @@
 """The Grapher: a graph, an operator on it, and linear layers around (paper, Eq. 6)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 from torch_geometric.typing import Adj, PairTensor
 
+from vig_pyg.blocks.conditional_position import ConditionalPosition
 from vig_pyg.blocks.drop_path import DropPath
+from vig_pyg.blocks.layer_scale import folded_scale, scale_of
 from vig_pyg.checks import check_flags, check_kind, check_shares, check_whole
 from vig_pyg.conv.complete import asked_of_edges, build_layer
 from vig_pyg.conv.linear import Act, LinearNormAct, Norm
@@ -31,12 +33,16 @@ class Grapher(nn.Module):
         graph: Links the nodes, see :mod:`vig_pyg.graph.protocol`.
         conv: A registered name, ``"module:Name"`` or factory of the operator.
         heads: Heads of the operator's update.
+        conv_options: What else the operator takes, by name.
         pool: Side of the window that is averaged into one source.
         fc: Whether there are linear layers before and after the operator; without them it returns ``D`` channels.
+        expansion: The operator returns ``expansion · D`` channels where there are such layers.
+        cpe: Side of the window of a conditional position before everything else in the branch; None for none.
         norm: As in :func:`~vig_pyg.conv.build_norm`.
         act: As in :func:`~vig_pyg.conv.build_act`.
         dropout: Share of values dropped from the branch.
         drop_path: Probability that the branch is skipped for an image (stochastic depth).
+        layer_scale: What a scale per channel of the branch starts from; None for no scale.
 
     Shapes:
         - x: ``[N, channels]`` and its layout, or ``batch`` vector
@@ -50,27 +56,37 @@ class Grapher(nn.Module):
         conv: str | ConvFactory = "max_relative",
         heads: int = 4,
         *,
+        conv_options: Mapping[str, Any] | None = None,
         pool: int = 1,
         fc: bool = True,
+        expansion: int = 2,
+        cpe: int | None = None,
         norm: Norm = "batch",
         act: Act = "gelu",
         dropout: float = 0.0,
         drop_path: float = 0.0,
+        layer_scale: float | None = None,
     ) -> None:
         super().__init__()
-        check_whole(channels=channels, heads=heads, pool=pool)
+        check_whole(channels=channels, heads=heads, pool=pool, expansion=expansion)
         check_flags(fc=fc)
         check_shares(dropout=dropout, drop_path=drop_path)
         check_kind("a module or a function, such as build_graph makes", Callable, graph=graph)
+        self.cpe = None if cpe is None else ConditionalPosition(channels, cpe)
         self.fc1 = LinearNormAct(channels, channels, norm=norm) if fc else nn.Identity()
         self.graph: Any = graph
         self.pool = pool
-        width = 2 * channels if fc else channels
-        self.conv = build_layer(conv, channels, width, heads=heads, norm=norm, act=act)
+        width = expansion * channels if fc else channels
+        self.conv = build_layer(conv, channels, width, heads=heads, norm=norm, act=act, **(conv_options or {}))
         self.asks_for = asked_of_edges(self.conv)
         self.fc2 = LinearNormAct(width, channels, norm=norm) if fc else nn.Identity()
         self.dropout = nn.Dropout(dropout)
+        self.layer_scale = scale_of(channels, layer_scale)
         self.drop_path = DropPath(drop_path)
+
+    def reparameterize(self) -> None:
+        """Fold the scale into the last map, for inference."""
+        self.layer_scale = folded_scale(self.fc2, self.layer_scale)
 
     def forward(
         self, x: Tensor, layout: Layout | Tensor | None, edges: Adj | Edges | None = None
@@ -81,12 +97,12 @@ class Grapher(nn.Module):
             TypeError: the edges have weights, and the operator takes none.
         """
         layout = as_layout(layout, x)
-        h: Tensor | PairTensor = self.fc1(x)
+        h: Tensor | PairTensor = self.fc1(x if self.cpe is None else self.cpe(x, layout))
         if self.pool > 1:
             h = (pooled_nodes(h, layout, self.pool), h)
         if edges is None:
             edges = self._edges(h, layout)
-        branch = self.dropout(self.fc2(self._messages(h, edges, layout)))
+        branch = self.layer_scale(self.dropout(self.fc2(self._messages(h, edges, layout))))
         return x + self.drop_path(branch, layout), edges
 
     def source_layout(self, layout: Layout) -> Layout:

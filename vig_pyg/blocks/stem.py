@@ -18,7 +18,7 @@ Maps: TypeAlias = Tensor | list[Tensor]
 
 
 class GridConvNormAct(nn.Module):
-    """A 3×3 convolution of feature maps, a norm over all their nodes and an activation.
+    """A convolution of feature maps, a norm over all their nodes and an activation.
 
     Args:
         in_channels: Width of the input.
@@ -26,6 +26,8 @@ class GridConvNormAct(nn.Module):
         stride: 1, or 2 to halve height and width (rounded up).
         norm: As in :func:`~vig_pyg.conv.build_norm`.
         act: As in :func:`~vig_pyg.conv.build_act`.
+        kernel: Side of the window, odd.
+        depthwise: Every channel is convolved by itself.
 
     Shapes:
         - input: a map ``[B, in_channels, H, W]``, or a list of maps of several sizes, which are normalized together
@@ -33,10 +35,19 @@ class GridConvNormAct(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, stride: int = 1, norm: Norm = "batch", act: Act = None
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        norm: Norm = "batch",
+        act: Act = None,
+        *,
+        kernel: int = 3,
+        depthwise: bool = False,
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1)
+        groups = in_channels if depthwise else 1
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups)
         nn.init.kaiming_normal_(self.conv.weight)
         nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
         self.norm = build_norm(norm, out_channels)
@@ -72,12 +83,15 @@ def on_maps(layers: Callable[[Maps], Maps], x: Tensor, layout: NodeLayout) -> tu
 class ConvStem(nn.Sequential):
     """The published stem: 3×3 convolutions of stride 2 that double the width, then one of stride 1 (no activation).
 
+    That of the models with inverted residuals ends before the latter.
+
     Args:
         in_channels: Channels of the image.
         channels: Width ``D`` of the nodes, a multiple of ``stride / 2``.
         stride: Side in pixels of what becomes one node, a power of two: 16 makes convolutions to D/8, D/4, D/2, D.
         norm: As in :func:`~vig_pyg.conv.build_norm`.
         act: As in :func:`~vig_pyg.conv.build_act`.
+        refine: Whether there is the convolution of stride 1.
 
     Shapes:
         - pixels ``[N, in_channels]`` and their layout → nodes ``[N', channels]`` and theirs
@@ -86,7 +100,15 @@ class ConvStem(nn.Sequential):
         ValueError: ``stride`` is no power of two, or the width cannot be halved that often.
     """
 
-    def __init__(self, in_channels: int, channels: int, stride: int, norm: Norm = "batch", act: Act = "gelu") -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        stride: int,
+        norm: Norm = "batch",
+        act: Act = "gelu",
+        refine: bool = True,
+    ) -> None:
         halvings = stride.bit_length() - 1
         if stride < 2 or stride != 1 << halvings:
             raise ValueError(f"the stride of a stem must be a power of two, at least 2, got {stride}")
@@ -94,7 +116,7 @@ class ConvStem(nn.Sequential):
             raise ValueError(f"a stem of stride {stride} needs a multiple of {stride // 2} channels, got {channels}")
         widths = [in_channels] + [channels >> (halvings - 1 - i) for i in range(halvings)]
         layers = [GridConvNormAct(a, b, 2, norm, act) for a, b in pairwise(widths)]
-        super().__init__(*layers, GridConvNormAct(channels, channels, 1, norm))
+        super().__init__(*layers, *([GridConvNormAct(channels, channels, 1, norm)] if refine else []))
         self.stride = stride
 
     def grid(self, height: int, width: int) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Operators that pass messages, and their registry."""
 
 import vig_pyg.conv.pyg  # noqa: F401  (registers PyG's own)
+from vig_pyg.conv.attention import AttentionConv
 from vig_pyg.conv.complete import CompletedConv, build_layer
 from vig_pyg.conv.edge import EdgeConv
 from vig_pyg.conv.gin import GINConv
@@ -10,6 +11,7 @@ from vig_pyg.conv.registry import build_conv, get_conv, list_convs, register_con
 from vig_pyg.conv.sage import SAGEConv
 
 __all__ = [
+    "AttentionConv",
     "CompletedConv",
     "EdgeConv",
     "GINConv",

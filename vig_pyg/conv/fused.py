@@ -174,9 +174,18 @@ class FusedConv(MessagePassing):
             raise ValueError("flow='target_to_source' is for one set of nodes: give x as a tensor, not as a pair")
         if self.source is not None:
             pair = self.source(pair[0]), pair[1]
-        if edge_weight is not None or edge_attr is not None or backward or not self._may_fuse():
+        fused = edge_attr is None and not backward and self._may_fuse()
+        if not fused or (edge_weight is not None and not self._fuses_weights(edges)):
             return pair, edge_list(edges), edge_weight
-        return pair, self._sorted(edges, pair), None
+        return pair, self._sorted(edges, pair), edge_weight
+
+    def _fuses_weights(self, edges: Adj) -> bool:
+        """Return whether messages with weights are reduced in one step: where all targets have as many neighbors."""
+        if "edge_weight" not in self.inspector.get_param_dict("message_and_aggregate"):
+            return False
+        degree = getattr(edges, "max_degree", 0)
+        regular = degree > 0 and isinstance(edges, EdgeIndex) and edges.is_sorted_by_col
+        return regular and edges.size(1) == degree * (edges.sparse_size(1) or 0)
 
     def _check_taken(self, **of_edges: OptTensor) -> None:
         """Refuse what edges have and messages do not take, which PyG would leave out.

@@ -1,14 +1,18 @@
 """The max-relative operator, ViG's own choice."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch_geometric.typing import Adj, OptPairTensor, OptTensor, PairTensor, Size
 
-from vig_pyg.conv.fused import FusedConv, source_map
+from vig_pyg.checks import check_flags
+from vig_pyg.conv.fused import Aggr, FusedConv, InChannels, source_map
 from vig_pyg.conv.lazy import Layers
+from vig_pyg.conv.linear import Act, Norm
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
-from vig_pyg.kernels import neighbor_max
+from vig_pyg.kernels import neighbor_max, neighbor_weighted_max
 
 
 @register_conv("max_relative", "mr")
@@ -23,6 +27,9 @@ class MaxRelativeConv(FusedConv):
     for every neighbor, :math:`\mathbf{m}_i = \max_j \mathbf{x}_j - \mathbf{x}_i`: nothing is computed per edge.
     A node without neighbors has :math:`\mathbf{m}_i = 0`. An edge weight is a factor of the difference.
 
+    The models on axes of the image take :math:`\max(0, \mathbf{m}_i)` (``floor=True``), MobileViG and LogViG the
+    maximum of :math:`\mathbf{x}_i - \mathbf{x}_j` (``reverse=True``).
+
     Args:
         in_channels: Width of the input; or of sources and targets, where a linear map without bias brings the former to
             the width of the latter; or -1, or ``(-1, -1)``, where the first call is to say it.
@@ -31,6 +38,8 @@ class MaxRelativeConv(FusedConv):
         norm: ``"batch"`` as in models, ``"layer"``, a factory, or None, as suits single graphs.
         act: A name of timm's, a factory or None.
         aggr: Another aggregation than the maximum, in PyG's words, a list of them, or a module.
+        floor: What is below zero after the aggregation becomes zero.
+        reverse: Subtract the neighbor from the node.
         **kwargs: Of :class:`~torch_geometric.nn.MessagePassing`.
 
     Shapes:
@@ -39,6 +48,22 @@ class MaxRelativeConv(FusedConv):
         - edge_weight: ``[E]``
         - output: ``[N, out_channels]``
     """
+
+    def __init__(
+        self,
+        in_channels: InChannels,
+        out_channels: int,
+        heads: int = 1,
+        norm: Norm = None,
+        act: Act = "gelu",
+        aggr: Aggr | None = None,
+        floor: bool = False,
+        reverse: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(in_channels, out_channels, heads, norm, act, aggr, **kwargs)
+        check_flags(floor=floor, reverse=reverse)
+        self.floor, self.reverse = floor, reverse
 
     def layers(self, source: int, target: int) -> Layers:
         """Return what brings sources to the width of targets, and the update."""
@@ -51,6 +76,8 @@ class MaxRelativeConv(FusedConv):
         """Return the new features of the targets."""
         pair, edges, weight = self.prepare(x, edge_index, size, edge_weight)
         relative = self.propagate(edges, x=pair, edge_weight=weight, size=(pair[0].size(0), pair[1].size(0)))
+        if self.floor:
+            relative = relative.relu()
         if relative.size(1) == pair[1].size(1):
             return self.nn(pair[1], relative)
         parts = relative.view(len(relative), -1, pair[1].size(1)).transpose(1, 2)
@@ -58,9 +85,13 @@ class MaxRelativeConv(FusedConv):
 
     def message(self, x_i: Tensor, x_j: Tensor, edge_weight: OptTensor = None) -> Tensor:
         """Return the differences, ``[E, C]``, times the weights of their edges."""
-        return x_j - x_i if edge_weight is None else (x_j - x_i) * edge_weight.view(-1, 1)
+        difference = x_i - x_j if self.reverse else x_j - x_i
+        return difference if edge_weight is None else difference * edge_weight.view(-1, 1)
 
-    def message_and_aggregate(self, edge_index: Adj, x: PairTensor) -> Tensor:
-        """Return the maximum of the differences, ``[N, in_channels]``, without computing them."""
+    def message_and_aggregate(self, edge_index: Adj, x: PairTensor, edge_weight: OptTensor = None) -> Tensor:
+        """Return the maximum of the differences, ``[N, in_channels]``, without keeping them."""
         ptr, index, max_degree = compressed(edge_index)
-        return neighbor_max(x[0], ptr, index, max_degree, center=x[1])
+        source, target = (-x[0], -x[1]) if self.reverse else x
+        if edge_weight is None:
+            return neighbor_max(source, ptr, index, max_degree, center=target)
+        return neighbor_weighted_max(source, index.view(-1, max_degree), edge_weight.view(-1, max_degree), target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from torch import nn
@@ -63,6 +63,12 @@ def get_conv(conv: str | ConvFactory) -> ConvFactory:
     return found
 
 
+def options_of(conv: str | ConvFactory, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of some options that an operator names."""
+    known = parameters(get_conv(conv))
+    return {name: value for name, value in options.items() if name in known}
+
+
 def build_conv(conv: str | ConvFactory, in_channels: int, out_channels: int, **options: Any) -> nn.Module:
     """Build an operator by its name, ``"module:Name"`` or factory.
 
@@ -75,5 +81,4 @@ def build_conv(conv: str | ConvFactory, in_channels: int, out_channels: int, **o
     factory = get_conv(conv)
     CONVS.check_options(conv, factory, (name for name in options if name not in SHARED_OPTIONS))
     check_whole(in_channels=in_channels, out_channels=out_channels, heads=options.get("heads", 1))
-    known = parameters(factory)
-    return factory(in_channels, out_channels, **{name: value for name, value in options.items() if name in known})
+    return factory(in_channels, out_channels, **options_of(factory, options))

@@ -1,6 +1,10 @@
 """How to build a graph: patches, neighbors, positions."""
 
+from vig_pyg.graph.axial import AxialGraph, CrossGraph, LogGraph
+from vig_pyg.graph.complete import CompleteGraph
 from vig_pyg.graph.edges import compressed, edges_from_neighbors
+from vig_pyg.graph.gated import GatedGraph
+from vig_pyg.graph.greedy import GreedyGraph
 from vig_pyg.graph.grid import GridGraph
 from vig_pyg.graph.image_graph import ImageGraph, batch_graphs
 from vig_pyg.graph.knn import KNNGraph, knn_graph
@@ -16,13 +20,19 @@ from vig_pyg.graph.registry import build_graph, get_graph, list_graphs, register
 from vig_pyg.graph.superpixels import SuperpixelData, SuperpixelGraph
 
 __all__ = [
+    "AxialGraph",
+    "CompleteGraph",
+    "CrossGraph",
     "Edges",
+    "GatedGraph",
     "Graph",
+    "GreedyGraph",
     "Grid",
     "GridGraph",
     "ImageGraph",
     "KNNGraph",
     "LayoutGraph",
+    "LogGraph",
     "NodeLayout",
     "PatchGraph",
     "PointLayout",

@@ -2,7 +2,8 @@
 
 from vig_pyg.models.checkpoint import checkpoint_filter_fn, load_checkpoint
 from vig_pyg.models.fuse import fuse_for_inference
+from vig_pyg.models.mobile_vig import MobileViG
 from vig_pyg.models.pyramid_vig import PyramidViG
 from vig_pyg.models.vig import ViG
 
-__all__ = ["PyramidViG", "ViG", "checkpoint_filter_fn", "fuse_for_inference", "load_checkpoint"]
+__all__ = ["MobileViG", "PyramidViG", "ViG", "checkpoint_filter_fn", "fuse_for_inference", "load_checkpoint"]

@@ -23,6 +23,7 @@ PUBLISHED = [
     (r"^backbone\.(\d+)\.conv\.1\.", r"blocks.\1.norm."),
     (r"^backbone\.(\d+)\.0\.", r"blocks.\1.grapher."),
     (r"^backbone\.(\d+)\.1\.", r"blocks.\1.ffn."),
+    (r"^backbone\.", "blocks."),
     (r"\.graph_conv\.gconv\.", ".conv."),
     (r"\.(fc\d|nn\d?)\.0\.", r".\1.linear."),
     (r"\.(fc\d|nn\d?)\.1\.", r".\1.norm."),
@@ -39,6 +40,31 @@ MMPRETRAIN = [
     (r"^head\.fc1\.", "prediction.0."),
     (r"^head\.bn\.", "prediction.1."),
     (r"^head\.fc2\.", "prediction.4."),
+]
+
+ATTENTION = {"q": "query", "k": "key", "v": "value"}
+# Those of MobileViG and its successors, after their blocks were numbered in one row, and the published ones above.
+MOBILE = [
+    (r"^stem\.stem\.(\d+)\.", lambda m: f"stem.{int(m[1]) // 3}.{'norm' if int(m[1]) % 3 else 'conv'}."),
+    (r"^(backbone\.\d+)\.(?:dws|mlp)\.(?:pw1|fc1)\.", r"\1.fc1.0."),
+    (r"^(backbone\.\d+)\.(?:dws|mlp)\.norm1\.", r"\1.fc1.1."),
+    (r"^(backbone\.\d+)\.(?:dws\.dw|mlp\.mid)\.", r"\1.depthwise.conv."),
+    (r"^(backbone\.\d+)\.(?:dws\.norm2|mlp\.mid_norm)\.", r"\1.depthwise.norm."),
+    (r"^(backbone\.\d+)\.(?:dws\.pw2|mlp\.fc2)\.", r"\1.fc2.0."),
+    (r"^(backbone\.\d+)\.(?:dws\.norm3|mlp\.norm2)\.", r"\1.fc2.1."),
+    (r"^(backbone\.\d+)\.mixer\.cpe\.pe\.", r"\1.0.cpe.conv.conv."),
+    (r"^(backbone\.\d+)\.mixer\.graph_conv\.temperature$", r"\1.0.graph.temperature"),
+    (r"^(backbone\.\d+)\.mixer\.", r"\1.0."),
+    (r"\.([qkv])_(conv|norm)\.", lambda m: f".{ATTENTION[m[1]]}{'_norm' if m[2] == 'norm' else ''}."),
+    (r"^(backbone\.\d+)\.graph_layer_scale_1$", r"\1.0.layer_scale.gamma"),
+    (r"^(backbone\.\d+)\.graph_layer_scale_2$", r"\1.1.layer_scale.gamma"),
+    (r"^(backbone\.\d+)\.layer_scale_\d$", r"\1.layer_scale.gamma"),
+    (r"^(backbone\.\d+)\.ffn\.([0134])\.", lambda m: f"{m[1]}.1.fc{1 + int(m[2]) // 3}.{int(m[2]) % 3}."),
+    (r"\.graph_conv\.", ".conv."),
+    (r"^prediction\.1\.", "prediction.0."),
+    (r"^prediction\.2\.", "prediction.1."),
+    (r"^head\.", "prediction.4."),
+    (r"^dist_head\.", "head.fc2_dist."),
 ]
 
 
@@ -66,14 +92,14 @@ def load_checkpoint(model: nn.Module, checkpoint: str | Path | Mapping[str, Any]
     if not weights:
         raise ValueError(f"{source} is no checkpoint: it holds no weights under names")
     own = model.state_dict()
-    classifier = [name for name in ("head.fc2.weight", "head.fc2.bias") if name in own]
+    classifier = [name for name in own if name.startswith(("head.fc2.", "head.fc2_dist."))]
     if classifier and "head.fc2.weight" in weights:
         theirs, ours = weights["head.fc2.weight"].shape[0], own["head.fc2.weight"].shape[0]
         if theirs != ours:
             warnings.warn(f"{source} has {theirs} classes and the model {ours}: its classifier stays new", stacklevel=2)
             weights.update({name: own[name] for name in classifier})
     elif not classifier:
-        left_out = "head.fc2." if any(name.startswith("head.") for name in own) else "head."
+        left_out = "head.fc2" if any(name.startswith("head.") for name in own) else "head."
         weights = {name: w for name, w in weights.items() if not name.startswith(left_out)}
     both = [name for name in own if name in weights]
     wrong = {
@@ -118,6 +144,8 @@ def checkpoint_filter_fn(content: Mapping[str, Any], model: nn.Module) -> dict[s
     weights = _unwrap(content)
     if any(name.startswith(("backbone.blocks.", "backbone.stages.", "backbone.stem.")) for name in weights):
         weights = {_rename(_flat_stages(name, weights), MMPRETRAIN): w for name, w in weights.items()}
+    if any(name.startswith("stem.stem.") for name in weights):
+        weights = _published_mobile(weights)
     if any(name.startswith(("stem.convs.", "backbone.", "prediction.")) for name in weights):
         weights = {_rename(name, PUBLISHED): w for name, w in weights.items()}
     own = model.state_dict()
@@ -149,6 +177,29 @@ def _flat_stages(name: str, weights: Mapping[str, Tensor]) -> str:
     if stage > 0 and place == 0:
         rest = f"conv.{rest.removeprefix('conv.')}"
     return f"backbone.{before + place}.{rest}"
+
+
+def _published_mobile(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights of MobileViG or a successor in the published layout of ViG.
+
+    Blocks are numbered in one row, and what an update maps, nodes before their neighborhoods, is interleaved.
+    """
+    staged = not any(name.startswith("local_backbone.") for name in weights)
+    pattern = re.compile(r"backbone\.(\d+)\.(\d+)\." if staged else r"(local_)?backbone\.(\d+)\.")
+    matches = [match for name in weights if (match := pattern.match(name))]
+    places = {match[0]: (int(match[1]) if staged else not match[1], int(match[2])) for match in matches}
+    number = {prefix: place for place, prefix in enumerate(sorted(places, key=lambda prefix: places[prefix]))}
+    graphs = {prefix for prefix in places if f"{prefix}mixer.fc1.0.weight" in weights}
+    renamed = {}
+    for name, weight in weights.items():
+        match = pattern.match(name)
+        if match:
+            scale = "graph_" if match[0] in graphs and "layer_scale_" in name else ""
+            name = f"backbone.{number[match[0]]}.{scale}{name[match.end() :]}"
+        if name.endswith("graph_conv.nn.0.weight"):
+            weight = weight.view(len(weight), 2, -1).transpose(1, 2).flatten(1)
+        renamed[_rename(name, MOBILE)] = weight.flatten() if "layer_scale" in name else weight
+    return renamed
 
 
 def _fit(weight: Tensor, own: Tensor | None) -> Tensor:

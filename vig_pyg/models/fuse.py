@@ -8,18 +8,38 @@ import torch.nn.functional as F
 from timm.layers.activations import GELU
 from torch import Tensor, nn
 
-from vig_pyg.blocks import FFN, Downsample, GridConvNormAct, Head, PatchStem
+from vig_pyg.blocks import (
+    FFN,
+    ConditionalPosition,
+    Downsample,
+    Grapher,
+    GridConvNormAct,
+    Head,
+    InvertedResidual,
+    PatchStem,
+)
 from vig_pyg.checks import check_kind
 from vig_pyg.conv import GroupedLinear, LinearNormAct
 from vig_pyg.conv.fold import is_bare
 from vig_pyg.kernels.torch_internals import conv_gelu, linear_gelu
 
 Model = TypeVar("Model", bound=nn.Module)
-FOLDED = (LinearNormAct, GridConvNormAct, Downsample, PatchStem)  # nothing is known of subclasses
+FOLDED = (  # nothing is known of subclasses
+    LinearNormAct,
+    GridConvNormAct,
+    Downsample,
+    PatchStem,
+    ConditionalPosition,
+    InvertedResidual,
+    Grapher,
+    FFN,
+)
 
 
 def fuse_for_inference(model: Model) -> Model:
     r"""Return a copy of a model in evaluation mode whose batch norms are folded into the linear maps before them.
+
+    So are scales of layers, and the identity beside a conditional position.
 
     With running mean :math:`\mu` and variance :math:`\sigma^2`, the norm after a map is a map again:
 
@@ -78,7 +98,7 @@ def _takes_onednn(x: Tensor, weight: Tensor) -> bool:
 def _join_gelu(model: nn.Module) -> None:
     for layer in model.modules():
         fc1: Any = getattr(layer, "fc1", None)
-        if isinstance(layer, FFN | Head) and is_bare(fc1, LinearNormAct):
+        if isinstance(layer, FFN | Head | InvertedResidual) and is_bare(fc1, LinearNormAct):
             if _is_gelu_of(fc1, fc1.linear) and fc1.linear.heads == 1:
                 layer.fc1 = fc1.linear
                 layer.fc1.__class__ = LinearGELU

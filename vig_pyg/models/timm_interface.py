@@ -6,7 +6,16 @@ from typing import Any, NoReturn
 
 from torch import nn
 
-from vig_pyg.blocks import Block, ConvStem, Downsample, Head, NodeDownsample, NodeStem, PatchStem
+from vig_pyg.blocks import (
+    Block,
+    ConvStem,
+    Downsample,
+    Head,
+    InvertedResidual,
+    NodeDownsample,
+    NodeStem,
+    PatchStem,
+)
 from vig_pyg.blocks.head import known_pool
 from vig_pyg.checks import check_flags, check_whole
 
@@ -31,7 +40,7 @@ class TimmInterface(nn.Module):
     num_classes: int
     num_features: int
     grad_checkpointing: bool
-    _no_split_modules = ("Block",)  # what accelerate shards as a whole
+    _no_split_modules = ("Block", "InvertedResidual")  # what accelerate shards as a whole
 
     @property
     def like(self) -> nn.Parameter:
@@ -67,9 +76,9 @@ class TimmInterface(nn.Module):
         self.num_features = width
         return wanted
 
-    def get_classifier(self) -> nn.Module:
-        """Return the last linear layer."""
-        return self.head.fc2
+    def get_classifier(self) -> nn.Module | tuple[nn.Module, nn.Module]:
+        """Return the last linear layer; of a model with a second head both, as timm's distilled models do."""
+        return self.head.fc2 if self.head.fc2_dist is None else (self.head.fc2, self.head.fc2_dist)
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """Replace the last linear layer; 0 classes leave the features that went into it.
@@ -99,7 +108,8 @@ class TimmInterface(nn.Module):
         What leads from one stage to the next belongs to the block after it.
         """
         check_flags(coarse=coarse)
-        ends = self.out_indices if coarse else [i for i, layer in enumerate(self.blocks) if isinstance(layer, Block)]
+        kinds = Block | InvertedResidual
+        ends = self.out_indices if coarse else [i for i, layer in enumerate(self.blocks) if isinstance(layer, kinds)]
         levels = [(rf"^blocks\.{i}\.", (sum(end < i for end in ends),)) for i in range(len(self.blocks))]
         return {"stem": r"^stem|pos_embed", "blocks": levels}
 

@@ -38,7 +38,8 @@ class VisionGNN(TimmInterface):
         stem: Turns pixels into nodes; has ``stride``.
         blocks: :class:`~vig_pyg.blocks.Block` and :class:`~vig_pyg.blocks.Downsample` in turn.
         head: From an image's features to logits.
-        grid: ``(height, width)`` in nodes after the stem, of the images that the model is made for; None without grid.
+        grid: ``(height, width)`` in nodes after the stem, of the images that the model is made for; None without grid,
+            or where no positions are added to nodes.
         out_indices: The blocks after which a feature map is offered (``features_only``).
         in_chans: Channels of the images.
         channels: Width after the stem and after the last block.
@@ -204,7 +205,7 @@ class VisionGNN(TimmInterface):
     ) -> Iterator[tuple[nn.Module, Tensor, Tensor, Layout, Adj | Edges | None]]:
         """Yield every layer, beginning with the stem, with its nodes, what the head would take, layout and edges."""
         x, layout = self.stem(x, layout)
-        total = x = x + self._positions(layout) if isinstance(layout, NodeLayout) else x
+        total = x = x + self._positions(layout) if isinstance(layout, NodeLayout) and self.pos_embed is not None else x
         yield self.stem, x, total, layout, None
         for index, layer in enumerate(self.blocks):
             given = edges if self.static else None

@@ -1,0 +1,52 @@
+"""Axial links at powers of two, each weighted by how alike its ends are, of AdaptViG."""
+
+import torch
+from torch import Tensor, nn
+
+from vig_pyg.checks import check_whole
+from vig_pyg.graph.layout import NodeLayout
+from vig_pyg.graph.protocol import Edges
+from vig_pyg.graph.registry import register_graph
+from vig_pyg.graph.shifts import ShiftGraph
+
+
+@register_graph("gated")
+class GatedGraph(ShiftGraph):
+    r"""Links every node to those at powers of two, weighted by likeness (AGC; Munir et al., "AdaptViG", 2026).
+
+    Node :math:`(h, w)` is linked to :math:`(h - K, w)` and :math:`(h, w - K)`, with weight one, and to
+    :math:`(h - 2^i, w)` and :math:`(h, w - 2^i)` for :math:`i = 1, 2, \dots` with weight
+
+    .. math:: g_{ij} = \exp\left(-\frac{\lVert \mathbf{x}_i - \mathbf{x}_j \rVert_1}{|T| + 10^{-6}}\right)
+
+    and :math:`T` a temperature that is learned. The operator takes weights: max-relative multiplies the difference.
+
+    Args:
+        step: ``K``.
+        wrap: Links go around the border, as published; otherwise they end there, and go both ways.
+    """
+
+    def __init__(self, step: int = 2, wrap: bool = True) -> None:
+        super().__init__(wrap)
+        check_whole(step=step)
+        self.step = step
+        self.temperature = nn.Parameter(torch.ones(()))
+
+    def steps(self, side: int) -> list[int]:
+        """Return the step, then powers of two."""
+        return [self.step] * (self.step < side) + [2**i for i in range(1, side.bit_length())]
+
+    def forward(self, x: Tensor, layout: NodeLayout) -> Edges:  # type: ignore[override]
+        """Return the edges, sorted by target, and their weights."""
+        edges = super().forward(x, layout)
+        gate = torch.exp(-self.distances(x, layout) / (self.temperature.abs() + 1e-6))
+        return Edges(edges, gate.masked_fill(self._near(layout, x.device), 1))
+
+    def _near(self, layout: NodeLayout, device: torch.device) -> Tensor:
+        """Return which edges reach as far as the step, ``[E]``."""
+        near = []
+        for grid in layout.grids:
+            slots = [abs(by) == self.step for side in (grid.height, grid.width) for by in self.shifts(side)]
+            of_nodes = torch.tensor(slots, device=device).expand(grid.count * grid.nodes, -1)
+            near.append(self.of_edges(of_nodes, grid.height, grid.width))
+        return torch.cat(near)
