@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from vig_pyg.graph.checks import check_features, graph_sizes
 from vig_pyg.graph.layout import NodeLayout, check_layout
 
 BLOCK_DISTANCES = 1 << 22  # that are held at once
+Made = TypeVar("Made")
 
 
 class PointLayout:
@@ -46,6 +48,7 @@ class PointLayout:
         if 0 in self.counts:
             raise ValueError(f"graph {self.counts.index(0)} has no nodes: give every graph at least one")
         self._batch, self._pos, self._device = batch, pos, like.device
+        self._made: dict[Hashable, Any] = {}
 
     @property
     def num_graphs(self) -> int:
@@ -101,18 +104,21 @@ class PointLayout:
         batch = other.batch(self._device)
         return (other.pos().double() - self.least[batch]) / self.spacing[batch].unsqueeze(1)
 
-    @cached_property
-    def _pooled(self) -> dict[object, tuple[Tensor, PointLayout]]:
-        return {}
+    def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """Return what follows from the layout and was made for this key, or make it: blocks of a stage share it."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
     def voxels(self, size: float) -> tuple[Tensor, PointLayout]:
         """Return clusters of nodes, cubes of a side of ``size`` spacings, ``[N]``, and the layout of their means."""
-        if size not in self._pooled:
-            cube = (self.places() / size + 1e-6).floor().long()  # a whole number may have been rounded down
-            key = torch.cat([self.batch(self._device).unsqueeze(1), cube], dim=1)
-            cluster = key.unique(dim=0, return_inverse=True)[1]
-            self._pooled[size] = cluster, self._of_clusters(cluster, scatter(self.pos(), cluster, reduce="mean"))
-        return self._pooled[size]
+        return self.once(("voxels", size), lambda: self._voxels(size))
+
+    def _voxels(self, size: float) -> tuple[Tensor, PointLayout]:
+        cube = (self.places() / size + 1e-6).floor().long()  # a whole number may have been rounded down
+        key = torch.cat([self.batch(self._device).unsqueeze(1), cube], dim=1)
+        cluster = key.unique(dim=0, return_inverse=True)[1]
+        return cluster, self._of_clusters(cluster, scatter(self.pos(), cluster, reduce="mean"))
 
     def farthest(self, ratio: float) -> tuple[Tensor, PointLayout]:
         """Return clusters around a share of the nodes, each chosen far from those before it, and their layout.
@@ -122,6 +128,9 @@ class PointLayout:
         Raises:
             ModuleNotFoundError: torch_cluster is not installed.
         """
+        return self.once(("farthest", ratio), lambda: self._farthest(ratio))
+
+    def _farthest(self, ratio: float) -> tuple[Tensor, PointLayout]:
         try:
             from torch_cluster import fps, nearest
         except ModuleNotFoundError as error:
@@ -129,12 +138,10 @@ class PointLayout:
                 "farthest points need the package torch_cluster: pip install --no-build-isolation torch_cluster, or "
                 "take pooling='voxel'"
             ) from error
-        if ("farthest", ratio) not in self._pooled:
-            pos, batch = self.pos(), self.batch(self._device)
-            chosen = fps(pos, batch, ratio, random_start=False).sort().values
-            cluster = nearest(pos, pos[chosen], batch, batch[chosen])
-            self._pooled["farthest", ratio] = cluster, self._of_clusters(cluster, pos[chosen])
-        return self._pooled["farthest", ratio]
+        pos, batch = self.pos(), self.batch(self._device)
+        chosen = fps(pos, batch, ratio, random_start=False).sort().values
+        cluster = nearest(pos, pos[chosen], batch, batch[chosen])
+        return cluster, self._of_clusters(cluster, pos[chosen])
 
     def _of_clusters(self, cluster: Tensor, pos: Tensor) -> PointLayout:
         return PointLayout(scatter(self.batch(self._device), cluster, reduce="max"), pos)
