@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.utils import scatter, segment
 
-from vig_pyg.checks import check_kind
+from vig_pyg.checks import check_kind, check_positive, check_whole
 from vig_pyg.graph.checks import check_features, graph_sizes
 from vig_pyg.graph.layout import NodeLayout, check_layout
 
@@ -27,7 +27,7 @@ class PointLayout:
     Args:
         batch: The graph of every node, ``[N]``, rising; None for one graph.
         pos: Its place, ``[N, D]``, or None.
-        num_nodes: How many nodes there are, where neither says it.
+        num_nodes: How many nodes there are, needed where neither says it.
 
     Raises:
         TypeError, ValueError: the graphs do not rise, one has no nodes, or places are not one per node and finite.
@@ -40,7 +40,11 @@ class PointLayout:
         check_kind("a tensor or None", Tensor | None, batch=batch, pos=pos)
         if pos is not None:
             check_features("pos", pos, None)
-        self.num_nodes = len(known) if known is not None else int(num_nodes or 0)
+        if num_nodes is not None:
+            check_whole(0, num_nodes=num_nodes)
+        self.num_nodes: int = num_nodes if known is None else len(known)  # type: ignore[assignment]
+        if num_nodes not in (None, self.num_nodes):
+            raise ValueError(f"num_nodes is {num_nodes}, but batch or pos has {self.num_nodes} rows")
         like = (
             pos if pos is not None else torch.empty(self.num_nodes, 0, device=None if batch is None else batch.device)
         )
@@ -111,7 +115,12 @@ class PointLayout:
         return self._made[key]
 
     def voxels(self, size: float) -> tuple[Tensor, PointLayout]:
-        """Return clusters of nodes, cubes of a side of ``size`` spacings, ``[N]``, and the layout of their means."""
+        """Return clusters of nodes, cubes of a side of ``size`` spacings, ``[N]``, and the layout of their means.
+
+        Raises:
+            TypeError, ValueError: the size is not a finite number above 0.
+        """
+        check_positive(size=size)
         return self.once(("voxels", size), lambda: self._voxels(size))
 
     def _voxels(self, size: float) -> tuple[Tensor, PointLayout]:
@@ -126,8 +135,12 @@ class PointLayout:
         The first node of every graph is the first.
 
         Raises:
+            TypeError, ValueError: the ratio is not a number above 0, up to 1.
             ModuleNotFoundError: torch_cluster is not installed.
         """
+        check_positive(ratio=ratio)
+        if ratio > 1:
+            raise ValueError(f"ratio is a share of the nodes, at most 1, got {ratio}")
         return self.once(("farthest", ratio), lambda: self._farthest(ratio))
 
     def _farthest(self, ratio: float) -> tuple[Tensor, PointLayout]:
@@ -171,6 +184,7 @@ def as_layout(layout: Layout | Tensor | None, x: Tensor) -> Layout:
     if isinstance(layout, NodeLayout):
         check_layout(layout, x)
         return layout
+    check_kind("a tensor", Tensor, x=x)
     if isinstance(layout, Tensor):
         layout = PointLayout(layout)
     elif layout is None:

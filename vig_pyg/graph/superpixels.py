@@ -1,5 +1,6 @@
 """Images as graphs of superpixels."""
 
+import math
 import warnings
 from typing import Any, Literal, get_args
 
@@ -112,9 +113,13 @@ class SuperpixelGraph(BaseTransform):
         self.method, self.edges, self.options = method, edges, options
         self.k = 8 if k is None else k
         check_whole(n_segments=self.n_segments, k=self.k)
+        for name, value in options.items():  # which scikit-image takes without a word
+            numbers = np.asarray(value, dtype=object).ravel().tolist()
+            if any(isinstance(number, int | float) and not 0 <= number < math.inf for number in numbers):
+                raise ValueError(f"{name} of {method} must be finite and not negative, got {value!r}")
         try:
             self._segment(torch.zeros(3, 2, 2))
-        except (TypeError, ValueError, ArithmeticError) as error:
+        except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ValueError(f"{method} of scikit-image does not take {options}: {reason}") from None
 
