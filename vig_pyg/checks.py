@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral
@@ -42,6 +43,15 @@ def check_shares(**shares: object) -> None:
             raise TypeError(f"{name} must be a number, got {_shown(share)}")
         if not 0 <= share <= 1:
             raise ValueError(f"{name} is a probability between 0 and 1, got {share}")
+
+
+def check_positive(**numbers: object) -> None:
+    """Refuse what is not a finite number above zero."""
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise TypeError(f"{name} must be a number, got {_shown(number)}")
+        if not 0 < number < math.inf:
+            raise ValueError(f"{name} must be a finite number above 0, got {number}")
 
 
 def check_kind(what: str, kind: Any, /, **values: object) -> None:

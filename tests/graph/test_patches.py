@@ -1,14 +1,48 @@
 import numpy as np
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
 import torch_geometric.transforms as T
 from PIL import Image
+from skimage import data as samples
+from sklearn.datasets import load_sample_images
+from torch.utils.data import Dataset
 from torch_geometric.data import Batch
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import GCN, GraphSAGE, global_mean_pool
 
+from vig_pyg import SuperpixelGraph
 from vig_pyg.graph import PatchGraph, image_data, knn_graph
+
+CHINA, FLOWER = load_sample_images().images
+PHOTOGRAPHS = [CHINA[::5, ::7], FLOWER[:200:2, ::9], samples.astronaut()[::7, ::4], samples.chelsea()[::3, ::5]]
+MADE_AND_TAKEN = [
+    (image_data, "vig_micro", {}),
+    (image_data, "pvig_micro", {}),
+    (PatchGraph(8), "vig_micro", {"stem": "patch", "stride": 8}),
+    (SuperpixelGraph(40), "vig_micro", {"stem": "nodes", "in_chans": 9}),
+    (SuperpixelGraph(200), "pvig_micro", {"stem": "nodes", "in_chans": 9}),
+]
+
+
+class Photographs(Dataset):
+    """Four photographs of four sizes, made ``Data`` in double precision by the workers of a loader."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def __len__(self):
+        return len(PHOTOGRAPHS)
+
+    def __getitem__(self, number):
+        photograph = PHOTOGRAPHS[number], number % 2
+        data = image_data(*photograph) if self.make is image_data else self.make(photograph)
+        return data.apply(lambda value: value.double() if value.is_floating_point() else value)
+
+
+def loader_of(make):
+    return DataLoader(Photographs(make), batch_size=3, num_workers=2, pin_memory=True)
 
 
 def random_bytes(*shape, seed=0):
@@ -203,3 +237,64 @@ def test_16_bits_become_0_to_1_and_palettes_are_refused():
         torch.testing.assert_close(image_data(image).x[:, 0].numpy(), (numbers / 65535).astype(np.float32).flatten())
     with pytest.raises(ValueError, match=r"mode P holds numbers of colors: take image.convert\('RGB'\)"):
         image_data(Image.new("P", (4, 4)))
+
+
+# Photographs of any sizes in PyG's loader, which warns that it pins nothing where there is no accelerator ########
+OF_PHOTOGRAPHS = pytest.mark.parametrize(("make", "name", "options"), MADE_AND_TAKEN)
+
+
+@OF_PHOTOGRAPHS
+def test_photographs_get_from_a_loader_the_logits_that_they_get_alone(make, name, options):
+    torch.manual_seed(0)
+    model = timm.create_model(name, num_classes=2, **options).double().eval()
+    batches = list(loader_of(make))
+    assert [batch.num_graphs for batch in batches] == [3, 1]
+    assert torch.cat([batch.y for batch in batches]).tolist() == [0, 1, 0, 1]
+    with torch.no_grad():
+        together = torch.cat([model(batch) for batch in batches])
+        alone = torch.cat([model(Batch.from_data_list([data])) for data in Photographs(make)])
+    torch.testing.assert_close(together, alone, rtol=1e-9, atol=1e-9)
+
+
+@OF_PHOTOGRAPHS
+def test_a_model_learns_photographs_from_a_loader(make, name, options):
+    torch.manual_seed(0)
+    model = timm.create_model(name, num_classes=2, **options).double()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
+    batch, losses = next(iter(loader_of(make))), []
+    for _ in range(6):
+        losses.append(F.cross_entropy(model(batch), batch.y))
+        optimizer.zero_grad()
+        losses[-1].backward()
+        optimizer.step()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+    assert losses[-1] < 0.5 * losses[0]
+
+
+@OF_PHOTOGRAPHS
+def test_every_tensor_of_a_batch_moves_and_is_pinned(make, name, options, monkeypatch):
+    batch = next(iter(loader_of(make)))
+    graphs = timm.create_model(name, num_classes=2, **options).double().eval().forward_graphs(batch)[1]
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda value, *_: pinned.append(value) or value)
+    for each in (batch, graphs[0]):
+        tensors = [value for _, value in each if isinstance(value, torch.Tensor)]
+        assert len(tensors) >= 4
+        pinned.clear()
+        each.pin_memory()
+        assert {id(value) for value in pinned} == {id(value) for value in tensors}
+        assert all(value.is_meta for _, value in each.to("meta") if isinstance(value, torch.Tensor))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@OF_PHOTOGRAPHS
+def test_pinned_photographs_get_the_same_logits_on_a_gpu(make, name, options):
+    torch.manual_seed(0)
+    model = timm.create_model(name, num_classes=2, **options).double().eval()
+    on_gpu = timm.create_model(name, num_classes=2, **options).double().eval().cuda()
+    on_gpu.load_state_dict(model.state_dict())
+    for batch in loader_of(make):
+        assert all(value.is_pinned() for _, value in batch if isinstance(value, torch.Tensor))
+        moved = batch.to("cuda", non_blocking=True)
+        assert all(value.is_cuda for _, value in moved if isinstance(value, torch.Tensor))
+        torch.testing.assert_close(on_gpu(moved).cpu(), model(batch.cpu()), rtol=1e-6, atol=1e-6)

@@ -75,6 +75,12 @@ def test_what_is_no_layout_is_refused(batch, pos, message):
         PointLayout(batch, pos)
 
 
+def test_a_number_of_nodes_that_is_not_that_of_the_rows_is_refused():
+    assert PointLayout(pos=torch.rand(3, 2), num_nodes=3).num_nodes == 3
+    with pytest.raises(ValueError, match="num_nodes is 4, but batch or pos has 3 rows"):
+        PointLayout(pos=torch.rand(3, 2), num_nodes=4)
+
+
 def test_what_has_no_places_says_so():
     with pytest.raises(ValueError, match="the nodes have no places: give pos"):
         PointLayout(num_nodes=3).pos()

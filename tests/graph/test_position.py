@@ -1,9 +1,13 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from vig_pyg.graph import Grid, RelativePosition, sincos_embedding
+from vig_pyg.graph import Grid, KNNGraph, PointLayout, RelativePosition, sincos_embedding
+from vig_pyg.graph import position as module
 from vig_pyg.graph.position import average_pool, grid_places
 
 
@@ -85,3 +89,31 @@ def test_a_window_over_the_border_averages_the_nodes_that_it_covers():
 def test_pooling_by_one_changes_nothing():
     maps = torch.randn(2, 3, 5, 4)
     assert average_pool(maps, 1) is maps
+
+
+@pytest.mark.parametrize("pool", [1, 2])
+def test_nodes_without_a_grid_are_embedded_once_a_layout_and_as_defined(pool, monkeypatch):
+    layout, like = PointLayout(torch.arange(2).repeat_interleave(20), torch.rand(40, 3)), torch.empty(0)
+    sources = layout if pool == 1 else layout.voxels(pool)[1]
+    calls = []
+    monkeypatch.setattr(module, "sincos_embedding", lambda *args: calls.append(args) or sincos_embedding(*args))
+    for _ in range(3):  # blocks of a stage share the layout
+        queries, keys = RelativePosition(16, None, pool).embeddings_of(layout, sources, like)
+    assert len(calls) == pool
+    for found, of in ((queries, layout), (keys, sources)):
+        torch.testing.assert_close(found, (sincos_embedding(layout.places(of), 12) / 12**0.5).float())
+    wider, _ = RelativePosition(32, None, pool).embeddings_of(layout, sources, like)
+    double, _ = RelativePosition(16, None, pool).embeddings_of(layout, sources, like.double())
+    assert wider.shape == (40, 30) and double.dtype == torch.float64
+
+
+def test_a_layout_is_freed_with_its_batch():
+    layout = PointLayout(pos=torch.rand(20, 2))
+    KNNGraph(3, position=RelativePosition(8, None))(torch.randn(20, 8), layout)
+    gone = weakref.ref(layout)
+    gc.disable()
+    try:
+        del layout
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -107,6 +107,8 @@ def test_images_of_any_size_channels_and_content_have_a_graph(shape, method, edg
         assert data.num_nodes >= 1 and data.validate()
         assert data.segments.unique().tolist() == list(range(data.num_nodes))
         assert all(value.isfinite().all() for value in (data.x, data.edge_attr))
+        assert data.x.min() >= 0 and data.x.max() <= 1 and data.x[:, shape[0] : 2 * shape[0]].max() <= 0.5
+        assert data.x[:, -3].mean() == pytest.approx(1 / data.num_nodes)
 
 
 @pytest.mark.parametrize("edges", EDGES)
@@ -247,5 +249,5 @@ def test_without_scikit_image_it_says_how_to_get_it(monkeypatch):
 
     imported = builtins.__import__
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ModuleNotFoundError, match="SuperpixelGraph needs scikit-image: pip install scikit-image"):
+    with pytest.raises(ModuleNotFoundError, match=r"needs scikit-image: pip install 'vig_pyg\[superpixels\]'"):
         SuperpixelGraph()

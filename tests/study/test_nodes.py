@@ -56,6 +56,17 @@ def test_stars_squares_and_lines_are_at_the_center_and_its_neighbors(dim):
     assert all(torch.equal(line, at[[other, node]]) for line, other in zip(ends, found.tolist(), strict=True))
 
 
+@pytest.mark.parametrize("kept", [(), ("image_size",), ("image_size", "segments"), ("grid",)])
+def test_y_goes_down_in_an_image_and_up_elsewhere(kept, superpixels):
+    given = superpixels.clone()
+    given.grid = torch.tensor([[1, given.num_nodes]])
+    data = Data(x=given.x, pos=given.pos, **{name: given[name] for name in kept})
+    axes = drawn(data, neighbors(on_nodes(in_chans=9), data, 1), [5])
+    height = {node: axes.transData.transform(superpixels.pos[node].tolist())[1] for node in range(data.num_nodes)}
+    top, bottom = (int(pick(superpixels.pos[:, 1])) for pick in (torch.argmin, torch.argmax))
+    assert (height[top] > height[bottom]) == bool(kept)
+
+
 def test_neighbors_of_a_superpixel_are_its_regions(superpixels):
     graph = neighbors(on_nodes(in_chans=9), superpixels, 1)
     tint = torch.as_tensor(drawn(superpixels, graph, [5]).images[1].get_array())

@@ -13,6 +13,7 @@ from torch_geometric import datasets
 from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import Compose, NormalizeScale, SamplePoints
 
+from vig_pyg.checks import check_kind
 from vig_pyg.data.decoded import IGNORE_INDEX, LabeledBatch
 from vig_pyg.data.digits import load_digits
 from vig_pyg.data.graphs import graphs_of
@@ -57,8 +58,11 @@ def load_graphs(name: str, root: str | Path = "data") -> GraphData:
         root: The folder that PyG's are in, or are downloaded to.
 
     Raises:
+        TypeError: the name is not a word, or the root no folder's.
         ValueError: no data set has that name, or PyG cannot load it.
     """
+    check_kind("a name such as 'digits-superpixels'", str, name=name)
+    check_kind("a folder", str | Path, root=root)
     if name in BUILT_IN:
         return BUILT_IN[name](name)
     family, _, subset = name.removeprefix("pyg/").partition("/")

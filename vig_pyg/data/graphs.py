@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch_geometric.data import Data, InMemoryDataset
 from tqdm import tqdm
 
-from vig_pyg.checks import check_kind, check_whole
+from vig_pyg.checks import check_flags, check_kind, check_whole
 from vig_pyg.graph.patches import pixel_data
 
 
@@ -27,13 +27,14 @@ def graphs_of(images: Any, transform: Callable[[Data], Data], *, workers: int = 
         log: Show a progress bar.
 
     Raises:
-        TypeError: ``images`` has no length, ``transform`` cannot be called, or ``workers`` is not a whole number.
+        TypeError: ``images`` has no length, ``transform`` cannot be called, or an option is of another type.
         TypeError, ValueError: an image cannot be a graph; the sentence begins with its number.
     """
-    if not hasattr(images, "__len__") or not hasattr(images, "__getitem__"):
+    if not hasattr(images, "__len__") or not hasattr(images, "__getitem__") or isinstance(images, Mapping):
         raise TypeError(f"images must have a length and give each by its number, got {type(images).__name__}")
     check_kind("callable", Callable, transform=transform)
     check_whole(0, workers=workers)
+    check_flags(log=log)
     loader = DataLoader(_Graphs(images, transform), batch_size=None, num_workers=workers)
     return [pickle.loads(graph) for graph in tqdm(loader, desc="Graphs of images", unit="image", disable=not log)]
 
@@ -72,6 +73,7 @@ class GraphDataset(InMemoryDataset):
 
     Raises:
         TypeError, ValueError: as :func:`graphs_of`; the folder holds more graphs or fewer than there are images.
+        NotADirectoryError: the folder, or one that it is in, is a file.
     """
 
     processed_file_names = "graphs.pt"
@@ -87,6 +89,12 @@ class GraphDataset(InMemoryDataset):
         log: bool = True,
         force_reload: bool = False,
     ) -> None:
+        check_kind("a folder", str | Path, root=root)
+        check_kind("callable or None", Callable | None, transform=transform)
+        check_flags(log=log, force_reload=force_reload)
+        file = next((place for place in (Path(root), *Path(root).parents) if place.is_file()), None)
+        if file is not None:
+            raise NotADirectoryError(f"{root} cannot be a folder: {file} is a file")
         self.images, self.workers = images, workers
         super().__init__(str(root), transform, pre_transform, log=log, force_reload=force_reload)
         self.load(self.processed_paths[0])

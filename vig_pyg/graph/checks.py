@@ -112,6 +112,8 @@ def graph_sizes(name: str, batch: Tensor | None, x: Tensor, batch_size: int | No
         raise ValueError(f"{name} must have shape [{len(x)}], one entry a node, got {list(batch.shape)}")
     if batch.device != x.device:
         raise ValueError(f"{name} is on {batch.device} and the nodes on {x.device}: move them together")
+    if batch.is_meta:
+        raise ValueError(f"{name} is on the meta device, which holds no values: move it to another")
     batch = batch.long()  # differences of uint8 cannot be negative
     if len(batch) and bool((batch.diff() < 0).any()):
         place = int((batch.diff() < 0).nonzero()[0]) + 1

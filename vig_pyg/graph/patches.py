@@ -19,7 +19,9 @@ from vig_pyg.graph.layout import NodeLayout
 def image_data(image: Any, y: int | Tensor | None = None) -> Data:
     """Return an image as ``Data`` whose nodes are its pixels, so that images of different sizes make one batch.
 
-    ``model(Batch.from_data_list([image_data(a), image_data(b)]))`` gives the logits of both.
+    ``model(Batch.from_data_list([image_data(a), image_data(b)]))`` gives the logits of both; PyG's ``DataLoader``
+    makes such batches of a data set that returns ``image_data(image, label)``. All images of one have the same
+    channels: take ``image.convert("RGB")`` where some are gray.
 
     Args:
         image: A tensor ``[C, H, W]``, an array ``[H, W]`` or ``[H, W, C]``, or a PIL image.

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 from torch_geometric.utils import scatter, segment
 
-from vig_pyg.checks import check_kind
+from vig_pyg.checks import check_kind, check_positive, check_whole
 from vig_pyg.graph.checks import check_features, graph_sizes
 from vig_pyg.graph.layout import NodeLayout, check_layout
 
 BLOCK_DISTANCES = 1 << 22  # that are held at once
+Made = TypeVar("Made")
 
 
 class PointLayout:
@@ -25,7 +27,7 @@ class PointLayout:
     Args:
         batch: The graph of every node, ``[N]``, rising; None for one graph.
         pos: Its place, ``[N, D]``, or None.
-        num_nodes: How many nodes there are, where neither says it.
+        num_nodes: How many nodes there are, needed where neither says it.
 
     Raises:
         TypeError, ValueError: the graphs do not rise, one has no nodes, or places are not one per node and finite.
@@ -38,7 +40,11 @@ class PointLayout:
         check_kind("a tensor or None", Tensor | None, batch=batch, pos=pos)
         if pos is not None:
             check_features("pos", pos, None)
-        self.num_nodes = len(known) if known is not None else int(num_nodes or 0)
+        if num_nodes is not None:
+            check_whole(0, num_nodes=num_nodes)
+        self.num_nodes: int = num_nodes if known is None else len(known)  # type: ignore[assignment]
+        if num_nodes not in (None, self.num_nodes):
+            raise ValueError(f"num_nodes is {num_nodes}, but batch or pos has {self.num_nodes} rows")
         like = (
             pos if pos is not None else torch.empty(self.num_nodes, 0, device=None if batch is None else batch.device)
         )
@@ -46,6 +52,7 @@ class PointLayout:
         if 0 in self.counts:
             raise ValueError(f"graph {self.counts.index(0)} has no nodes: give every graph at least one")
         self._batch, self._pos, self._device = batch, pos, like.device
+        self._made: dict[Hashable, Any] = {}
 
     @property
     def num_graphs(self) -> int:
@@ -101,18 +108,26 @@ class PointLayout:
         batch = other.batch(self._device)
         return (other.pos().double() - self.least[batch]) / self.spacing[batch].unsqueeze(1)
 
-    @cached_property
-    def _pooled(self) -> dict[object, tuple[Tensor, PointLayout]]:
-        return {}
+    def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """Return what follows from the layout and was made for this key, or make it: blocks of a stage share it."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
     def voxels(self, size: float) -> tuple[Tensor, PointLayout]:
-        """Return clusters of nodes, cubes of a side of ``size`` spacings, ``[N]``, and the layout of their means."""
-        if size not in self._pooled:
-            cube = (self.places() / size + 1e-6).floor().long()  # a whole number may have been rounded down
-            key = torch.cat([self.batch(self._device).unsqueeze(1), cube], dim=1)
-            cluster = key.unique(dim=0, return_inverse=True)[1]
-            self._pooled[size] = cluster, self._of_clusters(cluster, scatter(self.pos(), cluster, reduce="mean"))
-        return self._pooled[size]
+        """Return clusters of nodes, cubes of a side of ``size`` spacings, ``[N]``, and the layout of their means.
+
+        Raises:
+            TypeError, ValueError: the size is not a finite number above 0.
+        """
+        check_positive(size=size)
+        return self.once(("voxels", size), lambda: self._voxels(size))
+
+    def _voxels(self, size: float) -> tuple[Tensor, PointLayout]:
+        cube = (self.places() / size + 1e-6).floor().long()  # a whole number may have been rounded down
+        key = torch.cat([self.batch(self._device).unsqueeze(1), cube], dim=1)
+        cluster = key.unique(dim=0, return_inverse=True)[1]
+        return cluster, self._of_clusters(cluster, scatter(self.pos(), cluster, reduce="mean"))
 
     def farthest(self, ratio: float) -> tuple[Tensor, PointLayout]:
         """Return clusters around a share of the nodes, each chosen far from those before it, and their layout.
@@ -120,8 +135,15 @@ class PointLayout:
         The first node of every graph is the first.
 
         Raises:
+            TypeError, ValueError: the ratio is not a number above 0, up to 1.
             ModuleNotFoundError: torch_cluster is not installed.
         """
+        check_positive(ratio=ratio)
+        if ratio > 1:
+            raise ValueError(f"ratio is a share of the nodes, at most 1, got {ratio}")
+        return self.once(("farthest", ratio), lambda: self._farthest(ratio))
+
+    def _farthest(self, ratio: float) -> tuple[Tensor, PointLayout]:
         try:
             from torch_cluster import fps, nearest
         except ModuleNotFoundError as error:
@@ -129,12 +151,10 @@ class PointLayout:
                 "farthest points need the package torch_cluster: pip install --no-build-isolation torch_cluster, or "
                 "take pooling='voxel'"
             ) from error
-        if ("farthest", ratio) not in self._pooled:
-            pos, batch = self.pos(), self.batch(self._device)
-            chosen = fps(pos, batch, ratio, random_start=False).sort().values
-            cluster = nearest(pos, pos[chosen], batch, batch[chosen])
-            self._pooled["farthest", ratio] = cluster, self._of_clusters(cluster, pos[chosen])
-        return self._pooled["farthest", ratio]
+        pos, batch = self.pos(), self.batch(self._device)
+        chosen = fps(pos, batch, ratio, random_start=False).sort().values
+        cluster = nearest(pos, pos[chosen], batch, batch[chosen])
+        return cluster, self._of_clusters(cluster, pos[chosen])
 
     def _of_clusters(self, cluster: Tensor, pos: Tensor) -> PointLayout:
         return PointLayout(scatter(self.batch(self._device), cluster, reduce="max"), pos)
@@ -164,6 +184,7 @@ def as_layout(layout: Layout | Tensor | None, x: Tensor) -> Layout:
     if isinstance(layout, NodeLayout):
         check_layout(layout, x)
         return layout
+    check_kind("a tensor", Tensor, x=x)
     if isinstance(layout, Tensor):
         layout = PointLayout(layout)
     elif layout is None:

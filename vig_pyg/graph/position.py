@@ -111,10 +111,18 @@ class RelativePosition(nn.Module):
 
     def embeddings_of(self, layout: PointLayout, sources: PointLayout, like: Tensor) -> tuple[Tensor, Tensor]:
         r"""Return the same for nodes without a grid and the nodes among which their neighbors are looked for."""
-        places = layout.places(), layout.places(sources)
-        width = self.channels - self.channels % (2 * places[0].size(1))
-        queries, keys = ((sincos_embedding(p, width) * width**-0.5).to(like) for p in places)
-        return queries, keys
+        # A layout as its own source is no part of the key: one that holds itself is not freed after its batch.
+        key = self.channels, None if sources is layout else sources, like.device, like.dtype
+        return layout.once(key, lambda: self._embeddings_of(layout, sources, like))
+
+    def _embeddings_of(self, layout: PointLayout, sources: PointLayout, like: Tensor) -> tuple[Tensor, Tensor]:
+        def embedded(nodes: PointLayout) -> Tensor:
+            places = layout.places(nodes)
+            width = self.channels - self.channels % (2 * places.size(1))
+            return (sincos_embedding(places, width) * width**-0.5).to(like)
+
+        queries = embedded(layout)
+        return queries, queries if sources is layout else embedded(sources)
 
     def extra_repr(self) -> str:
         """Return what ``print(model)`` shows."""

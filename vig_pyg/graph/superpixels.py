@@ -1,5 +1,6 @@
 """Images as graphs of superpixels."""
 
+import math
 import warnings
 from typing import Any, Literal, get_args
 
@@ -72,10 +73,17 @@ class SuperpixelGraph(BaseTransform):
     Called with whatever :class:`~vig_pyg.graph.PatchGraph` takes.
 
     Returns:
-        :class:`SuperpixelData` with ``x [N, 2·C + 3]`` (of every superpixel the mean of every channel, their standard
-        deviations, share of the image's area, eccentricity of the ellipse with the same second moments, share of
-        the bounding box that is filled), ``pos [N, 2]`` (centroid ``(x, y)`` in pixels; the first pixel is at
-        ``(0.5, 0.5)``), ``edge_index [2, E]``, ``edge_attr [E, 2 or 1]``, ``segments [H·W]`` (the node of every
+        :class:`SuperpixelData` with ``x [N, 2·C + 3]``, whose columns are of every superpixel
+
+        - ``C`` means of a channel, in the image's units: 0 to 1 for bytes,
+        - ``C`` standard deviations of a channel, likewise: 0 to 0.5 for bytes,
+        - its share of the image's area: above 0 to 1, ``1 / N`` on average and so the smallest column by far; times
+          ``num_nodes`` it is the area relative to the mean superpixel,
+        - the eccentricity of the ellipse with the same second moments: 0 (a circle) to 1 (a line),
+        - the share of its bounding box that it fills: above 0 to 1;
+
+        ``pos [N, 2]`` (centroid ``(x, y)`` in pixels; the first pixel is at ``(0.5, 0.5)``, and models take it in units
+        of the mean spacing), ``edge_index [2, E]``, ``edge_attr [E, 2 or 1]``, ``segments [H·W]`` (the node of every
         pixel), ``image_size [[H, W]]`` and, given a label, ``y [1]``; in single precision, whatever the image is in,
         and computed in double. What else ``Data`` holds is handed on.
 
@@ -105,9 +113,13 @@ class SuperpixelGraph(BaseTransform):
         self.method, self.edges, self.options = method, edges, options
         self.k = 8 if k is None else k
         check_whole(n_segments=self.n_segments, k=self.k)
+        for name, value in options.items():  # which scikit-image takes without a word
+            numbers = np.asarray(value, dtype=object).ravel().tolist()
+            if any(isinstance(number, int | float) and not 0 <= number < math.inf for number in numbers):
+                raise ValueError(f"{name} of {method} must be finite and not negative, got {value!r}")
         try:
             self._segment(torch.zeros(3, 2, 2))
-        except (TypeError, ValueError, ArithmeticError) as error:
+        except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ValueError(f"{method} of scikit-image does not take {options}: {reason}") from None
 
@@ -129,7 +141,9 @@ class SuperpixelGraph(BaseTransform):
         try:
             from skimage import segmentation
         except ModuleNotFoundError as error:
-            raise ModuleNotFoundError("SuperpixelGraph needs scikit-image: pip install scikit-image") from error
+            raise ModuleNotFoundError(
+                "SuperpixelGraph needs scikit-image: pip install 'vig_pyg[superpixels]', or scikit-image itself"
+            ) from error
         array = pixels.permute(1, 2, 0).contiguous().numpy()
         if self.method == "slic":
             compactness = 10 if len(pixels) == 3 else 0.1

@@ -21,6 +21,8 @@ TURNED, RAISED = math.radians(30), math.radians(20)  # from where points in spac
 def draw_nodes(axes: Axes, data: Data, title: str = "") -> None:
     """Draw superpixels in their mean colors, other nodes as points where they are.
 
+    In places of an image, known by its ``image_size`` or ``grid``, y goes down as rows do; of other points it goes up.
+
     Args:
         axes: Where to draw.
         data: With ``segments`` and ``image_size`` as :class:`~vig_pyg.SuperpixelGraph` makes them, or ``pos [N, D]``.
@@ -34,6 +36,8 @@ def draw_nodes(axes: Axes, data: Data, title: str = "") -> None:
         axes.scatter(x, y, s=9, color="0.6", linewidths=0)
         axes.set_aspect("equal")
         axes.margins(0.06)
+        if "image_size" in data or "grid" in data:
+            axes.invert_yaxis()
     else:
         _draw_regions(axes, data)
     axes.set_title(title, fontsize=10)
