@@ -9,18 +9,16 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch_geometric import EdgeIndex
 from torch_geometric.nn import Aggregation, MessagePassing
 from torch_geometric.nn.aggr import SumAggregation
 from torch_geometric.nn.inits import reset
 from torch_geometric.typing import Adj, OptPairTensor, OptTensor, PairTensor, Size
-from torch_geometric.utils import is_sparse
 
 from vig_pyg.checks import check_whole
 from vig_pyg.conv.inputs import check_inputs, pair_of
 from vig_pyg.conv.lazy import Layers, give_shapes, without_shapes
 from vig_pyg.conv.linear import Act, GroupedLinear, LinearNormAct, Norm
-from vig_pyg.graph.edges import edge_list, sorted_once
+from vig_pyg.graph.edges import edge_list, in_order
 from vig_pyg.graph.pyg_internals import messages_are_watched
 from vig_pyg.kernels.torch_internals import is_watched
 
@@ -175,8 +173,8 @@ class FusedConv(MessagePassing):
         if self.source is not None:
             pair = self.source(pair[0]), pair[1]
         if edge_weight is not None or edge_attr is not None or backward or not self._may_fuse():
-            return pair, edge_list(edges), edge_weight
-        return pair, self._sorted(edges, pair), None
+            return pair, edge_list(edges).long(), edge_weight
+        return pair, in_order(edges, pair[0].size(0), pair[1].size(0)), None
 
     def _check_taken(self, **of_edges: OptTensor) -> None:
         """Refuse what edges have and messages do not take, which PyG would leave out.
@@ -190,16 +188,6 @@ class FusedConv(MessagePassing):
                     f"messages of {type(self).__name__} take no {name}, but edges have it (or a sparse adjacency has "
                     f"values other than 1): leave it out, or give the method message an argument {name}"
                 )
-
-    def _sorted(self, edges: Adj, pair: PairTensor) -> Adj:
-        """Return edges sorted by target; compiled code, which cannot look at them, takes them as they are."""
-        if (
-            is_sparse(edges)
-            or torch.compiler.is_compiling()
-            or (isinstance(edges, EdgeIndex) and edges.is_sorted_by_col)
-        ):
-            return edges
-        return sorted_once(edges, pair[0].size(0), pair[1].size(0))
 
     def message_layers(self) -> Iterable[nn.Module]:
         """Return the layers that messages go through."""

@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.edge_index import SortReturnType
+from torch_geometric.index import index2ptr
 from torch_geometric.nn import MessagePassing
+
+from vig_pyg.kernels.torch_internals import version_of
 
 SEEN = ">=2.8,<2.9"
 
@@ -27,7 +30,8 @@ class NeighborIndex(EdgeIndex):
 
     Unlike PyG's own, its rows are plain tensors, because ``coalesce``, ``is_undirected`` and others fail on PyG's
     ``Index``; and its pointers keep to their order where edges are flipped or sorted anew, where PyG mixes them up.
-    What is made of it by cloning, moving, indexing, joining or flipping is of this class too.
+    What is made of it by cloning, moving, indexing, joining or flipping is of this class too. Whether it was changed
+    in place is seen as autograd sees it, so not where numpy or ``.data`` did it.
     """
 
     max_degree: int
@@ -39,6 +43,9 @@ class NeighborIndex(EdgeIndex):
     ) -> Any:
         """Do as PyG does, with the differences above."""
         first = args[0]
+        same = func in (aten.clone.default, aten._to_copy.default, aten.alias.default, aten._pin_memory.default)
+        if not same and isinstance(first, cls) and first.is_inference():
+            vars(first).pop("max_degree", None)  # changes are not counted there: this may be one, or make a view for one
         if func in (aten.select.int, aten.unbind.int):
             return func(first._data, *args[1:], **(kwargs or {}))
         out = super().__torch_dispatch__(func, types, args, kwargs)
@@ -47,10 +54,14 @@ class NeighborIndex(EdgeIndex):
         out.__class__ = cls
         if func is aten.flip.default and out.is_sorted:
             out._indptr, out._T_indptr = first._indptr, first._T_indptr
-        same = func in (aten.clone.default, aten._to_copy.default, aten.alias.default, aten._pin_memory.default)
-        if same and out.dtype == first.dtype and hasattr(first, "max_degree"):
+        if same and out.dtype == first.dtype and is_as_made(first):
             out.max_degree = first.max_degree
         return out
+
+    def sparse_resize_(self, num_rows: int | None, num_cols: int | None) -> EdgeIndex:
+        """Set the size, which edges may then not fit."""
+        vars(self).pop("max_degree", None)
+        return super().sparse_resize_(num_rows, num_cols)
 
     def sort_by(self, sort_order: Any, stable: bool = False) -> SortReturnType:
         """Return the edges sorted by ``"row"`` or ``"col"``, and their places before."""
@@ -58,6 +69,18 @@ class NeighborIndex(EdgeIndex):
         if out is not self:
             out._indptr, out._T_indptr = self._T_indptr, self._indptr
         return SortReturnType(out, places)
+
+    def __copy__(self) -> EdgeIndex:
+        """Return the same edges, whose changes count for both."""
+        return aten.alias.default(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> EdgeIndex:
+        """Return a clone, which starts to count changes anew."""
+        return memo.setdefault(id(self), self.clone())
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Return what goes into a file, without what was true before a change in place."""
+        return super(NeighborIndex, self if is_as_made(self) else self.__copy__()).__reduce_ex__(protocol)
 
     def __repr__(self) -> str:
         """Return it in words, without values where a compiler's has none: to print PyG's there fails."""
@@ -95,6 +118,21 @@ def sorted_edge_index(edges: Tensor, sizes: tuple[int, int], ptr: Tensor, max_de
     index._indptr = ptr
     index.max_degree = max_degree
     return index
+
+
+def changes_of(edges: Tensor) -> tuple[int, int] | None:
+    """Return how often an edge list or ``EdgeIndex`` was changed in place, and what it wraps; None if not counted."""
+    data = edges.as_tensor() if isinstance(edges, EdgeIndex) else edges
+    if edges.is_inference() or data.is_inference():
+        return None
+    return version_of(edges), version_of(data)
+
+
+def is_as_made(edges: Any) -> bool:
+    """Return whether edges came from :func:`sorted_edge_index` and nothing was changed since."""
+    if not hasattr(edges, "max_degree"):
+        return False
+    return torch.compiler.is_compiling() or changes_of(edges) in (None, (0, 0))
 
 
 def messages_are_watched(conv: MessagePassing) -> bool:
