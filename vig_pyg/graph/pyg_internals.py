@@ -54,8 +54,12 @@ class NeighborIndex(EdgeIndex):
         out.__class__ = cls
         if func is aten.flip.default and out.is_sorted:
             out._indptr, out._T_indptr = first._indptr, first._T_indptr
-        if same and out.dtype == first.dtype and is_as_made(first):
-            out.max_degree = first.max_degree
+        if same and is_as_made(first):
+            if out.dtype == first.dtype:
+                out.max_degree = first.max_degree
+        elif same and was_changed(first):
+            out._clear_metadata()
+            out._sparse_size = first._sparse_size
         return out
 
     def sparse_resize_(self, num_rows: int | None, num_cols: int | None) -> EdgeIndex:
@@ -126,6 +130,14 @@ def changes_of(edges: Tensor) -> tuple[int, int] | None:
     if edges.is_inference() or data.is_inference():
         return None
     return version_of(edges), version_of(data)
+
+
+def was_changed(edges: EdgeIndex) -> bool:
+    """Return whether what edges know of themselves may be out of date, True also where changes are not counted."""
+    if torch.compiler.is_compiling():
+        return False
+    changes = changes_of(edges)
+    return changes is None or changes[0] > 0
 
 
 def is_as_made(edges: Any) -> bool:
