@@ -152,16 +152,16 @@ def sorted_once(edge_index: Tensor, num_sources: int, num_targets: int) -> EdgeI
 def in_order(adjacency: Adj, num_sources: int, num_targets: int) -> Adj:
     """Return a PyG adjacency as :func:`compressed` reads it: a sparse one as it is, edges :func:`sorted_once`.
 
-    Edges with another size are taken for this one. Compiled code, which cannot look at them, gets a list as it is.
+    Edges with another size are taken for this one. Compiled code, which cannot look at edges that were not made here,
+    gets a list of them as it is.
     """
     if is_sparse(adjacency):
         return adjacency
-    compiling, fits = torch.compiler.is_compiling(), False
-    if isinstance(adjacency, EdgeIndex) and adjacency.sparse_size() == (num_sources, num_targets):
-        fits = adjacency.is_sorted_by_col if compiling else is_as_made(adjacency)
-    if fits:
+    if is_as_made(adjacency) and adjacency.sparse_size() == (num_sources, num_targets):
         return adjacency
-    return edge_list(adjacency).long() if compiling else sorted_once(adjacency, num_sources, num_targets)
+    if torch.compiler.is_compiling():
+        return edge_list(adjacency).long()
+    return sorted_once(adjacency, num_sources, num_targets)
 
 
 def edge_list(adjacency: Adj) -> Tensor:

@@ -23,6 +23,7 @@ SEEN = ">=2.8,<2.9"
 OWN_LENGTH = np.int64(0)
 
 aten = torch.ops.aten
+COPIES = (aten.clone.default, aten._to_copy.default, aten.alias.default, aten._pin_memory.default)
 
 
 class NeighborIndex(EdgeIndex):
@@ -43,8 +44,7 @@ class NeighborIndex(EdgeIndex):
     ) -> Any:
         """Do as PyG does, with the differences above."""
         first = args[0]
-        same = func in (aten.clone.default, aten._to_copy.default, aten.alias.default, aten._pin_memory.default)
-        if not same and isinstance(first, cls) and first.is_inference():
+        if func not in COPIES and isinstance(first, cls) and first.is_inference():
             vars(first).pop("max_degree", None)  # changes are not counted there: this may be one, or make a view for one
         if func in (aten.select.int, aten.unbind.int):
             return func(first._data, *args[1:], **(kwargs or {}))
@@ -52,14 +52,13 @@ class NeighborIndex(EdgeIndex):
         if not isinstance(out, EdgeIndex) or out is first:
             return out
         out.__class__ = cls
-        if func is aten.flip.default and out.is_sorted:
+        if isinstance(first, cls) and not is_as_made(first) and was_changed(first):
+            size = out._sparse_size
+            out._clear_metadata()._sparse_size = size
+        elif func is aten.flip.default and out.is_sorted:
             out._indptr, out._T_indptr = first._indptr, first._T_indptr
-        if same and is_as_made(first):
-            if out.dtype == first.dtype:
-                out.max_degree = first.max_degree
-        elif same and was_changed(first):
-            out._clear_metadata()
-            out._sparse_size = first._sparse_size
+        elif func in COPIES and out.dtype == first.dtype and is_as_made(first):
+            out.max_degree = first.max_degree
         return out
 
     def sparse_resize_(self, num_rows: int | None, num_cols: int | None) -> EdgeIndex:
@@ -69,8 +68,9 @@ class NeighborIndex(EdgeIndex):
 
     def sort_by(self, sort_order: Any, stable: bool = False) -> SortReturnType:
         """Return the edges sorted by ``"row"`` or ``"col"``, and their places before."""
-        out, places = super().sort_by(sort_order, stable)
-        if out is not self:
+        known = self.__copy__() if was_changed(self) else self
+        out, places = super(NeighborIndex, known).sort_by(sort_order, stable)
+        if out is not known:
             out._indptr, out._T_indptr = self._T_indptr, self._indptr
         return SortReturnType(out, places)
 
@@ -84,7 +84,8 @@ class NeighborIndex(EdgeIndex):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Return what goes into a file, without what was true before a change in place."""
-        return super(NeighborIndex, self if is_as_made(self) else self.__copy__()).__reduce_ex__(protocol)
+        known = self.__copy__() if was_changed(self) else self
+        return super(NeighborIndex, known).__reduce_ex__(protocol)
 
     def __repr__(self) -> str:
         """Return it in words, without values where a compiler's has none: to print PyG's there fails."""
@@ -92,6 +93,8 @@ class NeighborIndex(EdgeIndex):
 
     def __tensor_flatten__(self) -> tuple[list[str], tuple[Any, ...]]:
         """Return what compiled code takes apart."""
+        if not _holds(self):  # it cannot ask itself
+            vars(self).pop("max_degree", None)
         names, context = super().__tensor_flatten__()
         return names, (*context, getattr(self, "max_degree", None))
 
@@ -142,9 +145,11 @@ def was_changed(edges: EdgeIndex) -> bool:
 
 def is_as_made(edges: Any) -> bool:
     """Return whether edges came from :func:`sorted_edge_index` and nothing was changed since."""
-    if not hasattr(edges, "max_degree"):
-        return False
-    return torch.compiler.is_compiling() or changes_of(edges) in (None, (0, 0))
+    return hasattr(edges, "max_degree") and (torch.compiler.is_compiling() or _holds(edges))
+
+
+def _holds(edges: EdgeIndex) -> bool:
+    return hasattr(edges, "max_degree") and changes_of(edges) in (None, (0, 0))
 
 
 def messages_are_watched(conv: MessagePassing) -> bool:
