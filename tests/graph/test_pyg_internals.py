@@ -13,7 +13,7 @@ from torch_geometric.transforms import ToSparseTensor
 
 from tests.graph.searched import batch_of, normal
 from tests.seen import check_seen
-from vig_pyg import MaxRelativeConv, knn_graph
+from vig_pyg import GINConv, MaxRelativeConv, knn_graph
 from vig_pyg.graph.edges import compressed
 from vig_pyg.graph.pyg_internals import SEEN, NeighborIndex, messages_are_watched, sorted_edge_index
 
@@ -142,6 +142,30 @@ def test_edges_go_in_and_out_of_compiled_code():
     for ours, theirs in zip(compiled(normal(12, 3), edges), (knn_graph(normal(12, 3), 2), edges.flip(0)), strict=True):
         assert torch.equal(ours.as_tensor(), theirs.as_tensor()) and ours.sort_order == theirs.sort_order
         check_known(ours)
+
+
+@pytest.mark.parametrize("operator", [GINConv, MaxRelativeConv])
+def test_compiled_code_notices_changes_in_place_and_believes_no_pointers_of_pyg(operator):
+    torch.manual_seed(0)
+    x, conv = normal(12, 3), operator(3, 4).double()
+    torch.compiler.reset()
+    compiled = torch.compile(conv, backend="aot_eager", fullgraph=True)
+    edges, changed, known = (knn_graph(x, 4) for _ in range(3))
+    changed[1] = torch.arange(48) % 5
+    turned = EdgeIndex(known.as_tensor().flip(0).contiguous(), sparse_size=(12, 12), sort_order="row")
+    turned.get_csr(), turned.get_csc()
+    for form in (edges, changed, turned.flip(0), edges):
+        torch.testing.assert_close(compiled(x, form), conv(x, torch.tensor(form.tolist())))
+
+
+def test_changed_edges_are_sorted_anew():
+    edges = knn_graph(normal(12, 3), 4)
+    edges.get_csr()
+    edges[1] = torch.arange(48) % 5
+    for order, row in (("row", 0), ("col", 1)):
+        again = edges.sort_by(order, stable=True).values
+        assert torch.equal(again.as_tensor(), edges.as_tensor()[:, edges.as_tensor()[row].argsort(stable=True)])
+        check_known(again)
 
 
 def test_workers_hand_edges_on():

@@ -196,7 +196,11 @@ class FusedConv(MessagePassing):
     def _set_widths(self, x: Tensor | OptPairTensor) -> None:
         """Give all layers the widths of the first input."""
         source, target = pair_of(x)
-        widths = [(source if v is None else v).size(-1) for v in (source, target)]
+        widths = []
+        for features in (source, source if target is None else target):
+            if features.dim() != 2:
+                raise ValueError(f"node features must have shape [nodes, channels], got {list(features.shape)}")
+            widths.append(features.size(1))
         for known, width in zip(self.widths, widths, strict=True):
             if known not in (-1, width):
                 raise ValueError(f"in_channels={self.in_channels} does not fit features of {widths[0]}, {widths[1]}")

@@ -17,14 +17,19 @@ def pair_of(x: Tensor | OptPairTensor) -> tuple[Tensor, OptTensor]:
     """Return features as ``(x_source, x_target)``; those of the targets may be missing.
 
     Raises:
-        TypeError: they are neither a tensor nor a pair.
+        TypeError: they are neither a tensor nor a pair of tensors.
     """
     if isinstance(x, Tensor):
         return x, x
     if not isinstance(x, tuple | list) or len(x) != 2:
         what = f"{len(x)} of them" if isinstance(x, tuple | list) else type(x).__name__
         raise TypeError(f"node features must be a tensor, or a pair of sources and targets, got {what}")
-    return x[0], x[1]
+    source, target = x
+    if not isinstance(source, Tensor):
+        raise TypeError(f"the sources of (x_source, x_target) must be a tensor, got {type(source).__name__}")
+    if not isinstance(target, Tensor | None):
+        raise TypeError(f"the targets of (x_source, x_target) must be a tensor or None, got {type(target).__name__}")
+    return source, target
 
 
 def check_inputs(
