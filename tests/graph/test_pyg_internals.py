@@ -15,7 +15,7 @@ from tests.graph.searched import batch_of, normal
 from tests.seen import check_seen
 from vig_pyg import GINConv, MaxRelativeConv, knn_graph
 from vig_pyg.graph.edges import compressed
-from vig_pyg.graph.pyg_internals import SEEN, NeighborIndex, messages_are_watched, sorted_edge_index
+from vig_pyg.graph.pyg_internals import SEEN, NeighborIndex, messages_are_watched, pointers_of, sorted_edge_index
 
 SIZES = [3, 9]
 
@@ -178,6 +178,11 @@ def test_workers_hand_edges_on():
 
 def test_this_version_of_pyg_was_looked_at():
     check_seen("torch_geometric", SEEN, "vig_pyg/graph/pyg_internals.py")
+
+
+def test_pointers_are_where_the_edges_of_every_target_start():
+    assert pointers_of(torch.tensor([1, 1, 3]), 5).tolist() == [0, 0, 2, 2, 3, 3]
+    assert pointers_of(torch.tensor([], dtype=torch.long), 2).tolist() == [0, 0, 0]
 
 
 def test_edges_bring_their_pointers():

@@ -97,7 +97,7 @@ class FusedConv(MessagePassing):
         out_channels: int,
         heads: int = 1,
         norm: Norm = None,
-        act: Act = "gelu",
+        act: Act = None,
         aggr: Aggr | None = None,
         **kwargs: Any,
     ) -> None:

@@ -9,7 +9,7 @@ from torch_geometric import EdgeIndex
 from torch_geometric.typing import Adj
 from torch_geometric.utils import is_sparse, to_edge_index
 
-from vig_pyg.graph.pyg_internals import changes_of, index2ptr, is_as_made, sorted_edge_index, was_changed
+from vig_pyg.graph.pyg_internals import changes_of, is_as_made, pointers_of, sorted_edge_index, was_changed
 from vig_pyg.kernels.reduce import targets_of_edges
 
 INDEX_TYPES = (torch.int64, torch.int32)
@@ -107,7 +107,7 @@ def _by_target(edge_index: Tensor, num_sources: int, num_targets: int) -> EdgeIn
         narrow = targets.to(torch.int16 if num_targets <= SHORT else torch.int32)
         edges[1], order = narrow.sort(stable=True)
         edges[0] = sources.index_select(0, order)
-    ptr = index2ptr(edges[1], num_targets)
+    ptr = pointers_of(edges[1], num_targets)
     # Under .data, what filled the edges does not count as a change.
     return sorted_edge_index(edges.data, (num_sources, num_targets), ptr, _largest_degree(ptr))
 

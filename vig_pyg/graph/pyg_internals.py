@@ -45,7 +45,9 @@ class NeighborIndex(EdgeIndex):
         """Do as PyG does, with the differences above."""
         first = args[0]
         if func not in COPIES and isinstance(first, cls) and first.is_inference():
-            vars(first).pop("max_degree", None)  # changes are not counted there: this may be one, or make a view for one
+            vars(first).pop(
+                "max_degree", None
+            )  # changes are not counted there: this may be one, or make a view for one
         if func in (aten.select.int, aten.unbind.int):
             return func(first._data, *args[1:], **(kwargs or {}))
         out = super().__torch_dispatch__(func, types, args, kwargs)
@@ -71,7 +73,7 @@ class NeighborIndex(EdgeIndex):
         known = self.__copy__() if was_changed(self) else self
         out, places = super(NeighborIndex, known).sort_by(sort_order, stable)
         if out is not known:
-            out._indptr, out._T_indptr = self._T_indptr, self._indptr
+            out._indptr, out._T_indptr = known._T_indptr, known._indptr
         return SortReturnType(out, places)
 
     def __copy__(self) -> EdgeIndex:
@@ -125,6 +127,11 @@ def sorted_edge_index(edges: Tensor, sizes: tuple[int, int], ptr: Tensor, max_de
     index._indptr = ptr
     index.max_degree = max_degree
     return index
+
+
+def pointers_of(targets: Tensor, num_targets: int) -> Tensor:
+    """Return where the edges of each target start, ``[N + 1]``, of the targets ``[E]`` of edges, which rise."""
+    return index2ptr(targets, num_targets)
 
 
 def changes_of(edges: Tensor) -> tuple[int, int] | None:
