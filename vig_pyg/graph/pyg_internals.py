@@ -45,9 +45,7 @@ class NeighborIndex(EdgeIndex):
         """Do as PyG does, with the differences above."""
         first = args[0]
         if func not in COPIES and isinstance(first, cls) and first.is_inference():
-            vars(first).pop(
-                "max_degree", None
-            )  # changes are not counted there: this may be one, or make a view for one
+            first._forget()  # changes are not counted there, and this may lead to one
         if func in (aten.select.int, aten.unbind.int):
             return func(first._data, *args[1:], **(kwargs or {}))
         out = super().__torch_dispatch__(func, types, args, kwargs)
@@ -63,15 +61,19 @@ class NeighborIndex(EdgeIndex):
             out.max_degree = first.max_degree
         return out
 
+    def _forget(self) -> None:
+        if hasattr(self, "max_degree"):
+            del self.max_degree
+
     def sparse_resize_(self, num_rows: int | None, num_cols: int | None) -> EdgeIndex:
         """Set the size, which edges may then not fit."""
-        vars(self).pop("max_degree", None)
+        self._forget()
         return super().sparse_resize_(num_rows, num_cols)
 
     def sort_by(self, sort_order: Any, stable: bool = False) -> SortReturnType:
         """Return the edges sorted by ``"row"`` or ``"col"``, and their places before."""
         known = self.__copy__() if was_changed(self) else self
-        out, places = super(NeighborIndex, known).sort_by(sort_order, stable)
+        out, places = EdgeIndex.sort_by(known, sort_order, stable)
         if out is not known:
             out._indptr, out._T_indptr = known._T_indptr, known._indptr
         return SortReturnType(out, places)
@@ -87,7 +89,7 @@ class NeighborIndex(EdgeIndex):
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Return what goes into a file, without what was true before a change in place."""
         known = self.__copy__() if was_changed(self) else self
-        return super(NeighborIndex, known).__reduce_ex__(protocol)
+        return EdgeIndex.__reduce_ex__(known, protocol)
 
     def __repr__(self) -> str:
         """Return it in words, without values where a compiler's has none: to print PyG's there fails."""
@@ -96,7 +98,7 @@ class NeighborIndex(EdgeIndex):
     def __tensor_flatten__(self) -> tuple[list[str], tuple[Any, ...]]:
         """Return what compiled code takes apart."""
         if not _holds(self):  # it cannot ask itself
-            vars(self).pop("max_degree", None)
+            self._forget()
         names, context = super().__tensor_flatten__()
         return names, (*context, getattr(self, "max_degree", None))
 
