@@ -41,7 +41,7 @@ def compare(rounds: int) -> dict[str, object]:
     }
     results: dict[str, object] = {}
     for name in OPERATORS:
-        conv = vig_pyg.conv.build_conv(name, *WIDTHS)
+        conv = vig_pyg.conv.build_conv(name, *WIDTHS, act="gelu")
         for step in (evaluation, training_step):
             conv.train(step is training_step)
             title = f"{name}, {step.__name__.replace('_', ' ')}"

@@ -12,7 +12,7 @@ from vig_pyg.conv.edge import EdgeConv
 @pytest.mark.parametrize("training", [False, True])
 def test_it_is_pygs_with_the_same_map(training):
     x, edges = graph()
-    conv, same = (EdgeConv(8, 12).double().train(training) for _ in range(2))
+    conv, same = (EdgeConv(8, 12, act="gelu").double().train(training) for _ in range(2))
     reference = pyg.EdgeConv(same.nn).train(training)
     same.load_state_dict(conv.state_dict())
     torch.testing.assert_close(conv(x.double(), edges), reference(x.double(), edges.as_tensor()))
@@ -20,7 +20,7 @@ def test_it_is_pygs_with_the_same_map(training):
 
 
 def test_an_edge_convolution_with_an_odd_number_of_heads_equals_its_definition():
-    conv = EdgeConv(6, 12, heads=3, norm="batch").double().eval()
+    conv = EdgeConv(6, 12, heads=3, norm="batch", act="gelu").double().eval()
     x, edges = normal(5, 6), as_list([(0, 1), (2, 1), (3, 1), (1, 0), (4, 3)])
     expected = []
     for i in range(5):

@@ -6,6 +6,7 @@ from torch_geometric import EdgeIndex
 
 from vig_pyg.conv import EdgeConv, GINConv, MaxRelativeConv, SAGEConv
 from vig_pyg.conv.inputs import check_nodes_for
+from vig_pyg.graph.edges import edges_from_list
 
 IN, OUT = 8, 12
 every_operator = pytest.mark.parametrize("operator", [MaxRelativeConv, EdgeConv, GINConv, SAGEConv])
@@ -50,6 +51,27 @@ def test_features_of_another_rank_or_width_are_refused(operator, x, message):
     assert one_sentence(error)
 
 
+@pytest.mark.parametrize("channels", [IN, -1, (-1, -1), (IN, -1)])
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ((None, torch.zeros(5, IN)), r"the sources of \(x_source, x_target\) must be a tensor, got NoneType"),
+        ((None, None), "the sources of .* must be a tensor, got NoneType"),
+        ((torch.zeros(5, IN), [1.0]), "the targets of .* must be a tensor or None, got list"),
+        (torch.zeros(5), r"must have shape \[nodes, .*\], got \[5\]"),
+        ((torch.zeros(5, IN), torch.zeros(1, 5, IN)), r"must have shape \[nodes, .*\], got \[1, 5, 8\]"),
+    ],
+)
+@every_operator
+def test_features_that_are_no_matrix_of_every_set_of_nodes_are_refused(operator, x, message, channels):
+    conv = operator(channels, OUT)
+    with pytest.raises((TypeError, ValueError), match=message) as error:
+        conv(x, torch.tensor([[0], [1]]))
+    assert one_sentence(error)
+    whole = torch.ones(5, IN), None
+    assert conv(whole, torch.tensor([[0], [1]]), size=(5, 2)).shape == (2, OUT)  # it is as it was
+
+
 @every_operator
 def test_features_that_are_whole_numbers_are_refused(operator):
     with pytest.raises(
@@ -89,6 +111,22 @@ def test_heads_that_do_not_divide_the_channels_are_refused(operator, heads):
     sentence = f"heads={heads} must divide" if heads > 0 else f"heads must be at least 1, got {heads}"
     with pytest.raises(ValueError, match=sentence):
         operator(IN, OUT, heads=heads)
+
+
+@pytest.mark.parametrize("wrap", [lambda e: e, EdgeIndex, lambda e: edges_from_list(e, 6, 6)])
+@every_operator
+def test_edges_that_are_changed_in_place_between_two_calls_are_used_as_they_are(operator, wrap):
+    torch.manual_seed(0)
+    conv, x = operator(IN, OUT), torch.randn(6, IN)
+    edges = wrap(torch.tensor([[0, 1, 2, 3, 4], [5, 5, 0, 1, 1]]))
+    before = conv(x, edges)
+    edges[1] = torch.tensor([0, 3, 2, 2, 2])
+    after = conv(x, edges)
+    torch.testing.assert_close(after, conv(x, torch.tensor(edges.tolist())))
+    assert not torch.allclose(before, after)
+    edges[0, 0] = 6
+    with pytest.raises(ValueError, match="source 6, but there are 6 source nodes"):
+        conv(x, edges)
 
 
 def test_nodes_are_checked_against_a_weight():

@@ -42,7 +42,7 @@ def normal(*shape, seed=0):
 
 def build(operator, heads=1, training=False, **options):
     """An operator whose weights, norms and running statistics are all drawn at random."""
-    conv = operator(IN, OUT, heads=heads, **{"norm": "batch", **options}).double().train(training)
+    conv = operator(IN, OUT, heads=heads, **{"norm": "batch", "act": "gelu", **options}).double().train(training)
     for seed, value in enumerate([*conv.parameters(), *conv.buffers()]):
         if value.is_floating_point():
             value.data.copy_(normal(*value.shape, seed=seed))
@@ -312,3 +312,14 @@ def test_reset_parameters_draws_new_weights_and_forgets_statistics(operator):
     for name, value in conv.state_dict().items():
         assert name.endswith("num_batches_tracked") or not torch.equal(value, before[name]), name
     assert all(torch.equal(b, torch.zeros_like(b)) for n, b in conv.named_buffers() if "running_mean" in n)
+
+
+@every_operator
+def test_by_itself_an_operator_ends_in_its_map_as_those_of_pyg(operator):
+    torch.manual_seed(0)
+    conv, plain = operator(IN, OUT), operator(IN, OUT, norm=None, act=None)
+    plain.load_state_dict(conv.state_dict())
+    x, edges = torch.randn(6, IN), as_list([(0, 1), (2, 1), (3, 1), (1, 0), (4, 3)])
+    assert torch.equal(conv(x, edges), plain(x, edges))
+    last = conv.nn2 if operator is SAGEConv else conv.nn
+    assert all(isinstance(module, torch.nn.Identity) for module in (last.norm, last.act))

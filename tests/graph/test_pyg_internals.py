@@ -13,9 +13,9 @@ from torch_geometric.transforms import ToSparseTensor
 
 from tests.graph.searched import batch_of, normal
 from tests.seen import check_seen
-from vig_pyg import MaxRelativeConv, knn_graph
+from vig_pyg import GINConv, MaxRelativeConv, knn_graph
 from vig_pyg.graph.edges import compressed
-from vig_pyg.graph.pyg_internals import SEEN, NeighborIndex, messages_are_watched, sorted_edge_index
+from vig_pyg.graph.pyg_internals import SEEN, NeighborIndex, messages_are_watched, pointers_of, sorted_edge_index
 
 SIZES = [3, 9]
 
@@ -144,6 +144,30 @@ def test_edges_go_in_and_out_of_compiled_code():
         check_known(ours)
 
 
+@pytest.mark.parametrize("operator", [GINConv, MaxRelativeConv])
+def test_compiled_code_notices_changes_in_place_and_believes_no_pointers_of_pyg(operator):
+    torch.manual_seed(0)
+    x, conv = normal(12, 3), operator(3, 4).double()
+    torch.compiler.reset()
+    compiled = torch.compile(conv, backend="aot_eager", fullgraph=True)
+    edges, changed, known = (knn_graph(x, 4) for _ in range(3))
+    changed[1] = torch.arange(48) % 5
+    turned = EdgeIndex(known.as_tensor().flip(0).contiguous(), sparse_size=(12, 12), sort_order="row")
+    turned.get_csr(), turned.get_csc()
+    for form in (edges, changed, turned.flip(0), edges):
+        torch.testing.assert_close(compiled(x, form), conv(x, torch.tensor(form.tolist())))
+
+
+def test_changed_edges_are_sorted_anew():
+    edges = knn_graph(normal(12, 3), 4)
+    edges.get_csr()
+    edges[1] = torch.arange(48) % 5
+    for order, row in (("row", 0), ("col", 1)):
+        again = edges.sort_by(order, stable=True).values
+        assert torch.equal(again.as_tensor(), edges.as_tensor()[:, edges.as_tensor()[row].argsort(stable=True)])
+        check_known(again)
+
+
 def test_workers_hand_edges_on():
     loader = DataLoader([data_of(knn_graph(normal(12, 3), 4))] * 2, 2, num_workers=1)
     edges = next(iter(loader)).edge_index
@@ -154,6 +178,11 @@ def test_workers_hand_edges_on():
 
 def test_this_version_of_pyg_was_looked_at():
     check_seen("torch_geometric", SEEN, "vig_pyg/graph/pyg_internals.py")
+
+
+def test_pointers_are_where_the_edges_of_every_target_start():
+    assert pointers_of(torch.tensor([1, 1, 3]), 5).tolist() == [0, 0, 2, 2, 3, 3]
+    assert pointers_of(torch.tensor([], dtype=torch.long), 2).tolist() == [0, 0, 0]
 
 
 def test_edges_bring_their_pointers():

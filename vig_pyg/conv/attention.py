@@ -12,6 +12,7 @@ from vig_pyg.conv.lazy import Layers
 from vig_pyg.conv.linear import GroupedLinear
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
+from vig_pyg.graph.pyg_internals import is_as_made
 from vig_pyg.kernels import neighbor_softmax, neighbor_sum
 from vig_pyg.kernels.reduce import targets_of_edges
 
@@ -81,10 +82,15 @@ class AttentionConv(FusedConv):
         q, k, v = query[1], key[0], value[0]
         assert q is not None and k is not None and v is not None
         ptr, index, max_degree = compressed(edge_index)
-        if getattr(edge_index, "complete", False) and index.numel() == len(q) * max_degree:
+        if _is_complete(edge_index) and index.numel() == len(q) * max_degree:
             images = (part.view(-1, max_degree, part.size(1)) for part in (q, k, v))
             return F.scaled_dot_product_attention(*images).flatten(0, 1)
         target = targets_of_edges(ptr, len(index))
         alike = (q[target] * k[index]).sum(1, keepdim=True) * q.size(1) ** -0.5
         weighted = neighbor_softmax(alike, ptr, max_degree) * v[index]
         return neighbor_sum(weighted, ptr, target.new_ones(len(target)).cumsum(0) - 1, max_degree)
+
+
+def _is_complete(edges: Adj) -> bool:
+    """Return whether edges are those of a :class:`~vig_pyg.graph.CompleteGraph`, unchanged."""
+    return is_as_made(edges) and getattr(edges, "complete", False)

@@ -50,7 +50,7 @@ class EdgeConv(FusedConv):
         out_channels: Width of the output.
         heads: Heads ``h`` of the update; divides both widths.
         norm: ``"batch"`` as in models, ``"layer"``, a factory, or None, as suits single graphs.
-        act: A name of timm's, a factory or None.
+        act: ``"gelu"`` as in models, another name of timm's, a factory, or None, as suits a last layer.
         aggr: Another aggregation than the maximum, in PyG's words, a list of them, or a module; several are joined.
         edge_dim: Width of edge features :math:`\mathbf{e}_{ji}`, which are joined to the pair, computed edge by edge.
         **kwargs: Of :class:`~torch_geometric.nn.MessagePassing`.
@@ -68,7 +68,7 @@ class EdgeConv(FusedConv):
         out_channels: int,
         heads: int = 1,
         norm: Norm = None,
-        act: Act = "gelu",
+        act: Act = None,
         aggr: Aggr = "max",
         edge_dim: int | None = None,
         **kwargs: Any,

@@ -9,19 +9,17 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch_geometric import EdgeIndex
 from torch_geometric.nn import Aggregation, MessagePassing
 from torch_geometric.nn.aggr import SumAggregation
 from torch_geometric.nn.inits import reset
 from torch_geometric.typing import Adj, OptPairTensor, OptTensor, PairTensor, Size
-from torch_geometric.utils import is_sparse
 
 from vig_pyg.checks import check_whole
 from vig_pyg.conv.inputs import check_inputs, pair_of
 from vig_pyg.conv.lazy import Layers, give_shapes, without_shapes
 from vig_pyg.conv.linear import Act, GroupedLinear, LinearNormAct, Norm
-from vig_pyg.graph.edges import edge_list, sorted_once
-from vig_pyg.graph.pyg_internals import messages_are_watched
+from vig_pyg.graph.edges import edge_list, in_order
+from vig_pyg.graph.pyg_internals import is_as_made, messages_are_watched
 from vig_pyg.kernels.torch_internals import is_watched
 
 STEPS = ("message", "aggregate", "update")
@@ -99,7 +97,7 @@ class FusedConv(MessagePassing):
         out_channels: int,
         heads: int = 1,
         norm: Norm = None,
-        act: Act = "gelu",
+        act: Act = None,
         aggr: Aggr | None = None,
         **kwargs: Any,
     ) -> None:
@@ -176,16 +174,14 @@ class FusedConv(MessagePassing):
             pair = self.source(pair[0]), pair[1]
         fused = edge_attr is None and not backward and self._may_fuse()
         if not fused or (edge_weight is not None and not self._fuses_weights(edges)):
-            return pair, edge_list(edges), edge_weight
-        return pair, self._sorted(edges, pair), edge_weight
+            return pair, edge_list(edges).long(), edge_weight
+        return pair, in_order(edges, pair[0].size(0), pair[1].size(0)), edge_weight
 
     def _fuses_weights(self, edges: Adj) -> bool:
         """Return whether messages with weights are reduced in one step: where all targets have as many neighbors."""
-        if "edge_weight" not in self.inspector.get_param_dict("message_and_aggregate"):
+        if "edge_weight" not in self.inspector.get_param_dict("message_and_aggregate") or not is_as_made(edges):
             return False
-        degree = getattr(edges, "max_degree", 0)
-        regular = degree > 0 and isinstance(edges, EdgeIndex) and edges.is_sorted_by_col
-        return regular and edges.size(1) == degree * (edges.sparse_size(1) or 0)
+        return 0 < edges.size(1) == edges.max_degree * (edges.sparse_size(1) or 0)
 
     def _check_taken(self, **of_edges: OptTensor) -> None:
         """Refuse what edges have and messages do not take, which PyG would leave out.
@@ -200,16 +196,6 @@ class FusedConv(MessagePassing):
                     f"values other than 1): leave it out, or give the method message an argument {name}"
                 )
 
-    def _sorted(self, edges: Adj, pair: PairTensor) -> Adj:
-        """Return edges sorted by target; compiled code, which cannot look at them, takes them as they are."""
-        if (
-            is_sparse(edges)
-            or torch.compiler.is_compiling()
-            or (isinstance(edges, EdgeIndex) and edges.is_sorted_by_col)
-        ):
-            return edges
-        return sorted_once(edges, pair[0].size(0), pair[1].size(0))
-
     def message_layers(self) -> Iterable[nn.Module]:
         """Return the layers that messages go through."""
         return ()
@@ -217,7 +203,11 @@ class FusedConv(MessagePassing):
     def _set_widths(self, x: Tensor | OptPairTensor) -> None:
         """Give all layers the widths of the first input."""
         source, target = pair_of(x)
-        widths = [(source if v is None else v).size(-1) for v in (source, target)]
+        widths = []
+        for features in (source, source if target is None else target):
+            if features.dim() != 2:
+                raise ValueError(f"node features must have shape [nodes, channels], got {list(features.shape)}")
+            widths.append(features.size(1))
         for known, width in zip(self.widths, widths, strict=True):
             if known not in (-1, width):
                 raise ValueError(f"in_channels={self.in_channels} does not fit features of {widths[0]}, {widths[1]}")

@@ -31,7 +31,7 @@ class GINConv(FusedConv):
         out_channels: Width of the output.
         heads: Heads ``h`` of the update; divides both widths.
         norm: ``"batch"`` as in models, ``"layer"``, a factory, or None, as suits single graphs.
-        act: A name of timm's, a factory or None.
+        act: ``"gelu"`` as in models, another name of timm's, a factory, or None, as suits a last layer.
         aggr: Another aggregation than the sum, in PyG's words, a list of them, or a module.
         **kwargs: Of :class:`~torch_geometric.nn.MessagePassing`.
 
@@ -50,7 +50,7 @@ class GINConv(FusedConv):
         out_channels: int,
         heads: int = 1,
         norm: Norm = None,
-        act: Act = "gelu",
+        act: Act = None,
         aggr: Aggr = "sum",
         **kwargs: Any,
     ) -> None:

@@ -9,6 +9,7 @@ from torch_geometric.typing import Adj, OptPairTensor, OptTensor, PairTensor, Si
 from torch_geometric.utils import is_sparse, to_edge_index
 
 from vig_pyg.graph.edges import check_edge_list, check_range
+from vig_pyg.graph.pyg_internals import is_as_made
 from vig_pyg.kernels.grouped_linear import is_autocasting
 
 
@@ -16,14 +17,19 @@ def pair_of(x: Tensor | OptPairTensor) -> tuple[Tensor, OptTensor]:
     """Return features as ``(x_source, x_target)``; those of the targets may be missing.
 
     Raises:
-        TypeError: they are neither a tensor nor a pair.
+        TypeError: they are neither a tensor nor a pair of tensors.
     """
     if isinstance(x, Tensor):
         return x, x
     if not isinstance(x, tuple | list) or len(x) != 2:
         what = f"{len(x)} of them" if isinstance(x, tuple | list) else type(x).__name__
         raise TypeError(f"node features must be a tensor, or a pair of sources and targets, got {what}")
-    return x[0], x[1]
+    source, target = x
+    if not isinstance(source, Tensor):
+        raise TypeError(f"the sources of (x_source, x_target) must be a tensor, got {type(source).__name__}")
+    if not isinstance(target, Tensor | None):
+        raise TypeError(f"the targets of (x_source, x_target) must be a tensor or None, got {type(target).__name__}")
+    return source, target
 
 
 def check_inputs(
@@ -37,8 +43,7 @@ def check_inputs(
     """Return ``(x_source, x_target)``, the edges and their weights after checking that they fit.
 
     Targets without features, ``(x_source, None)``, get zeros. Every sparse tensor comes back in CSR form, but COO,
-    which may hold an edge twice, as an edge list, and so does one with values, which become the weights; an
-    ``EdgeIndex`` that says no size, or another, comes back as one of the right size.
+    which may hold an edge twice, as an edge list, and so does one with values, which become the weights.
 
     Args:
         x: The features, or those of sources and targets.
@@ -69,15 +74,9 @@ def check_inputs(
         return pair, *_sparse_edges(edge_index, sizes, edge_weight)
     if edge_weight is not None:
         edge_weight = _checked_weight(edge_weight, edge_index, weight)
-    if isinstance(edge_index, EdgeIndex) and edge_index.sparse_size() == sizes and hasattr(edge_index, "max_degree"):
-        return pair, edge_index, edge_weight  # made here: its edges stay inside
-    check_edge_list(edge_index, weight.device)
-    check_range(edge_index, sizes)
-    if not isinstance(edge_index, EdgeIndex):
-        edge_index = edge_index.long()
-    elif edge_index.sparse_size() != sizes or edge_index.dtype != torch.int64:
-        edges = edge_index.as_tensor().long()
-        edge_index = EdgeIndex(edges, sparse_size=sizes, sort_order=edge_index.sort_order)
+    if not (is_as_made(edge_index) and edge_index.sparse_size() == sizes):  # made here: its edges stay inside
+        check_edge_list(edge_index, weight.device)
+        check_range(edge_index, sizes)
     return pair, edge_index, edge_weight
 
 

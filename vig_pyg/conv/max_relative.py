@@ -36,7 +36,7 @@ class MaxRelativeConv(FusedConv):
         out_channels: Width of the output.
         heads: Heads ``h`` of the update; divides both widths.
         norm: ``"batch"`` as in models, ``"layer"``, a factory, or None, as suits single graphs.
-        act: A name of timm's, a factory or None.
+        act: ``"gelu"`` as in models, another name of timm's, a factory, or None, as suits a last layer.
         aggr: Another aggregation than the maximum, in PyG's words, a list of them, or a module.
         floor: What is below zero after the aggregation becomes zero.
         reverse: Subtract the neighbor from the node.
@@ -55,7 +55,7 @@ class MaxRelativeConv(FusedConv):
         out_channels: int,
         heads: int = 1,
         norm: Norm = None,
-        act: Act = "gelu",
+        act: Act = None,
         aggr: Aggr | None = None,
         floor: bool = False,
         reverse: bool = False,

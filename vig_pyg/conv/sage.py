@@ -39,7 +39,7 @@ class SAGEConv(FusedConv):
         out_channels: Width of the output.
         heads: Heads ``h`` of both maps; divides their widths.
         norm: ``"batch"`` as in models, ``"layer"``, a factory, or None, as suits single graphs.
-        act: A name of timm's, a factory or None.
+        act: ``"gelu"`` as in models, another name of timm's, a factory, or None, as suits a last layer.
         aggr: Another aggregation than the maximum, in PyG's words, a list of them, or a module.
         **kwargs: Of :class:`~torch_geometric.nn.MessagePassing`.
 

@@ -44,7 +44,7 @@ def knn_graph(
     the nearest first (dilated aggregation, Li et al., "DeepGCNs", 2019). As in ``torch_cluster.knn``, ``x`` holds
     the nodes that are found, and ``y``, if given, those that search: edges run from ``x`` to ``y``.
 
-    A layer on a graph of its own features is one line; with ``conv = EdgeConv(C, D, act=None, norm=None)``, this is
+    A layer on a graph of its own features is one line; with ``conv = EdgeConv(C, D)``, this is
     PyG's ``DynamicEdgeConv(Linear(2 * C, D), k=20)``, which counts a node among its neighbors::
 
         x = conv(x, vig_pyg.knn_graph(x, 20, batch, loop=True))

@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.edge_index import SortReturnType
+from torch_geometric.index import index2ptr
 from torch_geometric.nn import MessagePassing
+
+from vig_pyg.kernels.torch_internals import version_of
 
 SEEN = ">=2.8,<2.9"
 
@@ -20,6 +23,7 @@ SEEN = ">=2.8,<2.9"
 OWN_LENGTH = np.int64(0)
 
 aten = torch.ops.aten
+COPIES = (aten.clone.default, aten._to_copy.default, aten.alias.default, aten._pin_memory.default)
 
 
 class NeighborIndex(EdgeIndex):
@@ -27,7 +31,8 @@ class NeighborIndex(EdgeIndex):
 
     Unlike PyG's own, its rows are plain tensors, because ``coalesce``, ``is_undirected`` and others fail on PyG's
     ``Index``; and its pointers keep to their order where edges are flipped or sorted anew, where PyG mixes them up.
-    What is made of it by cloning, moving, indexing, joining or flipping is of this class too.
+    What is made of it by cloning, moving, indexing, joining or flipping is of this class too. Whether it was changed
+    in place is seen as autograd sees it, so not where numpy or ``.data`` did it.
     """
 
     max_degree: int
@@ -39,25 +44,52 @@ class NeighborIndex(EdgeIndex):
     ) -> Any:
         """Do as PyG does, with the differences above."""
         first = args[0]
+        if func not in COPIES and isinstance(first, cls) and first.is_inference():
+            first._forget()  # changes are not counted there, and this may lead to one
         if func in (aten.select.int, aten.unbind.int):
             return func(first._data, *args[1:], **(kwargs or {}))
         out = super().__torch_dispatch__(func, types, args, kwargs)
         if not isinstance(out, EdgeIndex) or out is first:
             return out
         out.__class__ = cls
-        if func is aten.flip.default and out.is_sorted:
+        if isinstance(first, cls) and not is_as_made(first) and was_changed(first):
+            size = out._sparse_size
+            out._clear_metadata()._sparse_size = size
+        elif func is aten.flip.default and out.is_sorted:
             out._indptr, out._T_indptr = first._indptr, first._T_indptr
-        same = func in (aten.clone.default, aten._to_copy.default, aten.alias.default, aten._pin_memory.default)
-        if same and out.dtype == first.dtype and hasattr(first, "max_degree"):
+        elif func in COPIES and out.dtype == first.dtype and is_as_made(first):
             out.max_degree = first.max_degree
         return out
 
+    def _forget(self) -> None:
+        if hasattr(self, "max_degree"):
+            del self.max_degree
+
+    def sparse_resize_(self, num_rows: int | None, num_cols: int | None) -> EdgeIndex:
+        """Set the size, which edges may then not fit."""
+        self._forget()
+        return super().sparse_resize_(num_rows, num_cols)
+
     def sort_by(self, sort_order: Any, stable: bool = False) -> SortReturnType:
         """Return the edges sorted by ``"row"`` or ``"col"``, and their places before."""
-        out, places = super().sort_by(sort_order, stable)
-        if out is not self:
-            out._indptr, out._T_indptr = self._T_indptr, self._indptr
+        known = self.__copy__() if was_changed(self) else self
+        out, places = EdgeIndex.sort_by(known, sort_order, stable)
+        if out is not known:
+            out._indptr, out._T_indptr = known._T_indptr, known._indptr
         return SortReturnType(out, places)
+
+    def __copy__(self) -> EdgeIndex:
+        """Return the same edges, whose changes count for both."""
+        return aten.alias.default(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> EdgeIndex:
+        """Return a clone, which starts to count changes anew."""
+        return memo.setdefault(id(self), self.clone())
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Return what goes into a file, without what was true before a change in place."""
+        known = self.__copy__() if was_changed(self) else self
+        return EdgeIndex.__reduce_ex__(known, protocol)
 
     def __repr__(self) -> str:
         """Return it in words, without values where a compiler's has none: to print PyG's there fails."""
@@ -65,6 +97,8 @@ class NeighborIndex(EdgeIndex):
 
     def __tensor_flatten__(self) -> tuple[list[str], tuple[Any, ...]]:
         """Return what compiled code takes apart."""
+        if not _holds(self):  # it cannot ask itself
+            self._forget()
         names, context = super().__tensor_flatten__()
         return names, (*context, getattr(self, "max_degree", None))
 
@@ -95,6 +129,36 @@ def sorted_edge_index(edges: Tensor, sizes: tuple[int, int], ptr: Tensor, max_de
     index._indptr = ptr
     index.max_degree = max_degree
     return index
+
+
+def pointers_of(targets: Tensor, num_targets: int) -> Tensor:
+    """Return where the edges of each target start, ``[N + 1]``, of the targets ``[E]`` of edges, which rise."""
+    return index2ptr(targets, num_targets)
+
+
+def changes_of(edges: Tensor) -> tuple[int, int] | None:
+    """Return how often an edge list or ``EdgeIndex`` was changed in place, and what it wraps; None if not counted."""
+    data = edges.as_tensor() if isinstance(edges, EdgeIndex) else edges
+    if edges.is_inference() or data.is_inference():
+        return None
+    return version_of(edges), version_of(data)
+
+
+def was_changed(edges: EdgeIndex) -> bool:
+    """Return whether what edges know of themselves may be out of date, True also where changes are not counted."""
+    if torch.compiler.is_compiling():
+        return False
+    changes = changes_of(edges)
+    return changes is None or changes[0] > 0
+
+
+def is_as_made(edges: Any) -> bool:
+    """Return whether edges came from :func:`sorted_edge_index` and nothing was changed since."""
+    return hasattr(edges, "max_degree") and (torch.compiler.is_compiling() or _holds(edges))
+
+
+def _holds(edges: EdgeIndex) -> bool:
+    return hasattr(edges, "max_degree") and changes_of(edges) in (None, (0, 0))
 
 
 def messages_are_watched(conv: MessagePassing) -> bool:
