@@ -25,5 +25,5 @@ def check_model_name(name: str) -> None:
 
 
 def is_ours(name: str) -> bool:
-    """Return whether a model is a ViG or Pyramid ViG."""
-    return timm.models.is_model_in_modules(name, ["pyramid_vig", "vig"])
+    """Return whether a model is a ViG, Pyramid ViG or WiGNet."""
+    return timm.models.is_model_in_modules(name, ["pyramid_vig", "vig", "wignet"])
