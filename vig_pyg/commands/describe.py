@@ -29,7 +29,9 @@ from vig_pyg.study.cost import count_macs, count_parameters, without_computing
 def models() -> None:
     """List the models of this library with their size and cost."""
     rows = [["model", "image", "parameters", "GMAC"]]
-    for name in timm.list_models(module="vig") + timm.list_models(module="pyramid_vig") + timm.list_models(module="wignet"):
+    for name in (
+        timm.list_models(module="vig") + timm.list_models(module="pyramid_vig") + timm.list_models(module="wignet")
+    ):
         with torch.device("meta"):
             model = timm.create_model(name)
         size = data_config(model)["input_size"]

@@ -81,7 +81,9 @@ class WindowGraph(Graph):
         check_flags(adapt=adapt)
         check_kind("a RelativePosition or None", RelativePosition | None, position=position)
         if k > window**2:
-            raise ValueError(f"k={k} neighbors need at least {k} nodes, but a window of {window}×{window} has {window**2}")
+            raise ValueError(
+                f"k={k} neighbors need at least {k} nodes, but a window of {window}×{window} has {window**2}"
+            )
         self.k, self.dilation, self.window, self.adapt = k, dilation, window, adapt
         self.shift = window // 2 if block % 2 else 0
         self.position = None if position is None else RelativePosition(position.channels, (window, window))
@@ -103,23 +105,24 @@ class WindowGraph(Graph):
             key = height, width, x.device
             windows = self.recent.get(key, x, lambda key=key: self._windows(*key))
             neighbors = self._neighbors(map_.flatten(1, 2), windows, height, width)
-            first = torch.arange(len(map_), device=x.device).unsqueeze(1) * (height * width) + start
+            first = torch.arange(map_.size(0), device=x.device).unsqueeze(1) * (height * width) + start
             sources.append((neighbors + first).flatten())
-            degrees.append(windows.degree.repeat(len(map_)))
-            start += len(map_) * height * width
-        return edges_from_degrees(torch.cat(sources), torch.cat(degrees), len(x), self.k)
+            degrees.append(windows.degree.repeat(map_.size(0)))
+            start += map_.size(0) * height * width
+        return edges_from_degrees(torch.cat(sources), torch.cat(degrees), x.size(0), self.k)
 
     def _neighbors(self, x: Tensor, windows: Windows, height: int, width: int) -> Tensor:
-        """Return the neighbors of all nodes in turn, for images ``[B, N, C]`` of so many rows and columns: ``[B, E]``."""
+        """Return the neighbors of all nodes in turn, for images ``[B, N, C]`` of one size: ``[B, E]``."""
         sides = min(self.window, height), min(self.window, width)
         places = sides[0] * sides[1]
         k = min(self.k, places)
-        points = x[:, windows.nodes].view(-1, places, x.size(2))
+        points = x.index_select(1, windows.nodes).view(-1, places, x.size(2))
         bias = self._bias(windows, *sides, points)
         if bias is not None and bias.dim() == 3:
-            bias = bias.expand(len(x), -1, -1, -1).flatten(0, 1)
+            bias = bias.expand(x.size(0), -1, -1, -1).flatten(0, 1)
         found = nearest(points, points, k, self.dilation, unit=True, channels=x.size(2), bias=bias)
-        return windows.nodes[found.reshape(len(x), -1)[:, windows.kept] + windows.first]
+        kept = found.reshape(x.size(0), -1).index_select(1, windows.kept) + windows.first
+        return windows.nodes.index_select(0, kept.flatten()).view_as(kept)
 
     def _bias(self, windows: Windows, height: int, width: int, like: Tensor) -> Tensor | None:
         """Return what to add to inner products in windows of so many places, ``[P, P]`` or ``[W, P, P]``."""
@@ -143,6 +146,7 @@ class WindowGraph(Graph):
 
     @torch.compiler.assume_constant_result
     def _of_image(self, height: int, width: int) -> tuple[Tensor, ...]:
+        """Return the fields of :class:`Windows`, by NumPy: constants wherever a model is traced or compiled."""
         (row, above), (column, left) = self._along(height), self._along(width)
         inside = _joined(np.logical_and, row < height, column < width)
         number = _joined(np.add, row * width, column)
@@ -158,7 +162,7 @@ class WindowGraph(Graph):
         kept = (place[:, None] * k + np.arange(k))[np.arange(k) < degree[:, None]]
         first = np.repeat(place - place % places, degree)
         far = np.zeros(0) if linked.all() else np.where(linked, 0, FAR)
-        made = np.where(inside, number, 0).ravel(), far, degree, kept, first
+        made = np.where(inside, number, 0).ravel(), far.astype(np.float32), degree, kept, first
         return tuple(torch.from_numpy(each) for each in made)
 
     def _along(self, side: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -49,9 +49,10 @@ def load_checkpoint(model: nn.Module, checkpoint: str | Path | Mapping[str, Any]
     """Load weights into a model of ours and return it.
 
     Understood are our own layout, the published one and mmpretrain's, also under ``model`` or ``state_dict`` and
-    prefixed by ``module.``, in ``.pth``, ``.pth.tar`` and ``.safetensors`` files. Fixed relative positions and
-    masks of windows are left out, absolute positions resized to the model's grid. With another number of classes the model's classifier
-    stays new, and a warning says so; a model without a head takes the rest. Nothing is loaded unless everything fits.
+    prefixed by ``module.``, in ``.pth``, ``.pth.tar`` and ``.safetensors`` files. Fixed relative positions and masks
+    of windows are left out, absolute positions resized to the model's grid. With another number of classes the model's
+    classifier stays new, and a warning says so; a model without a head takes the rest. Nothing is loaded unless
+    everything fits.
 
     Args:
         model: A :class:`~vig_pyg.ViG` or :class:`~vig_pyg.PyramidViG`.

@@ -1,5 +1,6 @@
 """WiGNet: a Pyramid ViG whose nodes have their neighbors in windows (Spadaro et al., 2025)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from timm.layers import to_2tuple
@@ -34,14 +35,14 @@ def _create_wignet(variant: str, pretrained: bool, given: dict[str, Any], **numb
     """Build a variant: for images of 256×256 with windows of 8×8 nodes that adapt ``k`` where they are shifted, for
     those of 224×224, or a multiple, with windows of 7×7 that do not; ``graph_options`` may say otherwise.
     """
-    size, graph = given.get("img_size", 256), given.get("graph", "window")
+    size, graph, options = given.get("img_size", 256), given.get("graph", "window"), given.get("graph_options") or {}
     check_size(img_size=size)
-    options = {"window": 7, "adapt": False} if all(side % 224 == 0 for side in to_2tuple(size)) else {"window": 8, "adapt": True}
-    numbers |= {"img_size": size, "graph": graph, "pools": (1, 1, 1, 1)}
-    if graph == "window":
-        given = {**given, "graph_options": {**options, **(given.get("graph_options") or {})}}
+    sevens = all(side % 224 == 0 for side in to_2tuple(size))
+    if graph == "window" and isinstance(options, Mapping):
+        given = {**given, "graph_options": {"window": 7 if sevens else 8, "adapt": not sevens, **options}}
     if takes(graph, "dilation"):
         numbers["dilation"] = 1
+    numbers |= {"img_size": size, "graph": graph, "pools": (1, 1, 1, 1)}
     return create_pvig(variant, pretrained, given, **numbers)
 
 
