@@ -75,9 +75,10 @@ class RelativePosition(nn.Module):
         self.grid = grid
         self.pool = pool
         self.recent: Recent[tuple[Tensor, Tensor]] = Recent(KEPT_GRIDS)
-        divided = grid is not None and grid[0] % pool == grid[1] % pool == 0
-        divided = divided and (pool > 1 or (grid[0] * grid[1]) ** 2 <= LARGEST_TABLE)
-        self.register_buffer("table", self._table() if divided else None, persistent=False)
+        tabled = grid is not None and grid[0] % pool == grid[1] % pool == 0
+        if grid is not None and pool == 1:
+            tabled = (grid[0] * grid[1]) ** 2 <= LARGEST_TABLE
+        self.register_buffer("table", self._table() if tabled else None, persistent=False)
         self.register_load_state_dict_post_hook(type(self).init_non_persistent_buffers)
 
     def init_non_persistent_buffers(self, *_: object) -> None:

@@ -1,5 +1,6 @@
 """Nearest neighbors within windows of the image (Spadaro et al., "WiGNet", 2025)."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -103,7 +104,7 @@ class WindowGraph(Graph):
         for map_ in layout.maps(unit_length(x)):
             height, width = map_.shape[1:3]
             key = height, width, x.device
-            windows = self.recent.get(key, x, lambda key=key: self._windows(*key))
+            windows = self.recent.get(key, x, partial(self._windows, *key))
             neighbors = self._neighbors(map_.flatten(1, 2), windows, height, width)
             first = torch.arange(map_.size(0), device=x.device).unsqueeze(1) * (height * width) + start
             sources.append((neighbors + first).flatten())
