@@ -76,6 +76,11 @@ def test_windows_that_do_not_divide_the_grid_have_no_table():
     assert RelativePosition(16, (7, 8), 2).bias(Grid(1, 7, 8)) is None
 
 
+def test_without_pooling_large_grids_have_no_table():
+    assert RelativePosition(16, (32, 32)).table is not None and RelativePosition(16, (32, 33)).table is None
+    assert RelativePosition(16, (32, 36), 2).table is not None
+
+
 def test_the_table_is_not_saved_with_the_weights():
     assert not RelativePosition(16, (8, 8)).state_dict()
 

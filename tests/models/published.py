@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 RECORDINGS = {
-    path.stem: json.loads(path.read_text()) for path in (Path(__file__).parents[1] / "data/published").glob("*")
+    path.stem: json.loads(path.read_text()) for path in (Path(__file__).parents[1] / "data/published").glob("*.json")
 }
 RECORDED_MODELS = {"vig_ti": "vig_tiny", "pvig_ti": "pvig_tiny"}
 

@@ -7,8 +7,14 @@ from timm.models import FeatureInfo
 
 import vig_pyg  # noqa: F401 - registers the models
 
-NAMES = timm.list_models(["vig_*", "pvig_*"])
-SMALL = ["vig_tiny", "vig_micro", "pvig_tiny", "pvig_micro"]  # the larger ones differ from these in numbers only
+NAMES = timm.list_models(["vig_*", "pvig_*", "wignet_tiny"])
+SMALL = [
+    "vig_tiny",
+    "vig_micro",
+    "pvig_tiny",
+    "pvig_micro",
+    "wignet_tiny",
+]  # the larger ones differ from these in numbers only
 
 
 def example(model_or_name, side, count=1):

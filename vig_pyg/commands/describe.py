@@ -19,7 +19,7 @@ from vig_pyg.commands.options import asked, plug, side
 from vig_pyg.conv import get_conv, list_convs
 from vig_pyg.data.transforms import data_config
 from vig_pyg.graph.registry import get_graph, list_graphs
-from vig_pyg.models.names import check_model_name
+from vig_pyg.models.names import check_model_name, list_ours
 from vig_pyg.models.vision_gnn import VisionGNN
 from vig_pyg.registry import parameters
 from vig_pyg.study.cost import count_macs, count_parameters, without_computing
@@ -29,7 +29,7 @@ from vig_pyg.study.cost import count_macs, count_parameters, without_computing
 def models() -> None:
     """List the models of this library with their size and cost."""
     rows = [["model", "image", "parameters", "GMAC"]]
-    for name in timm.list_models(module="vig") + timm.list_models(module="pyramid_vig"):
+    for name in list_ours():
         with torch.device("meta"):
             model = timm.create_model(name)
         size = data_config(model)["input_size"]

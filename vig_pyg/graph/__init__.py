@@ -18,6 +18,7 @@ from vig_pyg.graph.radius import radius_graph
 from vig_pyg.graph.random import RandomGraph
 from vig_pyg.graph.registry import build_graph, get_graph, list_graphs, register_graph
 from vig_pyg.graph.superpixels import SuperpixelData, SuperpixelGraph
+from vig_pyg.graph.window import WindowGraph
 
 __all__ = [
     "AxialGraph",
@@ -40,6 +41,7 @@ __all__ = [
     "RelativePosition",
     "SuperpixelData",
     "SuperpixelGraph",
+    "WindowGraph",
     "batch_graphs",
     "build_graph",
     "choose_backend",

@@ -58,8 +58,8 @@ def edges_from_degrees(source: Tensor, degree: Tensor, num_sources: int, max_deg
         - output: ``[2, E]``
     """
     ptr = nn.functional.pad(degree.cumsum(0), (1, 0))
-    edges = torch.stack([source, targets_of_edges(ptr, len(source))])
-    return sorted_edge_index(edges, (num_sources, len(degree)), ptr, max_degree)
+    edges = torch.stack([source, targets_of_edges(ptr, source.size(0))])
+    return sorted_edge_index(edges, (num_sources, degree.size(0)), ptr, max_degree)
 
 
 def compressed(edge_index: Adj) -> tuple[Tensor, Tensor, int]:

@@ -43,8 +43,8 @@ def nearest(
     """Return the dilated neighbors of ``queries [B, N, C + P]`` among ``keys [B, M, C + P]`` as ``[B, N, k]``.
 
     The first ``channels`` are features, compared by distance, the rest positions, compared by inner product.
-    ``unit`` says that all features have length one, ``bias [N, M]`` is added to the inner products, and
-    ``epsilon`` is the probability of drawing ``k`` of the ``k·dilation`` nearest at random. ``torch_cluster`` takes
+    ``unit`` says that all features have length one, ``bias [N, M]``, or ``[B, N, M]``, is added to the inner products,
+    and ``epsilon`` is the probability of drawing ``k`` of the ``k·dilation`` nearest at random. ``torch_cluster`` takes
     ``num_workers``.
     """
     dilation = min(dilation, (keys.size(1) - int(not loop)) // k)

@@ -19,6 +19,7 @@ from vig_pyg.graph.pooling import average_pool
 from vig_pyg.graph.recent import Recent
 
 KEPT_GRIDS = 4  # sizes of images whose embeddings are kept
+LARGEST_TABLE = 1 << 20  # pairs of nodes; without pooling, embeddings say the same of more
 
 
 def sincos_embedding(pos: Tensor, channels: int) -> Tensor:
@@ -54,7 +55,7 @@ class RelativePosition(nn.Module):
     On the grid that the model was made for, the published fixed table is reproduced: with ``E`` the embeddings of
     that grid and ``R`` a bicubic resize along the *flattened* index of the keys, it is ``−2 E (R E)ᵀ / D``. On any
     other grid, or where the windows do not divide it, the keys are embedded at the centers of their windows and no
-    table is made. Without pooling the two agree.
+    table is made. Without pooling the two agree, and a table is only made of small grids.
 
     Args:
         channels: Width ``D`` of the stage.
@@ -74,8 +75,10 @@ class RelativePosition(nn.Module):
         self.grid = grid
         self.pool = pool
         self.recent: Recent[tuple[Tensor, Tensor]] = Recent(KEPT_GRIDS)
-        divided = grid is not None and grid[0] % pool == grid[1] % pool == 0
-        self.register_buffer("table", self._table() if divided else None, persistent=False)
+        tabled = grid is not None and grid[0] % pool == grid[1] % pool == 0
+        if grid is not None and pool == 1:
+            tabled = (grid[0] * grid[1]) ** 2 <= LARGEST_TABLE
+        self.register_buffer("table", self._table() if tabled else None, persistent=False)
         self.register_load_state_dict_post_hook(type(self).init_non_persistent_buffers)
 
     def init_non_persistent_buffers(self, *_: object) -> None:

@@ -188,5 +188,5 @@ def from_windows(edges: Adj | Edges, window: Tensor, num_sources: int) -> Adj | 
     adjacency = edges.adjacency if isinstance(edges, Edges) else edges
     ptr, index, max_degree = compressed(adjacency)
     targets = targets_of_edges(ptr, index.numel())
-    pooled = sorted_edge_index(torch.stack([window[index], targets]), (num_sources, len(window)), ptr, max_degree)
+    pooled = sorted_edge_index(torch.stack([window[index], targets]), (num_sources, window.size(0)), ptr, max_degree)
     return edges._replace(adjacency=pooled) if isinstance(edges, Edges) else pooled

@@ -14,7 +14,7 @@ GraphLike: TypeAlias = str | Callable[..., Any]
 Registered = TypeVar("Registered", bound=Callable[..., Any])
 
 # What a model tells all graphs; each takes what it names.
-SHARED_OPTIONS = ("k", "dilation", "step", "position", "stochastic", "epsilon")
+SHARED_OPTIONS = ("k", "dilation", "step", "block", "position", "stochastic", "epsilon")
 
 GRAPHS: Registry = Registry("graph", "graph")
 

@@ -28,7 +28,7 @@ def nearest_dense(queries: Tensor, keys: Tensor, k: int, *, bias: Tensor | None 
         queries: ``[B, N, C]``.
         keys: ``[B, M, C]``.
         k: Keys to find for every query.
-        bias: Added to every image's scores, ``[N, M]``.
+        bias: Added to every image's scores, ``[N, M]``; or one per image, ``[B, N, M]``, not if fused.
         loop: Query ``i`` may find key ``i``.
 
     Shapes:

@@ -32,6 +32,9 @@ PUBLISHED = [
     (r"^prediction\.4\.", "head.fc2."),
 ]
 
+# Buffers that follow from the sizes of maps and windows.
+FIXED = ("relative_pos", "attn_mask", "adj_mask")
+
 # mmpretrain's names and the published ones. Stages of a pyramid are numbered one by one there.
 MMPRETRAIN = [
     (r"^backbone\.pos_embed$", "pos_embed"),
@@ -72,9 +75,10 @@ def load_checkpoint(model: nn.Module, checkpoint: str | Path | Mapping[str, Any]
     """Load weights into a model of ours and return it.
 
     Understood are our own layout, the published one and mmpretrain's, also under ``model`` or ``state_dict`` and
-    prefixed by ``module.``, in ``.pth``, ``.pth.tar`` and ``.safetensors`` files. Fixed relative positions are left
-    out, absolute positions resized to the model's grid. With another number of classes the model's classifier
-    stays new, and a warning says so; a model without a head takes the rest. Nothing is loaded unless everything fits.
+    prefixed by ``module.``, in ``.pth``, ``.pth.tar`` and ``.safetensors`` files. Fixed relative positions and masks
+    of windows are left out, absolute positions resized to the model's grid. With another number of classes the model's
+    classifier stays new, and a warning says so; a model without a head takes the rest. Nothing is loaded unless
+    everything fits.
 
     Args:
         model: A :class:`~vig_pyg.ViG` or :class:`~vig_pyg.PyramidViG`.
@@ -149,7 +153,7 @@ def checkpoint_filter_fn(content: Mapping[str, Any], model: nn.Module) -> dict[s
     if any(name.startswith(("stem.convs.", "backbone.", "prediction.")) for name in weights):
         weights = {_rename(name, PUBLISHED): w for name, w in weights.items()}
     own = model.state_dict()
-    return {name: _fit(w, own.get(name)) for name, w in weights.items() if not name.endswith("relative_pos")}
+    return {name: _fit(w, own.get(name)) for name, w in weights.items() if not name.endswith(FIXED)}
 
 
 def _unwrap(content: Mapping[str, Any]) -> dict[str, Tensor]:

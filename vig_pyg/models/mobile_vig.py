@@ -107,10 +107,10 @@ class MobileViG(VisionGNN):
             own = {name: value for name, value in options.items() if takes(graphs[stage], name)}
             if steps is not None and takes(graphs[stage], "step"):
                 own["step"] = per_stage("steps", steps, stages)[stage]
-            for _ in range(linked[stage]):
+            for block in range(linked[stage]):
                 grapher = Grapher(
                     width,
-                    build_graph(graphs[stage], ks[index], dilations[index], **own),
+                    build_graph(graphs[stage], ks[index], dilations[index], **{"block": block, **own}),
                     convs[stage],
                     heads,
                     conv_options=options_of(convs[stage], conv_options),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-import timm
-from timm.models import get_pretrained_cfg, is_model, list_models
+from timm.models import get_pretrained_cfg, is_model, is_model_in_modules, list_models
+
+# The modules that register them.
+FAMILIES = ("vig", "pyramid_vig", "wignet", "mobile_vig")
 
 
 def check_model_name(name: str) -> None:
@@ -26,4 +28,9 @@ def check_model_name(name: str) -> None:
 
 def is_ours(name: str) -> bool:
     """Return whether a model is one of ours."""
-    return timm.models.is_model_in_modules(name, ["mobile_vig", "pyramid_vig", "vig"])
+    return is_model_in_modules(name, FAMILIES)
+
+
+def list_ours() -> list[str]:
+    """Return the names of all models of ours, family by family."""
+    return [name for family in FAMILIES for name in list_models(module=family)]

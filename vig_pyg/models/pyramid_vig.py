@@ -99,8 +99,8 @@ class PyramidViG(VisionGNN):
                 layers.append((NodeDownsample if grid is None else Downsample)(channels[stage - 1], width, norm))
                 grid = None if grid is None else (-(-grid[0] // 2), -(-grid[1] // 2))
             position = RelativePosition(width, grid, pools[stage]) if relative else None
-            for _ in range(depths[stage]):
-                options = {"position": position, "stochastic": stochastic, "epsilon": epsilon, **shared}
+            for block in range(depths[stage]):
+                options = {"position": position, "stochastic": stochastic, "epsilon": epsilon, "block": block, **shared}
                 grapher = Grapher(
                     width,
                     build_graph(graph, ks[index], dilations[index], **options),
@@ -143,7 +143,8 @@ default_cfgs = generate_default_cfgs(
 )
 
 
-def _create_pvig(variant: str, pretrained: bool, given: dict[str, Any], **numbers: Any) -> PyramidViG:
+def create_pvig(variant: str, pretrained: bool, given: dict[str, Any], **numbers: Any) -> PyramidViG:
+    """Build a variant of so many numbers, which what is given replaces."""
     kwargs = {**numbers, **given}
     check_whole_lists(depths=kwargs["depths"])
     return build_published(PyramidViG, variant, pretrained, tuple(range(len(kwargs["depths"]))), **kwargs)
@@ -152,29 +153,29 @@ def _create_pvig(variant: str, pretrained: bool, given: dict[str, Any], **number
 @register_model
 def pvig_tiny(pretrained: bool = False, **kwargs: Any) -> PyramidViG:
     """Pyramid ViG-Ti: 10.7 M parameters, 1.7 GMAC."""
-    return _create_pvig("pvig_tiny", pretrained, kwargs, channels=(48, 96, 240, 384), depths=(2, 2, 6, 2))
+    return create_pvig("pvig_tiny", pretrained, kwargs, channels=(48, 96, 240, 384), depths=(2, 2, 6, 2))
 
 
 @register_model
 def pvig_small(pretrained: bool = False, **kwargs: Any) -> PyramidViG:
     """Pyramid ViG-S: 27.3 M parameters, 4.5 GMAC."""
-    return _create_pvig("pvig_small", pretrained, kwargs, channels=(80, 160, 400, 640), depths=(2, 2, 6, 2))
+    return create_pvig("pvig_small", pretrained, kwargs, channels=(80, 160, 400, 640), depths=(2, 2, 6, 2))
 
 
 @register_model
 def pvig_medium(pretrained: bool = False, **kwargs: Any) -> PyramidViG:
     """Pyramid ViG-M: 49.5 M parameters, 8.8 GMAC."""
-    return _create_pvig("pvig_medium", pretrained, kwargs, channels=(96, 192, 384, 768), depths=(2, 2, 16, 2))
+    return create_pvig("pvig_medium", pretrained, kwargs, channels=(96, 192, 384, 768), depths=(2, 2, 16, 2))
 
 
 @register_model
 def pvig_base(pretrained: bool = False, **kwargs: Any) -> PyramidViG:
     """Pyramid ViG-B: 93.0 M parameters, 16.8 GMAC."""
-    return _create_pvig("pvig_base", pretrained, kwargs, channels=(128, 256, 512, 1024), depths=(2, 2, 18, 2))
+    return create_pvig("pvig_base", pretrained, kwargs, channels=(128, 256, 512, 1024), depths=(2, 2, 18, 2))
 
 
 @register_model
 def pvig_micro(pretrained: bool = False, **kwargs: Any) -> PyramidViG:
     """A small Pyramid ViG for images of 32×32 pixels: three stages of 16×16, 8×8 and 4×4 nodes."""
     numbers = {"channels": (32, 64, 128), "depths": (1, 2, 1), "pools": (2, 1, 1)}
-    return _create_pvig("pvig_micro", pretrained, kwargs, img_size=32, stride=2, **numbers)
+    return create_pvig("pvig_micro", pretrained, kwargs, img_size=32, stride=2, **numbers)

@@ -95,7 +95,9 @@ class ViG(VisionGNN):
             Block(
                 Grapher(
                     channels,
-                    build_graph(graph, ks[i], dilations[i], stochastic=stochastic, epsilon=epsilon, **options),
+                    build_graph(
+                        graph, ks[i], dilations[i], stochastic=stochastic, epsilon=epsilon, **{"block": i, **options}
+                    ),
                     conv,
                     heads,
                     fc=grapher_fc,

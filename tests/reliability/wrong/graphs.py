@@ -11,7 +11,7 @@ from torch import nn
 
 import vig_pyg
 from tests.reliability.wrong.values import NO_COUNT, NO_FLAG, NO_GRAPH, NO_SHARE, Call, no_nodes, nodes
-from vig_pyg.graph import Grid, GridGraph, KNNGraph, RandomGraph, RelativePosition, sincos_embedding
+from vig_pyg.graph import Grid, GridGraph, KNNGraph, RandomGraph, RelativePosition, WindowGraph, sincos_embedding
 from vig_pyg.graph.registry import GRAPHS
 
 LAYOUT = vig_pyg.NodeLayout.uniform(1, 4, 4)
@@ -107,6 +107,19 @@ def _searches() -> list[Call]:
         ),
         Call("GridGraph", GridGraph, {"k": 3}, {"k": NO_COUNT, "dilation": NO_COUNT}),
         Call("GridGraph()", GridGraph(3), {"x": x, "layout": LAYOUT}, {"layout": NO_LAYOUT[:-1]}),
+        Call(
+            "WindowGraph",
+            WindowGraph,
+            {"k": 3},
+            {name: NO_COUNT for name in ("k", "dilation", "window")}
+            | {"adapt": NO_FLAG, "block": (-1, 2.5, "0", None), "position": (3, "sincos", x)},
+        ),
+        Call(
+            "WindowGraph()",
+            WindowGraph(3),
+            {"x": x, "layout": LAYOUT},
+            {"x": [None, "x", x.tolist(), x[0], x[1:], x.long(), *pairs], "layout": (*NO_LAYOUT, two)},
+        ),
         Call("RandomGraph", RandomGraph, {"k": 3}, {"k": NO_COUNT, "seed": (-1, 2.5, "0", None, True)}),
         Call(
             "NodeLayout.uniform",
