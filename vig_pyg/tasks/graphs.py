@@ -213,7 +213,7 @@ def read_graph(path: Path) -> Data:
     """Return the graph in a file.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or there are several.
     """
     try:
         with torch.serialization.safe_globals(OF_GRAPHS):
@@ -222,4 +222,6 @@ def read_graph(path: Path) -> Data:
         raise ValueError(f"{path} holds no graph, Data that torch.save wrote: {str(error).splitlines()[0]}") from None
     if not isinstance(graph, Data):
         raise ValueError(f"{path} holds a {type(graph).__name__}, not a graph (Data)")
+    if isinstance(graph.batch, Tensor) and graph.batch.any():
+        raise ValueError(f"{path} holds a batch of graphs: save each in a file of its own")
     return graph
