@@ -71,4 +71,3 @@ def test_a_study_measures_milliseconds_per_graph(tmp_path):
     assert "48 graphs to train on, 12 held out" in " ".join(page.split()) and "12 graphs at once" in page
     assert "One held-out graph is 8.33 % of accuracy" in " ".join(page.split())
     assert "photograph" not in page and "images" not in page
-
