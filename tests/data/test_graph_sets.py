@@ -8,6 +8,8 @@ import scipy.sparse
 import torch
 from torch_geometric.data import Data, InMemoryDataset
 
+from vig_pyg import train
+from vig_pyg.data import graph_sets
 from vig_pyg.data.graph_sets import GraphBatches, load_graphs
 from vig_pyg.data.samplers import Draw
 from vig_pyg.data.shapes import PARTS, SHAPES
@@ -29,6 +31,28 @@ def test_parts_of_shapes():
     data = load_graphs("shapes-parts")
     assert data.classes == PARTS and data.per_node
     assert torch.equal(data.train[7].y, load_graphs("shapes").train[7].part)
+
+
+def test_what_is_built_in_is_made_once_and_everyone_has_a_copy(monkeypatch):
+    made = []
+    monkeypatch.setitem(graph_sets.BUILT_IN, "once", lambda name: made.append(name) or few())
+    first, second = load_graphs("once"), load_graphs("once")
+    assert made == ["once"] and torch.equal(first.train[0].pos, few().train[0].pos)
+    first.train[0].pos.zero_()
+    first.train.pop()
+    first.test[0].y = torch.tensor([5])
+    first.classes.append("more")
+    for again in (second, load_graphs("once")):
+        assert torch.equal(again.train[0].pos, few().train[0].pos) and len(again.train) == 2
+        assert again.test[0].y == 3 and again.classes == ["a", "b"] and again.name == "once"
+
+
+def few():
+    return graph_sets.GraphData("once", [point_graph(1), point_graph(2)], [point_graph(3)], ["a", "b"], 1, 2)
+
+
+def test_it_is_where_other_data_sets_are():
+    assert train.load_graphs is load_graphs and {"load_graphs", "GraphData"} <= set(train.__all__)
 
 
 def collated(root, file, graphs):

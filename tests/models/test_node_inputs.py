@@ -103,6 +103,11 @@ def test_the_edges_of_the_data_are_used_where_they_are_wanted():
         assert set(map(tuple, graph.edge_index.T.tolist())) == given
 
 
+def test_points_without_features_have_edges_too():
+    model, pos, edges = create(graph="static", in_chans=2).eval(), CLOUDS[0].pos, CLOUDS[0].edge_index
+    torch.testing.assert_close(model(Data(pos=pos, edge_index=edges)), model(Data(x=pos, pos=pos, edge_index=edges)))
+
+
 def test_weights_of_the_data_are_used():
     model = create(graph="static", conv="gcn").eval()
     weighed = CLOUDS[0].clone()

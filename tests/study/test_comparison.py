@@ -45,10 +45,23 @@ def test_every_operator_with_every_graph(data, tmp_path, monkeypatch, few_shapes
         assert frame.loc[row, "parameters (M)"] == pytest.approx(count_parameters(model) / 1e6)
         macs = count_macs(model, trial.sample(load(trial.recipe), 20))
         assert frame.loc[row, "MACs (M)"] == pytest.approx(macs / 1e6)
-        assert frame.loc[row, "ms per image"] > 0
+        assert frame.loc[row, "ms per graph" if data == "shapes" else "ms per image"] > 0
+        assert frame.loc[row, "seed 0 (%)"] == frame.loc[row, "accuracy (%)"]
     monkeypatch.setattr(trials, "_train", None)  # nothing is trained again
     again = compare(CONVS, ["knn", "static"], data, seeds=1, out=tmp_path, changes=changes)
     assert again.equals(frame)
+
+
+def test_the_accuracy_from_every_seed_is_told(tmp_path):
+    frame = compare(["gin", "edge"], seeds=2, out=tmp_path, changes=BRIEF)
+    contents = [json.loads(file.read_text()) for file in (tmp_path / "trials").glob("*.json")]
+    for content in contents:
+        recipe, accuracy = content["recipe"], content["epochs"][-1]["measured"]["accuracy"]
+        assert frame.loc[(recipe["conv"], "knn"), f"seed {recipe['seed']} (%)"] == pytest.approx(100 * accuracy)
+    assert len(contents) == 4
+    both = frame[["seed 0 (%)", "seed 1 (%)"]]
+    assert list(both.mean(axis=1)) == pytest.approx(list(frame["accuracy (%)"]))
+    assert list(both.std(axis=1)) == pytest.approx(list(frame["± (%)"]))
 
 
 def test_a_folder_that_nobody_asked_for_is_gone(tmp_path, monkeypatch):

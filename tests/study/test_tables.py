@@ -5,8 +5,9 @@ import pytest
 
 from vig_pyg.study.cost import Cost
 from vig_pyg.study.studies import Line, Row
-from vig_pyg.study.tables import as_text, claims, paired_p, study_frame, write_tables
+from vig_pyg.study.tables import SPEED, as_text, claims, is_speed, paired_p, speed_of, study_frame, write_tables
 from vig_pyg.study.trials import Result, Trial
+from vig_pyg.tasks import GraphRecipe
 from vig_pyg.train import Epoch, Recipe
 
 COST = Cost(213_434, 10_080_256, 0.51234, 11.7)
@@ -32,6 +33,15 @@ def test_means_and_deviations_of_the_last_epoch() -> None:
     text = as_text(found)
     assert list(text.loc["a & b"]) == ["0.213", "10.1", "92.00 ± 2.83", "2", "0.512", "11.7", "73.9"]
     assert text.loc["c", "paper: ImageNet top-1 (%)"] == "–"
+
+
+def test_times_are_per_what_the_task_has() -> None:
+    trial = Trial(GraphRecipe(task="graphs"))
+    found = study_frame([Line(Row("a"), [trial])], [[result(0.5)]], [COST])
+    assert speed_of(trial) == "ms per graph" and found.loc["a", "ms per graph"] == COST.ms_per_image
+    assert as_text(found).loc["a", "ms per graph"] == "0.512"
+    assert is_speed("ms per graph") and is_speed(SPEED) and not is_speed("memory (MB)")
+    assert SPEED in frame()
 
 
 def test_one_seed_has_no_spread() -> None:

@@ -56,12 +56,12 @@ def test_fewer_than_five_classes_are_all_among_the_best_five():
 
 
 def test_a_label_that_is_no_class_is_refused():
-    with pytest.raises(ValueError, match="an image has label 9, but the 4 classes are 0 to 3"):
+    with pytest.raises(ValueError, match="label 9 is no class: the 4 classes are 0 to 3"):
         evaluate(Scores(torch.eye(4)), batches(torch.tensor([0, 9]), 2), 4)
 
 
 def test_no_image_at_all_is_refused():
-    with pytest.raises(ValueError, match="no image to evaluate on"):
+    with pytest.raises(ValueError, match="nothing to evaluate on"):
         evaluate(Scores(torch.eye(4)), batches(torch.tensor([-1]), 1), 4)
 
 

@@ -3,8 +3,12 @@
 from types import SimpleNamespace
 
 import pytest
+import timm
 import torch
 from sklearn.metrics import f1_score, jaccard_score
+from torch import nn
+from torch_geometric.data import Data
+from torch_geometric.nn import GCN
 
 from vig_pyg.data.graph_sets import GraphData
 from vig_pyg.data.shapes import PARTS, SHAPES, make_shapes
@@ -41,8 +45,9 @@ def test_it_learns(trained):
 
 def test_what_is_kept_is_loaded_and_measured_again(trained):
     kept = GraphClassification.load(trained.out / "last")
-    task = GraphClassification(trained.data, trained.recipe)
-    found = task.evaluate(kept.model, task.test_loader(kept.model, 5), "cpu")
+    task, graphs = GraphClassification(trained.data, trained.recipe), []
+    found = task.evaluate(kept.model, task.test_loader(kept.model, 5), "cpu", graphs.append)
+    assert graphs == [5, 5, 2]
     assert found.figures == pytest.approx(trained.history[-1].measured)
     assert kept.classes == trained.data.classes
 
@@ -62,10 +67,118 @@ def test_predictions_are_of_graphs_or_of_their_nodes(trained, tmp_path):
     assert [row.split(",")[2] for row in rows[1:]] == [kept.classes[i] for i in best.tolist()]
 
 
+def predicted(kept, graphs, tmp_path, batch):
+    """What is written of every graph, after how many calls of the model with how many graphs each."""
+    for number, graph in enumerate(graphs):
+        torch.save(graph, tmp_path / f"{number}.pt")
+    files, called, seen = [tmp_path / f"{number}.pt" for number in range(len(graphs))], [], []
+    hook = kept.model.register_forward_pre_hook(lambda _, inputs: called.append(inputs[0].num_graphs))
+    out, note = tmp_path / "out.csv", lambda path, words: seen.append(path)
+    try:
+        GraphClassification.predict(kept, files, out, note, batch=batch, device="cpu")
+    finally:
+        hook.remove()
+    assert seen == files
+    return [row.split(",") for row in out.read_text().splitlines()[1:]], called
+
+
+def test_graphs_are_predicted_in_batches_as_they_are_alone(trained, tmp_path):
+    kept = GraphClassification.load(trained.out / "last")
+    sizes = [48, 40, 33, 48, 29]
+    graphs = [graph.subgraph(torch.arange(size)) for graph, size in zip(trained.data.test, sizes, strict=False)]
+    rows, called = predicted(kept, graphs, tmp_path, 2)
+    assert called == [2, 2, 1]
+    with torch.no_grad():
+        alone = [kept.model(graph).softmax(1).max(1) for graph in graphs]
+    expected = [kept.classes[i] for best in alone for i in best.indices]
+    assert [row[2] for row in rows] == expected
+    assert len(rows) == (sum(sizes) if trained.data.per_node else len(sizes))
+    assert [float(row[3]) for row in rows] == pytest.approx(torch.cat([best.values for best in alone]).tolist())
+    numbers = [i for best in alone for i in range(len(best.values))]
+    assert [int(row[1]) for row in rows] == numbers
+
+
+def test_what_some_graphs_have_and_others_not_is_used_of_those_that_have_it(tmp_path):
+    """Batches of PyG's keep what the first graph has; the edges of the others would be dropped without a word."""
+    recipe = read_recipe("points", [*SMALL, "graph=static"])
+    torch.manual_seed(0)
+    kept = SimpleNamespace(model=GraphClassification.build_model(recipe, shapes()).eval(), classes=list(SHAPES))
+    graphs = shapes().test[:4]
+    for graph in graphs[1:3]:
+        graph.edge_index = torch.arange(48).repeat(2, 1)
+    graphs[3].unused = torch.ones(7)
+    rows, called = predicted(kept, graphs, tmp_path, 4)
+    assert called == [1, 2, 1]
+    with torch.no_grad():
+        alone = [kept.model(graph).softmax(1).max().item() for graph in graphs]
+    assert [float(row[3]) for row in rows] == pytest.approx(alone)
+
+
+def test_a_graph_that_does_not_fit_is_named(trained, tmp_path):
+    kept = GraphClassification.load(trained.out / "last")
+    graphs = [graph.clone() for graph in trained.data.test[:3]]
+    graphs[1].x = graphs[1].pos = graphs[1].pos[:0]
+    with pytest.raises(ValueError, match=r"1\.pt: there must be at least one node, got none"):
+        predicted(kept, graphs, tmp_path, 3)
+    graphs[1].x = graphs[1].pos = torch.ones(48, 2)
+    with pytest.raises(ValueError, match=r"1\.pt: nodes must have 3 features"):
+        predicted(kept, graphs, tmp_path, 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "has"),
+    [
+        ({}, "stem='conv'"),
+        ({"stem": "patch"}, "stem='patch'"),
+        ({"stem": "nodes"}, "pos_dim=2"),
+        ({"stem": "nodes", "in_chans": 9, "pos_dim": 3}, "in_chans=9"),
+        ({"stem": "nodes", "in_chans": 3, "pos_dim": 3, "num_classes": 5}, "num_classes=5"),
+        ({"stem": "nodes", "in_chans": 3, "pos_dim": 3, "readout": "nodes"}, "readout='nodes'"),
+    ],
+)
+def test_a_model_for_other_data_is_told_what_to_be_built_with(given, has):
+    model = timm.create_model("vig_micro", **{"num_classes": 6, "depth": 1, **given})
+    recipe, data = read_recipe("points", SMALL), shapes()
+    with pytest.raises(ValueError) as refused:
+        fit(model, data, recipe)
+    said, _, words = str(refused.value).partition(": for shapes build it with ")
+    assert said == f"the model has {has}"
+    assert words == "stem='nodes', in_chans=3, pos_dim=3, num_classes=6, readout='mean'"
+    built = timm.create_model("vig_micro", depth=1, **eval(f"dict({words})"))
+    assert fit(built, data, read_recipe("points", [*SMALL, "epochs=1"]))
+
+
+def test_labels_of_nodes_need_a_model_of_nodes():
+    model = timm.create_model("vig_micro", stem="nodes", in_chans=3, pos_dim=3, num_classes=len(PARTS), depth=1)
+    with pytest.raises(ValueError, match=r"the model has readout='mean': .* readout='nodes'"):
+        fit(model, shapes(True), read_recipe("points", SMALL))
+
+
+def test_a_model_may_leave_places_alone():
+    model = timm.create_model("vig_micro", stem="nodes", in_chans=3, pos_dim=0, num_classes=6, depth=1)
+    assert fit(model, shapes(), read_recipe("points", [*SMALL, "epochs=1"]))
+
+
+def test_other_models_are_told_of_their_logits():
+    class OfNodes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = GCN(3, 8, 2, 6)
+
+        def forward(self, batch):
+            return self.layers(batch.pos, torch.arange(len(batch.pos)).repeat(2, 1))
+
+    sentence = r"for shapes a model must return logits \[12, 6\], a row per graph and a column .* got \[576, 6\]"
+    with pytest.raises(ValueError, match=sentence):
+        fit(OfNodes(), shapes(), read_recipe("points", SMALL))
+
+
 def test_a_file_that_is_no_graph_is_refused(tmp_path):
     torch.save([1], tmp_path / "list.pt")
     (tmp_path / "text.pt").write_text("graph")
-    for name, message in (("list.pt", "holds a list, not a graph"), ("text.pt", "holds no graph")):
+    torch.save(Data(x=torch.ones(3, 3), batch=torch.tensor([0, 0, 1])), tmp_path / "two.pt")
+    wrong = {"list.pt": "holds a list, not a graph", "text.pt": "holds no graph", "two.pt": "holds a batch of graphs"}
+    for name, message in wrong.items():
         with pytest.raises(ValueError, match=message):
             GraphClassification.predict(None, [tmp_path / name], None, print, batch=1, device="cpu")
 

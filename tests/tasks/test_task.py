@@ -41,6 +41,17 @@ def test_a_model_is_shown_an_example():
         task().check_fits(other)
 
 
+def test_a_task_says_once_what_its_data_are_made_of():
+    class Sounds(Slant):
+        noun = "sound"
+
+    sounds = Sounds(SimpleNamespace(train=Drawn(), name="noises"), Recipe(model="vig_micro", batch=11))
+    with pytest.raises(ValueError, match="vig_micro does not take these sounds"):
+        sounds.check_fits(nn.Conv2d(3, 1, 1))
+    with pytest.raises(ValueError, match="the 10 training sounds of noises"):
+        sounds.train_loader(nn.Identity(), 11)
+
+
 def test_data_of_which_none_can_be_used_are_refused():
     class Broken(torch.utils.data.Dataset):
         def __len__(self):

@@ -21,7 +21,7 @@ def test_a_batch_that_cannot_be_shared_is_refused():
 
 @pytest.mark.parametrize(("batch", "at_once"), [(1021, 1), (262, 2)])
 def test_a_batch_that_would_go_in_small_pieces_is_refused(batch, at_once):
-    sentence = f"batch={batch} divides into {at_once} image.* far fewer than device_batch=128 .* a multiple of 128$"
+    sentence = f"batch={batch} divides into parts of {at_once}, far fewer than device_batch=128 .* a multiple of 128$"
     with pytest.raises(ValueError, match=sentence):
         images_at_once(read_recipe("digits", [f"batch={batch}", "device_batch=128"]), 1)
 

@@ -164,7 +164,7 @@ def test_more_broken_images_than_allowed_stop_the_training(folder):
 def test_labels_outside_the_classes_are_refused():
     data = small_digits()._replace(classes=["0", "1", "2"])
     recipe = read_recipe("digits", BRIEF)
-    with pytest.raises(ValueError, match=r"an image has label \d, but the 3 classes are 0 to 2"):
+    with pytest.raises(ValueError, match=r"label \d is no class: the 3 classes are 0 to 2"):
         fit(build_model(recipe, 3, 1), data, recipe, accelerator=accelerator_for(recipe, "cpu"))
 
 

@@ -27,7 +27,7 @@ def evaluate_(
     max_pixels: MaxPixels = MAX_PIXELS,
     trust: Trust = False,
 ) -> None:
-    """Measure a model on held-out images: accuracy, per class and confused with what.
+    """Measure a model on held-out images or graphs: accuracy, per class and confused with what.
 
     Of a detector, COCO's figures; of what segments, intersection over union.
 
@@ -41,12 +41,12 @@ def evaluate_(
     task = kind(kind.load_data(recipe), recipe)
     task.check_classes(trained)
     count, name = len(task.data.test), task.data.name
-    console.print(f"Evaluates {weights} on the {count:,} held-out images of {name}, on {device}.")
+    console.print(f"Evaluates {weights} on the {count:,} held-out {task.noun}s of {name}, on {device}.")
     out.mkdir(parents=True, exist_ok=True)
     batches = task.test_loader(trained.model, batch)
     with progress_bar() as bar:
-        images = bar.add_task("images", total=count, note="")
-        found = task.evaluate(trained.model.to(device), batches, device, lambda n: bar.update(images, advance=n))
+        row = bar.add_task(f"{task.noun}s", total=count, note="")
+        found = task.evaluate(trained.model.to(device), batches, device, lambda n: bar.update(row, advance=n))
     rows, sentence = task.report(found, out)
     if rows:  # a classifier's are in its files
         console.print(table_of(rows))

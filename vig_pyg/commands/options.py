@@ -53,7 +53,7 @@ Images = Annotated[
 ]
 Weights = Annotated[Path, typer.Argument(help="The folder of a run or of weights, or a file.")]
 Architecture = Annotated[str | None, typer.Option(help="The model, where the weights do not say it.")]
-Batch = Annotated[int, typer.Option(min=1, max=LARGEST_BATCH, help="Images at once.")]
+Batch = Annotated[int, typer.Option(min=1, max=LARGEST_BATCH, help="Images or graphs at once.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, … (default: a GPU where there is one)")]
 MaxPixels = Annotated[
     int,

@@ -45,7 +45,7 @@ def predict_(
     max_pixels: MaxPixels = MAX_PIXELS,
     trust: Trust = False,
 ) -> None:
-    """Classify image files, with --out any number in constant memory; or find their objects, or segment them."""
+    """Classify files of images or graphs, with --out any number; or find objects in images, or segment them."""
     device = usable_device(device)
     name = task_of(weights, trust)
     kind = get_task(name)
@@ -57,9 +57,9 @@ def predict_(
     trained = kind.load(weights, model=model, trust=trust)
     files = kind.files(images)
     console.print(f"{kind.verb} {', '.join(images)} by {weights}, on {device}.")
-    rows, count = [["image", "prediction"]], 0
+    rows, count = [[kind.noun, "prediction"]], 0
     with progress_bar() as bar:
-        row = bar.add_task("images", total=len(files) if isinstance(files, Sized) else None, note="")
+        row = bar.add_task(f"{kind.noun}s", total=len(files) if isinstance(files, Sized) else None, note="")
 
         def seen(path: Path, words: str) -> None:
             nonlocal count

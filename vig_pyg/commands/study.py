@@ -16,7 +16,7 @@ from vig_pyg.commands.options import asked, assignments, plug, usable_device
 from vig_pyg.study.comparison import base_recipe
 from vig_pyg.study.run import TRIALS, Finding, Studies, evaluate_all, plan_all, trials_of, write_study_report
 from vig_pyg.study.studies import NAMES, Line
-from vig_pyg.study.tables import ACCURACY, DIVERSITY, GMACS, MACS, PARAMETERS, PUBLISHED, SPEED, TOP1, as_text
+from vig_pyg.study.tables import ACCURACY, DIVERSITY, GMACS, MACS, PARAMETERS, PUBLISHED, TOP1, as_text, is_speed
 from vig_pyg.study.trials import Trial, leave_group, load, run_trials
 from vig_pyg.train.run import Interrupted
 
@@ -72,12 +72,12 @@ def compare(studies: Studies, jobs: int, command: str) -> None:
     Raises:
         Interrupted: there was a Ctrl-C.
     """
-    images = load(studies.base)
-    plans = plan_all(studies, images)
+    loaded = load(studies.base)
+    plans = plan_all(studies, loaded)
     complete = _train(studies, plans, jobs)
-    findings = [] if console.quiet else evaluate_all(studies, plans, images)
+    findings = [] if console.quiet else evaluate_all(studies, plans, loaded)
     if findings:
-        write_study_report(studies, findings, plans, images, command, complete)
+        write_study_report(studies, findings, plans, loaded, command, complete)
         for finding in findings:
             console.print(as_table(finding), *finding.claims, sep="\n")
         written = ", ".join(finding.name for finding in findings)
@@ -120,8 +120,8 @@ def command_line(words: Sequence[str], convs: Sequence[str], **options: object) 
 def as_table(finding: Finding) -> Table:
     """Return the columns of a study's table that fit on a screen."""
     text = as_text(finding.frame)
-    columns = (PARAMETERS, MACS, GMACS, ACCURACY, DIVERSITY, SPEED, TOP1, PUBLISHED)
-    shown = text[[name for name in columns if name in text]]
+    columns = (PARAMETERS, MACS, GMACS, ACCURACY, DIVERSITY, TOP1, PUBLISHED)
+    shown = text[[name for name in text if name in columns or is_speed(name)]]
     table = table_of([["", *shown], *shown.itertuples(name=None)], finding.title)
     for column, (name, values) in zip(table.columns[1:], shown.items(), strict=True):
         column.width = max(map(len, [*str(name).split(), *values]))  # all that wraps is labels

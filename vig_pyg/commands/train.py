@@ -38,7 +38,10 @@ def train(
     graph: Annotated[str | None, plug("Graph: a name or module:Name; vig-pyg graphs lists them.")] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="digits, an image folder, or a name for timm; digits-scenes, or a folder of COCO or VOC."),
+        typer.Option(
+            help="digits, an image folder, or a name for timm; digits-scenes, or a folder of COCO or VOC; graphs "
+            "(digits-superpixels, shapes, pyg/…)."
+        ),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help=f"{', '.join(list_recipes())}, or a YAML file.")] = None,
     init: Annotated[Path | None, typer.Option(help="Weights to start from: a file, or the folder of a run.")] = None,
@@ -67,10 +70,10 @@ def train(
     name = kind.title(chosen)
     out = out or Path("runs") / f"{name.replace(' on ', '-')}-{Path(chosen.data).name}"
     accelerator = accelerator_for(chosen, device)
-    images = kind.load_data(chosen)
+    examples = kind.load_data(chosen)
     torch.manual_seed(chosen.seed)
-    built = kind.build_model(chosen, images)
-    learned = kind(images, chosen)
+    built = kind.build_model(chosen, examples)
+    learned = kind(examples, chosen)
     learned.check_fits(built)
     learned.check_data(built)
     console.quiet = not accelerator.is_main_process
@@ -107,13 +110,13 @@ def announce(task: Task, name: str, model: nn.Module, accelerator: Accelerator, 
     rate = f"{recipe.scaled_learning_rate:.3g}"
     if recipe.batch != recipe.learning_rate_batch:
         rate += f" (scaled from {recipe.learning_rate:.3g} at a batch of {recipe.learning_rate_batch})"
-    shares = f"{accelerator.num_processes} process(es) × {at_once} images × {steps} step(s)"
+    shares = f"{accelerator.num_processes} process(es) × {at_once} {task.noun}s × {steps} step(s)"
     verb = "Goes on training" if resume else "Trains"
     plugged = " and ".join(word for word in (recipe.conv, recipe.graph) if word)
     console.print(
         f"{verb} {name}{f' with {plugged}' if plugged else ''} ({count_parameters(model) / 1e6:.2f} M "
         f"parameters{', from ' + recipe.init if recipe.init else ''}) on {data.name}: {len(data.classes)} classes, "
-        f"{len(data.train):,} images to train on, {len(data.test):,} held out.\n"
+        f"{len(data.train):,} {task.noun}s to train on, {len(data.test):,} held out.\n"
         f"{recipe.epochs} epochs, batch {recipe.batch} = {shares}, learning rate {rate}, seed {recipe.seed}, "
         f"on {accelerator.device}, {'float32' if recipe.precision == 'no' else recipe.precision}, into {out}.\n"
         "Ctrl-C stops after the next update and keeps the state; --resume goes on from it."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,6 +58,8 @@ def load_graphs(name: str, root: str | Path = "data") -> GraphData:
             ``/CiteSeer`` or ``/PubMed``.
         root: The folder that PyG's are in, or are downloaded to.
 
+    What is built in is made once in a process: superpixels take seconds. Everyone gets copies of their own.
+
     Raises:
         TypeError: the name is not a word, or the root no folder's.
         ValueError: no data set has that name, or PyG cannot load it.
@@ -64,7 +67,9 @@ def load_graphs(name: str, root: str | Path = "data") -> GraphData:
     check_kind("a name such as 'digits-superpixels'", str, name=name)
     check_kind("a folder", str | Path, root=root)
     if name in BUILT_IN:
-        return BUILT_IN[name](name)
+        made = _made(name)
+        train, test = ([graph.clone() for graph in part] for part in (made.train, made.test))
+        return made._replace(train=train, test=test, classes=list(made.classes))
     family, _, subset = name.removeprefix("pyg/").partition("/")
     if not name.startswith("pyg/") or family not in PYG:
         known = [*BUILT_IN, *(f"pyg/{each}" for each in PYG)]
@@ -74,6 +79,11 @@ def load_graphs(name: str, root: str | Path = "data") -> GraphData:
     except Exception as error:  # every data set raises its own
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f"PyG cannot load {name!r} from {str(root)!r}: {reason}") from error
+
+
+@cache
+def _made(name: str) -> GraphData:
+    return BUILT_IN[name](name)
 
 
 def _digits(name: str) -> GraphData:
@@ -170,13 +180,13 @@ class GraphBatches(Dataset):
         """Return what was drawn, as one batch: a PyG ``Batch`` where others have images."""
         drawn = [self.graphs[draw.number] for draw in draws]
         counts = torch.tensor([draw.number >= 0 for draw in draws])
-        batch: Any = Batch.from_data_list([_used(graph) for graph in drawn])
+        batch: Any = Batch.from_data_list([used_of(graph) for graph in drawn])
         labels: Tensor = torch.cat([graph.y.view(-1) for graph in drawn])
         counted = counts[batch.batch] if self.per_node else counts
         return LabeledBatch(batch, labels.masked_fill(~counted, IGNORE_INDEX), [])
 
 
-def _used(graph: Data) -> Data:
+def used_of(graph: Data) -> Data:
     """Return what a model takes of a graph."""
     names = ("x", "pos", "edge_index", "edge_attr", "edge_weight")
     return Data(**{name: graph[name] for name in names if name in graph and graph[name] is not None})

@@ -189,7 +189,8 @@ class VisionGNN(TimmInterface):
             return None
         attr = inputs.edge_attr if "edge_attr" in first.grapher.asks_for else None
         edges = Edges(inputs.edge_index, inputs.get("edge_weight"), attr)
-        return sorted_edges(edges, inputs.num_nodes, inputs.num_nodes, inputs.x.device)
+        nodes = inputs.pos if inputs.x is None else inputs.x  # places are features where there are no others
+        return sorted_edges(edges, inputs.num_nodes, inputs.num_nodes, nodes.device)
 
     def _covered(self, height: int, width: int, patches: bool) -> tuple[int, int]:
         """Return how many pixels the nodes of an image cover: patches leave out what is left at the border."""

@@ -24,7 +24,7 @@ from vig_pyg.study.page import render
 from vig_pyg.study.studies import ABLATIONS, NAMES, OPERATORS, Line, Study, operators, plan, possible
 from vig_pyg.study.tables import MACS, as_text, claims, is_text, models_frame, study_frame, write_tables
 from vig_pyg.study.trials import Result, StudyData, Trial, read_result
-from vig_pyg.tasks import ClassificationRecipe, Recipe
+from vig_pyg.tasks import ClassificationRecipe, Recipe, get_task
 from vig_pyg.tasks.graphs import GraphRecipe
 from vig_pyg.train import ClassificationData
 
@@ -230,7 +230,8 @@ def write_study_report(
     trials, device = trials_of(plans), "CPU"
     if studies.device.startswith("cuda"):
         device = torch.cuda.get_device_name()
-    if trials:
+    of_images = isinstance(data, ClassificationData)
+    if trials and of_images:
         _save(draw_photograph(), studies.out / "photograph.png")
     page = render(
         "study.html",
@@ -238,8 +239,10 @@ def write_study_report(
         studies=studies,
         trained=bool(trials),
         data=data,
+        noun=get_task(trials[0].recipe.task).noun if trials else "image",
+        share=None if getattr(data, "per_node", False) else 100 / len(data.test),  # of one example in the accuracy
         batch=measured_batch(trials[0], data) if trials else LARGE_BATCH,
-        photograph=studies.out / "photograph.png",
+        photograph=studies.out / "photograph.png" if of_images else None,
         machine=describe_machine(),
         device=device,
         command=command,

@@ -139,14 +139,14 @@ GRAPHS = Study(
 DIVERSITY = Study(
     "diversity",
     "Over-smoothing (paper, Figure 3)",
-    "Do the nodes of an image grow alike with depth, and do the linear layers and the FFN of ViG keep them apart?",
+    "Do nodes grow alike with depth, and do the linear layers and the FFN of ViG keep them apart?",
     [Row("ViG", {}), Row("ResGCN", {"grapher_fc": False, "ffn": False})],
     "ViG",
     shared={"depth": 12},
     diversity=True,
     note="ResGCN is the same network without the linear layers around the operator and without FFN. Both have "
     "{depth} blocks. Diversity is a "
-    f"mean over {DIVERSITY_IMAGES} held-out images. It is not relative to the size of the features, which grow from "
+    f"mean over {DIVERSITY_IMAGES} of those held out. It is not relative to the size of the features, which grow from "
     "block to block as residual branches add up.",
 )
 

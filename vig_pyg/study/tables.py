@@ -15,12 +15,13 @@ from vig_pyg.files import write_whole
 from vig_pyg.study.baselines import Baseline
 from vig_pyg.study.cost import Cost
 from vig_pyg.study.studies import Line
-from vig_pyg.study.trials import Result
+from vig_pyg.study.trials import Result, Trial
+from vig_pyg.tasks import get_task
 
 ACCURACY, SPREAD, TOP1 = "accuracy (%)", "± (%)", "paper: ImageNet top-1 (%)"
 DIVERSITY, DIVERSITY_SPREAD = "diversity, last layer", "± diversity"
 PARAMETERS, MACS, GMACS = "parameters (M)", "MACs (M)", "GMACs"
-SPEED, MEMORY = "ms per image", "memory (MB)"
+SPEED, MEMORY = "ms per image", "memory (MB)"  # of models of images; else speed_of
 PAPER_PARAMETERS, PAPER_FLOPS = "paper: parameters (M)", "paper: FLOPs (G)"
 PUBLISHED = "published ImageNet top-1 (%)"
 
@@ -54,7 +55,7 @@ def study_frame(lines: Sequence[Line], results: Sequence[Sequence[Result]], cost
                 "seeds": len(found),
                 DIVERSITY: diversity.mean(),
                 DIVERSITY_SPREAD: diversity.std(),
-                SPEED: cost.ms_per_image,
+                speed_of(line.untrained): cost.ms_per_image,
                 MEMORY: cost.megabytes,
                 TOP1: line.row.top1,
                 PAPER_PARAMETERS: line.row.parameters,
@@ -62,6 +63,16 @@ def study_frame(lines: Sequence[Line], results: Sequence[Sequence[Result]], cost
             }
         )
     return pd.DataFrame(rows).set_index("").dropna(axis="columns", how="all")
+
+
+def speed_of(trial: Trial) -> str:
+    """Return the title of the column of times: "ms per image", or per graph."""
+    return f"ms per {get_task(trial.recipe.task).noun}"
+
+
+def is_speed(name: str) -> bool:
+    """Return whether a column holds times."""
+    return name.startswith("ms per ")
 
 
 def models_frame(baselines: Sequence[Baseline], costs: Mapping[str, Cost]) -> pd.DataFrame:
@@ -99,7 +110,7 @@ def is_text(frame: pd.DataFrame) -> list[bool]:
 
 
 def _written(name: str, value: Any) -> str:
-    if name in (PARAMETERS, MACS, SPEED):  # three significant digits, but no fewer than those before the point
+    if name in (PARAMETERS, MACS) or is_speed(name):  # three significant digits, but none lost before the point
         return f"{value:.{max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0}f}"
     return f"{value:.{DIGITS[name]}f}" if name in DIGITS else str(value)
 

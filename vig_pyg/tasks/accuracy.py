@@ -51,10 +51,10 @@ def evaluate(
     """Classify every image once, in evaluation mode, on the device where the model is.
 
     Labels of −1 are not counted. With several processes, counts are summed over all. ``on_batch`` is told the number
-    of images after every batch.
+    of images or graphs after every batch.
 
     Raises:
-        ValueError: a label is no class, or no image could be counted.
+        ValueError: a label is no class, or nothing could be counted.
     """
     model.eval()
     confusion = MulticlassConfusionMatrix(num_classes, ignore_index=IGNORE_INDEX).to(device)
@@ -66,13 +66,13 @@ def evaluate(
         best = model(images).topk(min(5, num_classes)).indices
         confusion.update(best[:, 0], labels)
         among_five += (best == labels.unsqueeze(1)).any(1).sum()
-        on_batch(len(labels))
+        on_batch(getattr(images, "num_graphs", len(labels)))
     counts = confusion.compute().long().cpu()
     if torch.distributed.is_initialized():
         torch.distributed.all_reduce(among_five)
     total = int(counts.sum())
     if total == 0:
-        raise ValueError("there is no image to evaluate on that could be read")
+        raise ValueError("there is nothing to evaluate on that could be read and has a label")
     return Evaluation(counts.diag().sum().item() / total, among_five.item() / total, counts, broken)
 
 
@@ -80,9 +80,7 @@ def check_labels(batch: LabeledBatch, num_classes: int) -> None:
     """Refuse labels that are no class, by a ValueError that names one."""
     wrong = batch.labels[(batch.labels >= num_classes) | (batch.labels < IGNORE_INDEX)]
     if len(wrong):
-        raise ValueError(
-            f"an image has label {int(wrong[0])}, but the {num_classes} classes are 0 to {num_classes - 1}"
-        )
+        raise ValueError(f"label {int(wrong[0])} is no class: the {num_classes} classes are 0 to {num_classes - 1}")
 
 
 def write_confusion(

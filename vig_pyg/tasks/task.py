@@ -36,6 +36,8 @@ class Task(ABC):
     """The keys of its recipes: :class:`~vig_pyg.tasks.Recipe` or a dataclass derived from it."""
     verb: ClassVar[str] = "Predicts"
     """What is done to images, for a sentence."""
+    noun: ClassVar[str] = "image"
+    """What the data are made of, one of them, for sentences and tables."""
 
     def __init__(self, data: Any, recipe: Any) -> None:
         self.data, self.recipe = data, recipe
@@ -78,7 +80,7 @@ class Task(ABC):
     @torch.no_grad()
     def check_fits(self, model: nn.Module) -> None:
         """Refuse, by a ValueError, a model that does not take its :meth:`example`."""
-        with refused(f"{self.recipe.model} does not take these images"):
+        with refused(f"{self.recipe.model} does not take these {self.noun}s"):
             model.eval()(self.example(model))
         model.train()
 
@@ -117,7 +119,7 @@ class Task(ABC):
         images, options = len(train), _loading(recipe)
         if images < recipe.batch:
             raise ValueError(
-                f"batch={recipe.batch} is more than the {images} training images of {self.data.name}: lower it"
+                f"batch={recipe.batch} is more than the {images} training {self.noun}s of {self.data.name}: lower it"
             )
         if isinstance(train, IterableDataset):
             train.set_loader_cfg(recipe.workers)  # type: ignore[attr-defined]  # timm's
@@ -155,7 +157,7 @@ class Task(ABC):
         figures = ", ".join(f"{name} {value:.4g}" for name, value in last.items())
         card = (
             f"# {self.title(recipe)} on {data.name}\n\n{plugged(recipe)}, trained for {len(history)} of "
-            f"{recipe.epochs} epochs from seed {recipe.seed}. On the held-out images: {figures}.\n"
+            f"{recipe.epochs} epochs from seed {recipe.seed}. On the held-out {self.noun}s: {figures}.\n"
         )
         write_weights(folder, weights, lambda path: path.write_text(config), card)
 
@@ -215,7 +217,7 @@ class Task(ABC):
         """
         rows = [["figure", "value"], *([name, f"{value:.4g}"] for name, value in found.figures.items())]
         write_text(out / "figures.json", as_json(found.figures))
-        return rows, f"{found.images:,} images. Written to {out}: figures.json."
+        return rows, f"{found.images:,} {self.noun}s. Written to {out}: figures.json."
 
     # What `vig-pyg predict` does.
 

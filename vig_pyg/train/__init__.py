@@ -2,6 +2,7 @@
 
 from vig_pyg.data.decoded import LabeledBatch
 from vig_pyg.data.digits import Split, load_digits
+from vig_pyg.data.graph_sets import GraphData, load_graphs
 from vig_pyg.data.labeled import ClassificationData, load_data
 from vig_pyg.tasks import (
     Classification,
@@ -26,6 +27,7 @@ __all__ = [
     "ClassificationRecipe",
     "Epoch",
     "Evaluation",
+    "GraphData",
     "Interrupted",
     "LabeledBatch",
     "Recipe",
@@ -39,6 +41,7 @@ __all__ = [
     "list_tasks",
     "load_data",
     "load_digits",
+    "load_graphs",
     "load_model",
     "read_recipe",
     "register_task",

@@ -42,7 +42,7 @@ def accelerator_for(recipe: Recipe, device: str | None = None) -> Accelerator:
 
 
 def images_at_once(recipe: Recipe, processes: int) -> int:
-    """Return how many images of a batch one process takes at once: the most that divide its share.
+    """Return how many images or graphs of a batch one process takes at once: the most that divide its share.
 
     Raises:
         ValueError: the processes cannot share the batch, or only in parts of less than half of ``device_batch``.
@@ -54,7 +54,7 @@ def images_at_once(recipe: Recipe, processes: int) -> int:
     at_once = next(n for n in range(most, 0, -1) if share % n == 0)
     if 2 * at_once < most:
         raise ValueError(
-            f"batch={recipe.batch} divides into {at_once} image(s) at a time, far fewer than "
+            f"batch={recipe.batch} divides into parts of {at_once}, far fewer than "
             f"device_batch={recipe.device_batch} allows: take a multiple of {recipe.device_batch * processes}"
         )
     return at_once
