@@ -91,7 +91,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_and_the_known_ones(wrong, r
 
 
 def test_an_unknown_name_that_is_near_to_none_is_refused_without_a_guess():
-    with pytest.raises(ValueError, match=r"^no operator is called 'zzzzzz'; known are edge, "):
+    with pytest.raises(ValueError, match=r"^no operator is called 'zzzzzz'; known are attention, edge, "):
         get_conv("zzzzzz")
 
 

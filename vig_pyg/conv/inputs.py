@@ -10,7 +10,7 @@ from torch_geometric.utils import is_sparse, to_edge_index
 
 from vig_pyg.graph.edges import check_edge_list, check_range
 from vig_pyg.graph.pyg_internals import is_as_made
-from vig_pyg.kernels.grouped_linear import is_autocasting
+from vig_pyg.kernels.linear import is_autocasting
 
 
 def pair_of(x: Tensor | OptPairTensor) -> tuple[Tensor, OptTensor]:

@@ -8,10 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-
-def is_autocasting(device_type: str) -> bool:
-    """Return whether autocast chooses the precision on a kind of device."""
-    return device_type != "meta" and torch.is_autocast_enabled(device_type)
+from vig_pyg.kernels.linear import is_autocasting, linear, takes_onednn
 
 
 def grouped_linear(x: Tensor, weight: Tensor, bias: Tensor | None, heads: int) -> Tensor:
@@ -27,7 +24,7 @@ def grouped_linear(x: Tensor, weight: Tensor, bias: Tensor | None, heads: int) -
         - output: ``[N, out]``
     """
     if heads == 1:
-        return torch.nn.functional.linear(x, weight, bias)
+        return linear(x, weight, bias)
     return _grouped_products(bias, x, weight.unflatten(0, (heads, -1)).transpose(1, 2))
 
 
@@ -37,6 +34,9 @@ def paired_grouped_linear(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | N
     Shapes:
         - x, y ``[N, C]``, weight ``[out, 2 C / heads]``, output ``[N, out]``
     """
+    if heads == 1 and takes_onednn(x, weight):
+        of_x, of_y = weight[:, ::2], weight[:, 1::2]
+        return linear(x, of_x.contiguous(), bias) + linear(y, of_y.contiguous())
     of_x, of_y = (part.unflatten(0, (heads, -1)).transpose(1, 2) for part in weight.unflatten(1, (-1, 2)).unbind(2))
     return _grouped_products(bias, x, of_x, y, of_y)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 SEEN = ">=2.11,<2.12"
 
@@ -39,6 +40,19 @@ def batch_statistics(normed: Tensor) -> tuple[Tensor, Tensor] | None:
     """Return the mean and one over the deviation, ``[C]``, that a batch norm in training took, where they are known."""
     node: Any = normed.grad_fn
     return (node._saved_result1, node._saved_result2) if hasattr(node, "_saved_result2") else None
+
+
+def may_call_onednn() -> bool:
+    """Return whether code runs as it is written, with oneDNN: nothing traces, compiles, transforms or counts it."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or torch._C._len_torch_dispatch_stack():
+        return False
+    transformed = torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
+    return not transformed and bool(torch.backends.mkldnn.enabled) and torch.backends.mkldnn.is_available()
+
+
+def linear_pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return a linear map, in one call of oneDNN: float32 on the CPU, without gradient."""
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
 
 
 def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 from vig_pyg.blocks import ConvStem, PatchStem
 from vig_pyg.checks import check_kind
 from vig_pyg.graph.layout import NodeLayout, nodes_of
-from vig_pyg.kernels.grouped_linear import is_autocasting
+from vig_pyg.kernels.linear import is_autocasting
 from vig_pyg.models.timm_interface import UNTRACEABLE
 
 Inputs: TypeAlias = Tensor | Data

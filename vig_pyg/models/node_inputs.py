@@ -6,7 +6,7 @@ from torch_geometric.data import Data
 from vig_pyg.checks import check_kind
 from vig_pyg.graph.checks import check_matrix
 from vig_pyg.graph.points import PointLayout
-from vig_pyg.kernels.grouped_linear import is_autocasting
+from vig_pyg.kernels.linear import is_autocasting
 
 
 def read_nodes(inputs: object, channels: int, pos_dim: int, like: Tensor) -> tuple[Tensor, PointLayout]:
