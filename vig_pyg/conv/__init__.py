@@ -4,6 +4,7 @@ import vig_pyg.conv.pyg  # noqa: F401  (registers PyG's own)
 from vig_pyg.conv.complete import CompletedConv, build_layer
 from vig_pyg.conv.edge import EdgeConv
 from vig_pyg.conv.gin import GINConv
+from vig_pyg.conv.hypergraph import HypergraphConv
 from vig_pyg.conv.linear import GroupedLinear, LinearNormAct, build_act, build_norm
 from vig_pyg.conv.max_relative import MaxRelativeConv
 from vig_pyg.conv.registry import build_conv, get_conv, list_convs, register_conv
@@ -14,6 +15,7 @@ __all__ = [
     "EdgeConv",
     "GINConv",
     "GroupedLinear",
+    "HypergraphConv",
     "LinearNormAct",
     "MaxRelativeConv",
     "SAGEConv",

@@ -1,7 +1,9 @@
 """How to build a graph: patches, neighbors, positions."""
 
+from vig_pyg.graph.cluster import ClusterGraph
 from vig_pyg.graph.edges import compressed, edges_from_neighbors
 from vig_pyg.graph.grid import GridGraph
+from vig_pyg.graph.hypergraph import Hypergraph
 from vig_pyg.graph.image_graph import ImageGraph, batch_graphs
 from vig_pyg.graph.knn import KNNGraph, knn_graph
 from vig_pyg.graph.layout import Grid, NodeLayout
@@ -14,12 +16,15 @@ from vig_pyg.graph.radius import radius_graph
 from vig_pyg.graph.random import RandomGraph
 from vig_pyg.graph.registry import build_graph, get_graph, list_graphs, register_graph
 from vig_pyg.graph.superpixels import SuperpixelData, SuperpixelGraph
+from vig_pyg.graph.threshold import ThresholdGraph
 
 __all__ = [
+    "ClusterGraph",
     "Edges",
     "Graph",
     "Grid",
     "GridGraph",
+    "Hypergraph",
     "ImageGraph",
     "KNNGraph",
     "LayoutGraph",
@@ -30,6 +35,7 @@ __all__ = [
     "RelativePosition",
     "SuperpixelData",
     "SuperpixelGraph",
+    "ThresholdGraph",
     "batch_graphs",
     "build_graph",
     "choose_backend",
