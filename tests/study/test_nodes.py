@@ -16,7 +16,7 @@ from vig_pyg.study.views import view
 
 def on_nodes(name="vig_micro", **options):
     torch.manual_seed(0)
-    return timm.create_model(name, stem="nodes", num_classes=3, k=4, **options).eval()
+    return timm.create_model(name, stem="nodes", num_classes=3, **{"k": 4, **options}).eval()
 
 
 def cloud(dim: int, count: int = 60) -> Data:
@@ -62,6 +62,14 @@ def test_neighbors_of_a_superpixel_are_its_regions(superpixels):
     found = graph.edge_index[0][graph.edge_index[1] == 5]
     expected = torch.isin(regions(superpixels), found)
     assert torch.equal(tint[..., 3] > 0, expected) and 0 < expected.sum() < expected.numel()
+
+
+def test_regions_of_a_hypergraph_are_all_nodes_of_its_hyperedges(superpixels):
+    graph = neighbors(on_nodes(in_chans=9, k=None, graph="hypergraph"), superpixels, 1)
+    tint = torch.as_tensor(drawn(superpixels, graph, [5]).images[1].get_array())
+    own = graph.edge_index[0][graph.edge_index[1] == 5]
+    nodes = graph.members[0][torch.isin(graph.members[1], own)]
+    assert torch.equal(tint[..., 3] > 0, torch.isin(regions(superpixels), nodes)) and 5 in nodes
 
 
 def test_superpixels_have_their_mean_colors(superpixels):

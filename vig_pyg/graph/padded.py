@@ -30,11 +30,14 @@ class Part(NamedTuple):
 
 
 def sides(x: Nodes | Tensor, layout: Layouts | Tensor | None) -> tuple[Tensor, Layout, Tensor, Layout]:
-    """Return sources and targets, each with its layout, of what a graph is called with.
+    """Return sources and targets, each with its layout, of what a graph whose degree varies is called with.
 
     Raises:
-        TypeError, ValueError: they are no node matrices, do not fit their layouts, or not each other.
+        TypeError, ValueError: they are no node matrices, do not fit their layouts, or not each other; or a model is
+            exported, whose shapes must be known.
     """
+    if torch.compiler.is_exporting():
+        raise ValueError("how many edges this graph has depends on the image, so it cannot be exported: take 'knn'")
     sources, targets = x if isinstance(x, tuple) else (x, x)
     check_matrix("x", targets)
     check_matrix("the matrix of sources", sources)

@@ -42,7 +42,7 @@ class ThresholdGraph(Graph):
 
     bipartite = True
 
-    def __init__(self, threshold: float = 0.8, learned: bool = False) -> None:
+    def __init__(self, threshold: float = 0.5, learned: bool = False) -> None:
         super().__init__()
         check_flags(learned=learned)
         check_kind("a number", int | float, threshold=threshold)
@@ -54,7 +54,7 @@ class ThresholdGraph(Graph):
     @property
     def threshold(self) -> float:
         """The cosine above which nodes are linked."""
-        return math.tanh(float(self.angle))
+        return math.tanh(self.angle.item() if isinstance(self.angle, Tensor) else self.angle)
 
     @torch.compiler.disable  # how many edges there are is a value
     def forward(self, x: Nodes, layout: Layouts | Tensor | None) -> EdgeIndex | Edges:
@@ -64,7 +64,8 @@ class ThresholdGraph(Graph):
             TypeError, ValueError: nodes are no matrix of floats, or do not fit their layout.
         """
         sources, source_layout, targets, target_layout = sides(x, layout)
-        with torch.set_grad_enabled(self.learned and torch.is_grad_enabled()), _full_precision(sources):
+        with_gradient = torch.set_grad_enabled(self.learned and torch.is_grad_enabled())
+        with with_gradient, torch.autocast(sources.device.type, enabled=False):  # half precision would change edges
             keys = _directions(sources)
             queries = keys if targets is sources else _directions(targets)
             blocks = [
@@ -93,7 +94,7 @@ class ThresholdGraph(Graph):
 
     def extra_repr(self) -> str:
         """Return what ``print(model)`` shows."""
-        return f"threshold={self.threshold:g}, learned={self.learned}"
+        return "learned=True" if self.learned else f"threshold={self.threshold:g}"
 
 
 def _blocks(part: Part) -> Iterator[tuple[Tensor, Tensor, Part, int]]:
@@ -117,8 +118,3 @@ def _blocks(part: Part) -> Iterator[tuple[Tensor, Tensor, Part, int]]:
 def _directions(x: Tensor) -> Tensor:
     """Return every row at length one, in float32 at least, with its gradient."""
     return F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=1)
-
-
-def _full_precision(x: Tensor) -> torch.autocast:
-    """Return a context in which no product is rounded to half precision, which would change neighbors."""
-    return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)
