@@ -100,6 +100,19 @@ def test_half_precision_and_autocast_choose_as_float32_does(graph):
     assert torch.equal(parts_of(built(x, None))["adjacency"], expected)
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 0.0])
+@every_graph
+def test_nodes_without_a_direction_link_within_their_own_graph(graph, wrong):
+    layout = PointLayout(torch.arange(2).repeat_interleave(torch.tensor([25, 15])))
+    some, all_of = normal(40, 8), torch.full((40, 8), wrong, dtype=torch.double)
+    some[3], some[30, 2] = wrong, wrong
+    for x in (some, all_of):
+        found = parts_of(build(graph)(x, layout))
+        source, target = found["adjacency"]
+        graph_of_source = found["source_batch"] if "source_batch" in found else layout.batch()
+        assert torch.equal(graph_of_source[source], layout.batch()[target]) and target.bincount().min() >= 1
+
+
 @pytest.mark.parametrize("conv", OPERATORS)
 @pytest.mark.parametrize("name", ["vig_micro", "pvig_micro"])
 @every_graph

@@ -117,3 +117,9 @@ def test_places_of_points_are_means_as_well():
 def test_options_that_make_no_sense_are_refused(wrong, sentence):
     with pytest.raises(ValueError, match=sentence):
         Hypergraph(**wrong)
+
+
+def test_pairs_of_sources_and_targets_are_refused():
+    x = normal(9, 4)
+    with pytest.raises(TypeError, match="x must be a matrix of nodes, got tuple"):
+        Hypergraph()((x, x), None)

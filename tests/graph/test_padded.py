@@ -66,5 +66,13 @@ def test_what_does_not_fit_is_refused():
         sides(torch.zeros(7, 2, dtype=torch.long), layout)
     with pytest.raises(ValueError, match="sources are in 1 graphs, but targets in 2"):
         sides((torch.randn(5, 2), x), (points([5]), layout))
-    with pytest.raises(ValueError, match="sources have 3 channels and targets 2: make them equal"):
-        sides((torch.randn(7, 3), x), (layout, layout))
+    for other, kind in (
+        (torch.randn(7, 3), "3 channels of torch.float32"),
+        (x.double(), "2 channels of torch.float64"),
+    ):
+        with pytest.raises(
+            ValueError, match=f"must be alike, got {kind} on cpu and 2 channels of torch.float32 on cpu"
+        ):
+            sides((other, x), (layout, layout))
+    with pytest.raises(ValueError, match="the layout holds no images: give at least one"):
+        sides(torch.empty(0, 2), NodeLayout(()))

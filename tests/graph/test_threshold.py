@@ -7,6 +7,7 @@ import timm
 import torch
 
 from tests.kernels.clustered import normal, unit
+from vig_pyg.conv import GINConv, MaxRelativeConv
 from vig_pyg.graph import Edges, NodeLayout, PointLayout, ThresholdGraph, threshold
 from vig_pyg.graph.edges import edge_list
 
@@ -46,45 +47,56 @@ def test_nodes_are_linked_that_are_more_alike_than_the_threshold(layout, least, 
     found = pairs_of(edges)
     assert sorted(found) == sorted(expected) and edges.sparse_size() == (56, 56)
     assert edges.max_degree == max(sum(target == node for _, target in found) for node in range(56))
-    learned = ThresholdGraph(least, learned=True)(x, layout)
-    assert pairs_of(learned.adjacency) == found
+    weighed = ThresholdGraph(least, learned=True)(x, layout)
+    assert pairs_of(weighed.adjacency) == found
     weights = [max(0.0, (expected[pair] - least) / (1 - least)) for pair in found]
-    torch.testing.assert_close(learned.weight.detach(), torch.tensor(weights, dtype=torch.double), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(weighed.weight.detach(), torch.tensor(weights, dtype=torch.double), rtol=1e-6, atol=1e-6)
 
 
 def test_zeros_are_linked_to_themselves_alone():
     assert pairs_of(ThresholdGraph(0.1)(torch.zeros(3, 2), None)) == [(0, 0), (1, 1), (2, 2)]
 
 
-@pytest.mark.parametrize("learned", [False, True])
-def test_among_pooled_nodes_a_node_links_to_the_most_alike_in_any_case(learned):
+@pytest.mark.parametrize("trained", [False, True])
+def test_among_pooled_nodes_a_node_links_to_the_most_alike_in_any_case(trained):
     sizes, pooled = torch.tensor([24, 30]), torch.tensor([10, 12])
     x, y = normal(54, 4), normal(22, 4, seed=1)
     own, other = (torch.arange(2).repeat_interleave(counts) for counts in (sizes, pooled))
     alike = (unit(x) @ unit(y).T).masked_fill(own[:, None] != other, -2)
     kept = (alike > 0.7) | (alike == alike.amax(1, keepdim=True))
-    edges = ThresholdGraph(0.7, learned)((y, x), (PointLayout(other), PointLayout(own)))
+    edges = ThresholdGraph(0.7, trained)((y, x), (PointLayout(other), PointLayout(own)))
     adjacency = edges.adjacency if isinstance(edges, Edges) else edges
     assert torch.equal(adjacency.as_tensor().flip(0), kept.nonzero().T) and kept.sum(1).min() == 1
-    if learned:
+    if trained:
         assert (edges.weight >= 0).all() and (edges.weight == 0).sum() == ((alike <= 0.7) & kept).sum()
 
 
-def weighted(least, x):
+def learned(least):
     graph = ThresholdGraph(learned=True).double()
     graph.angle.data.fill_(math.atanh(least))
+    return graph
+
+
+def weighted(least, x):
+    graph = learned(least)
     edges = graph(x, None)
     total = torch.zeros(len(x), dtype=torch.double)
     source, target = edge_list(edges.adjacency)
     return graph, total.index_add(0, target, edges.weight * x[source, 0])
 
 
-def test_what_nodes_receive_moves_with_the_threshold_without_jumps():
-    x, width = normal(30, 4), 1e-6
-    steps = [weighted(float(least), x)[1].detach() for least in torch.arange(0.3, 0.3001, width)]
-    degrees = {len(ThresholdGraph(float(least))(x, None)[0]) for least in (0.3, 0.3001)}
-    jumps = torch.stack(steps).diff(dim=0).abs().max()
-    assert jumps < 100 * width, degrees
+@pytest.mark.parametrize("conv", [MaxRelativeConv, GINConv])
+def test_what_nodes_receive_moves_with_the_threshold_without_jumps(conv):
+    torch.manual_seed(0)
+    x, width, conv = normal(30, 4), 1e-6, conv(4, 4).double()
+    found, counts = [], set()
+    middle = float(torch.cosine_similarity(x[3], x[8], dim=0))  # there the edges between these go
+    for least in (middle + width * torch.arange(-20, 20).double()).tolist():
+        edges = learned(least)(x, None)
+        found.append(conv(x, edges.adjacency, edges.weight).detach())
+        counts.add(len(edges.weight))
+    assert len(counts) > 1  # edges were dropped on the way
+    assert torch.stack(found).diff(dim=0).abs().max() < 100 * width
 
 
 def test_the_gradient_of_the_threshold_and_of_features_is_that_of_finite_differences():

@@ -7,8 +7,8 @@ from torch_geometric import EdgeIndex
 
 from vig_pyg.checks import check_whole
 from vig_pyg.graph.edges import edges_from_degrees
-from vig_pyg.graph.nearest import nearest, unit_length
-from vig_pyg.graph.padded import Part, parts, sides
+from vig_pyg.graph.nearest import nearest
+from vig_pyg.graph.padded import Part, directions, parts, sides
 from vig_pyg.graph.protocol import Graph, Layouts, Nodes
 from vig_pyg.graph.registry import register_graph
 from vig_pyg.kernels.clustering import k_means, nearest_center
@@ -20,11 +20,11 @@ FAR = -4.0  # added to the inner product with a node of another cluster; those o
 class ClusterGraph(Graph):
     """Links every node to its k nearest within its cluster, itself among them: k-means of features.
 
-    After ClusterViG (Parikh et al., 2025). Features of length one are clustered graph by graph, by k-means whose first
-    centers are the node nearest to the graph's mean and then, in turn, the node farthest from all centers before it. So
-    nothing is random, where ClusterViG draws two starts, and there is no network on the centroids. A node has fewer
-    neighbors where its cluster has fewer nodes. Among pooled nodes, these are clustered, and every node chooses from
-    the cluster whose center is nearest to it.
+    After ClusterViG (Parikh et al., 2025, arXiv 2501.10640). Features of length one are clustered graph by graph, by
+    k-means whose first centers are the node nearest to the graph's mean and then, in turn, the node farthest from all
+    centers before it. So nothing is random, where ClusterViG draws two starts, and there is no network on the
+    centroids. A node has fewer neighbors where its cluster has fewer nodes. Among pooled nodes, these are clustered,
+    and every node chooses from the cluster whose center is nearest to it.
 
     Args:
         k: Neighbors of every node at most.
@@ -53,8 +53,8 @@ class ClusterGraph(Graph):
             TypeError, ValueError: nodes are no matrix of floats, or do not fit their layout.
         """
         sources, source_layout, targets, target_layout = sides(x, layout)
-        keys = unit_length(sources)
-        queries = keys if targets is sources else unit_length(targets)
+        keys = directions(sources)
+        queries = keys if targets is sources else directions(targets)
         with torch.autocast(keys.device.type, enabled=False):
             found = [self._neighbors(part) for part in parts(keys, source_layout, queries, target_layout)]
         source, degree = (torch.cat(values) for values in zip(*found, strict=True))

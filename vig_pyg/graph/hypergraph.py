@@ -9,8 +9,7 @@ from torch_geometric import EdgeIndex
 
 from vig_pyg.checks import check_kind, check_shares, check_whole
 from vig_pyg.graph.edges import compressed, edges_from_degrees
-from vig_pyg.graph.nearest import unit_length
-from vig_pyg.graph.padded import Part, parts, sides
+from vig_pyg.graph.padded import Part, directions, parts, sides
 from vig_pyg.graph.points import Layout, PointLayout
 from vig_pyg.graph.protocol import Edges, Graph, Layouts
 from vig_pyg.graph.registry import register_graph
@@ -71,9 +70,10 @@ class Hypergraph(Graph):
         Raises:
             TypeError, ValueError: nodes are no matrix of floats, or do not fit their layout.
         """
-        _, own, x, _ = sides(x, layout)
+        check_kind("a matrix of nodes", Tensor, x=x)
+        _, _, x, own = sides(x, layout)
         with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
-            unit = unit_length(x)
+            unit = directions(x)
             incidence = _join([_incidence(self._belongs(part), part) for part in parts(unit, own, unit, own)])
         return _edges(x, own, incidence)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -46,9 +47,20 @@ def sides(x: Nodes | Tensor, layout: Layouts | Tensor | None) -> tuple[Tensor, L
     others = own if source_layout is target_layout and sources is targets else as_layout(source_layout, sources)
     if others.num_graphs != own.num_graphs:
         raise ValueError(f"sources are in {others.num_graphs} graphs, but targets in {own.num_graphs}")
-    if sources.size(1) != targets.size(1):
-        raise ValueError(f"sources have {sources.size(1)} channels and targets {targets.size(1)}: make them equal")
+    if own.num_graphs == 0:
+        raise ValueError("the layout holds no images: give at least one")
+    kinds = [f"{nodes.size(1)} channels of {nodes.dtype} on {nodes.device}" for nodes in (sources, targets)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(f"sources and targets must be alike, got {kinds[0]} and {kinds[1]}")
     return sources, others, targets, own
+
+
+def directions(x: Tensor) -> Tensor:
+    """Return every row at length one, in float32 at least, with its gradient.
+
+    One that is not finite has no direction and is zero: it links somewhere, and not past the end.
+    """
+    return F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=1).nan_to_num()
 
 
 def parts(sources: Tensor, source_layout: Layout, targets: Tensor, layout: Layout) -> Iterator[Part]:

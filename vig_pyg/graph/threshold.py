@@ -4,13 +4,12 @@ import math
 from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric import EdgeIndex
 
 from vig_pyg.checks import check_flags, check_kind
 from vig_pyg.graph.edges import edges_from_degrees
-from vig_pyg.graph.padded import Part, parts, sides
+from vig_pyg.graph.padded import Part, directions, parts, sides
 from vig_pyg.graph.protocol import Edges, Graph, Layouts, Nodes
 from vig_pyg.graph.registry import register_graph
 from vig_pyg.kernels.search import BLOCK_SCORES
@@ -20,15 +19,16 @@ from vig_pyg.kernels.search import BLOCK_SCORES
 class ThresholdGraph(Graph):
     r"""Links every node to all that are more alike than a threshold, and to itself; the degree varies.
 
-    After SViG (fixed threshold) and ViG-LRGC (learned). Alike is the cosine :math:`s_{ij}` of features. With
-    ``learned``, the threshold :math:`t` is a parameter of every block, and edges have weights
+    After SViG (IEEE Access, 2025; fixed threshold) and ViG-LRGC (arXiv 2509.18840; learned). Alike is the cosine
+    :math:`s_{ij}` of features. With ``learned``, the threshold :math:`t` is a parameter of every block, and edges have
+    weights
 
     .. math:: w_{ij} = \max(0, s_{ij} - t) / (1 - t)
 
-    which rise from 0 at the threshold to 1 between equal nodes. An edge that a moving threshold drops thus weighed
-    nothing before, and the gradient in :math:`t`, and in the features, is that of the graph as it is. ViG-LRGC compares
-    queries with keys, which are maps of their own; here they are the features themselves. Among pooled nodes, a node
-    links to the most alike in any case.
+    which rise from 0 at the threshold to 1 between equal nodes. An edge that a moving threshold drops weighed nothing
+    before, so what ``"max_relative"`` and sums receive does not jump, and the gradient in :math:`t` and in the features
+    is exact. ViG-LRGC compares queries with keys, which are maps of their own; here they are the features themselves.
+    Among pooled nodes, a node links to the most alike in any case.
 
     Args:
         threshold: Between -1 and 1; where learned, the first.
@@ -66,8 +66,8 @@ class ThresholdGraph(Graph):
         sources, source_layout, targets, target_layout = sides(x, layout)
         with_gradient = torch.set_grad_enabled(self.learned and torch.is_grad_enabled())
         with with_gradient, torch.autocast(sources.device.type, enabled=False):  # half precision would change edges
-            keys = _directions(sources)
-            queries = keys if targets is sources else _directions(targets)
+            keys = directions(sources)
+            queries = keys if targets is sources else directions(targets)
             blocks = [
                 self._block(*block)
                 for part in parts(keys, source_layout, queries, target_layout)
@@ -113,8 +113,3 @@ def _blocks(part: Part) -> Iterator[tuple[Tensor, Tensor, Part, int]]:
         )
         for row in range(0, rows, tall):
             yield own.targets[:, row : row + tall], own.is_target[:, row : row + tall], own, row
-
-
-def _directions(x: Tensor) -> Tensor:
-    """Return every row at length one, in float32 at least, with its gradient."""
-    return F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=1)
