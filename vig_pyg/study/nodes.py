@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -44,7 +44,7 @@ def draw_links(axes: Axes, data: Data, graph: Data, nodes: Sequence[int], colors
     """Draw over :func:`draw_nodes` each center as a star in its color, and its edges and neighbors in the same.
 
     Neighbors are regions where ``graph`` has the nodes of ``data``; pooled nodes are squares at their places. Of a
-    hypergraph they are as in :func:`linked`, whose opacities are those of lines and regions.
+    hypergraph they are as in :func:`linked`, whose opacities are those of lines, squares and regions.
     """
     from matplotlib.collections import LineCollection
 
@@ -58,8 +58,9 @@ def draw_links(axes: Axes, data: Data, graph: Data, nodes: Sequence[int], colors
             of_nodes = torch.zeros(len(sources)).index_put((neighbors,), opacity)
             _tint(axes, of_nodes[regions], color)
         lines = torch.stack([ends, targets[node].expand_as(ends)], 1)
+        marks: dict[str, Any] = {"s": 25, "marker": "s", "color": color, "alpha": opacity.tolist()}
+        axes.scatter(*ends.T, edgecolors="white", linewidths=0.5, zorder=2.5, **marks)
         axes.add_collection(LineCollection(lines.tolist(), colors=color, linewidths=1, alpha=(0.8 * opacity).tolist()))
-        axes.plot(*ends.T, "s", markersize=5, color=color, markeredgecolor="white", markeredgewidth=0.5)
     for node, color in zip(nodes, colors, strict=True):  # on top of all neighbors
         axes.plot(*targets[node].tolist(), "*", markersize=16, color=color, markeredgecolor="white", zorder=3)
 
