@@ -61,7 +61,7 @@ def test_the_list_holds_names_and_no_aliases():
 
 
 def test_an_unknown_name_is_refused_with_the_nearest():
-    with pytest.raises(ValueError, match=r"no graph is called 'gird' \(did you mean 'grid'\?\); known are grid, knn"):
+    with pytest.raises(ValueError, match=r"no graph is called 'gird' \(did you mean 'grid'\?\); known are .*grid"):
         build_graph("gird")
     with pytest.raises(ValueError, match="no graph is called 'gird'"):
         create(graph="gird")

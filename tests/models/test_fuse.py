@@ -21,7 +21,7 @@ def trained(name: str, **options) -> nn.Module:
     return model.eval().double()  # in float64 no neighbors change places by rounding
 
 
-@pytest.mark.parametrize("conv", ["max_relative", "edge", "gin", "sage", "gcn"])
+@pytest.mark.parametrize("conv", ["max_relative", "edge", "gin", "sage", "hypergraph", "gcn"])
 @pytest.mark.parametrize("name", ["vig_micro", "pvig_micro"])
 def test_a_fused_model_gives_equal_logits(name: str, conv: str) -> None:
     model = trained(name, conv=conv)

@@ -16,7 +16,7 @@ from vig_pyg.study.views import view
 
 def on_nodes(name="vig_micro", **options):
     torch.manual_seed(0)
-    return timm.create_model(name, stem="nodes", num_classes=3, k=4, **options).eval()
+    return timm.create_model(name, stem="nodes", num_classes=3, **{"k": 4, **options}).eval()
 
 
 def cloud(dim: int, count: int = 60) -> Data:
@@ -39,8 +39,9 @@ def regions(data):
     return data.segments.view(*data.image_size[0])
 
 
-def places(line) -> torch.Tensor:
-    return torch.as_tensor(line.get_xydata()).float()
+def squares(axes) -> torch.Tensor:
+    """Return the places of the last center's neighbors; their lines are drawn after them."""
+    return torch.as_tensor(axes.collections[-2].get_offsets().data).float()
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3])
@@ -49,9 +50,8 @@ def test_stars_squares_and_lines_are_at_the_center_and_its_neighbors(dim):
     graph = neighbors(on_nodes(in_chans=dim, pos_dim=dim), data, 2)
     axes, at = drawn(data, graph, [node]), flat(data.pos).float()
     found = graph.edge_index[0][graph.edge_index[1] == node]
-    squares, star = axes.lines
-    torch.testing.assert_close(places(squares), at[found])
-    torch.testing.assert_close(places(star), at[[node]])
+    torch.testing.assert_close(squares(axes), at[found])
+    torch.testing.assert_close(torch.as_tensor(axes.lines[0].get_xydata()).float(), at[[node]])
     ends = [torch.tensor(line).float() for line in axes.collections[-1].get_segments()]
     assert all(torch.equal(line, at[[other, node]]) for line, other in zip(ends, found.tolist(), strict=True))
 
@@ -75,6 +75,22 @@ def test_neighbors_of_a_superpixel_are_its_regions(superpixels):
     assert torch.equal(tint[..., 3] > 0, expected) and 0 < expected.sum() < expected.numel()
 
 
+def test_lines_and_squares_are_as_opaque_as_edges_are_heavy():
+    pos = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    weight = torch.tensor([0.5, 0.25, 0.0])
+    graph = Data(pos=pos, edge_index=torch.tensor([[0, 1, 2], [0, 0, 0]]), edge_weight=weight)
+    lines, marks = drawn(Data(pos=pos), graph, [0]).collections[:0:-1]
+    assert list(lines.get_alpha()) == pytest.approx([0.8, 0.4, 0]) and list(marks.get_alpha()) == [1, 0.5, 0]
+
+
+def test_regions_of_a_hypergraph_are_all_nodes_of_its_hyperedges(superpixels):
+    graph = neighbors(on_nodes(in_chans=9, k=None, graph="hypergraph"), superpixels, 1)
+    tint = torch.as_tensor(drawn(superpixels, graph, [5]).images[1].get_array())
+    own = graph.edge_index[0][graph.edge_index[1] == 5]
+    nodes = graph.members[0][torch.isin(graph.members[1], own)]
+    assert torch.equal(tint[..., 3] > 0, torch.isin(regions(superpixels), nodes)) and 5 in nodes
+
+
 def test_superpixels_have_their_mean_colors(superpixels):
     axes, node = drawn(superpixels, neighbors(on_nodes(in_chans=9), superpixels, 1), []), 10
     picture = torch.as_tensor(axes.images[0].get_array())
@@ -89,7 +105,7 @@ def test_pooled_neighbors_are_squares_where_they_are(superpixels):
     axes = drawn(superpixels, graph, [3])
     assert len(axes.images) == 1  # no region
     found = graph.edge_index[0][graph.edge_index[1] == 3]
-    torch.testing.assert_close(places(axes.lines[0]), graph.pos_source[found])
+    torch.testing.assert_close(squares(axes), graph.pos_source[found])
 
 
 def test_points_in_space_are_seen_from_one_side_and_above():

@@ -8,6 +8,7 @@ from torch_geometric.data import Data
 from vig_pyg.graph import ImageGraph, knn_graph
 from vig_pyg.study import draw_neighbors, neighbors
 from vig_pyg.study.charts import draw_views
+from vig_pyg.study.page import graph_page
 from vig_pyg.study.views import neighbor_graphs, node_at, place_of, view
 
 
@@ -133,6 +134,38 @@ def test_sources_that_are_no_grid_are_as_large_as_a_patch() -> None:
     graph = ImageGraph(pos=pos, pos_source=torch.tensor([[1.0, 5.0], [7.0, 3.0]]), edge_index=torch.tensor([[1], [0]]))
     draw_neighbors(axes, torch.rand(1, 8, 8), graph, [0])
     assert centers(axes) == [(7.0, 3.0)] and sizes(axes) == [(4.0, 4.0)]
+
+
+def test_weights_are_opacities_beside_the_largest_of_the_node() -> None:
+    axes = Figure().subplots()
+    pos = torch.tensor([[2.0, 2.0], [6.0, 2.0], [2.0, 6.0], [6.0, 6.0]])
+    weight = torch.tensor([0.1, 0.4, 0.0, 9.0])
+    graph = ImageGraph(pos=pos, edge_index=torch.tensor([[0, 3, 1, 1], [0, 0, 0, 2]]), edge_weight=weight)
+    draw_neighbors(axes, torch.rand(3, 8, 8), graph, [0])
+    assert centers(axes) == [(2.0, 2.0), (6.0, 6.0), (6.0, 2.0)]
+    assert [square.get_alpha() for square in axes.patches] == pytest.approx([0.15, 0.6, 0])
+
+
+def test_hyperedges_are_regions_of_their_nodes() -> None:
+    axes = Figure().subplots()
+    graph = ImageGraph(
+        pos=torch.tensor([[2.0, 2.0], [6.0, 2.0], [2.0, 6.0], [6.0, 6.0]]),
+        pos_source=torch.tensor([[4.0, 2.0], [2.0, 4.0], [6.0, 6.0]]),
+        edge_index=torch.tensor([[0, 1, 0, 1, 2], [0, 0, 1, 2, 3]]),
+        members=torch.tensor([[0, 1, 0, 2, 3], [0, 0, 1, 1, 2]]),
+    )
+    draw_neighbors(axes, torch.rand(3, 8, 8), graph, [0, 3])
+    assert centers(axes) == [(2.0, 2.0), (6.0, 2.0), (2.0, 6.0), (6.0, 6.0)]
+    assert [square.get_alpha() for square in axes.patches] == pytest.approx([0.6, 0.3, 0.3, 0.6])  # 0 is in both
+    assert sizes(axes)[0] == (4.0, 4.0)
+
+
+@pytest.mark.parametrize("name", ["vig_micro", "pvig_micro"])
+@pytest.mark.parametrize("graph", ["hypergraph", "threshold", "cluster"])
+def test_graphs_of_varying_degree_are_drawn_and_make_a_page(name, graph) -> None:
+    seen = view(micro(name, graph=graph), torch.randn(3, 32, 32), name, "noise")
+    figure = draw_views([seen], [1, 4], [(0.3, 0.3)])
+    assert len(figure.axes[1].patches) >= 1 and len(graph_page([seen])) > 1000
 
 
 def test_a_figure_has_a_row_per_view_with_the_image_and_the_blocks() -> None:

@@ -5,6 +5,7 @@ from vig_pyg.conv.attention import AttentionConv
 from vig_pyg.conv.complete import CompletedConv, build_layer
 from vig_pyg.conv.edge import EdgeConv
 from vig_pyg.conv.gin import GINConv
+from vig_pyg.conv.hypergraph import HypergraphConv
 from vig_pyg.conv.linear import GroupedLinear, LinearNormAct, build_act, build_norm
 from vig_pyg.conv.max_relative import MaxRelativeConv
 from vig_pyg.conv.registry import build_conv, get_conv, list_convs, register_conv
@@ -16,6 +17,7 @@ __all__ = [
     "EdgeConv",
     "GINConv",
     "GroupedLinear",
+    "HypergraphConv",
     "LinearNormAct",
     "MaxRelativeConv",
     "SAGEConv",

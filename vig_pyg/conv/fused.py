@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 from torch_geometric.nn import Aggregation, MessagePassing
-from torch_geometric.nn.aggr import SumAggregation
+from torch_geometric.nn.aggr import MeanAggregation, SumAggregation
 from torch_geometric.nn.inits import reset
 from torch_geometric.typing import Adj, OptPairTensor, OptTensor, PairTensor, Size
 
@@ -52,6 +52,9 @@ class MaxAggregation(Aggregation):
         out = start.scatter_reduce(0, places, x, "amax", include_self=False)
         alone = torch.ones(dim_size, dtype=torch.bool, device=x.device).index_fill_(0, index, False)
         return out.masked_fill(alone.view(-1, *[1] * (x.dim() - 1)), 0)
+
+
+FUSED = {"max": MaxAggregation, "sum": SumAggregation, "mean": MeanAggregation}
 
 
 class FusedConv(MessagePassing):
@@ -219,9 +222,8 @@ class FusedConv(MessagePassing):
     def _may_fuse(self) -> bool:
         if self.explain or self._overrides or any(step in vars(self) for step in STEPS):
             return False
-        own = MaxAggregation if self.own_aggr == "max" else SumAggregation
         watched = messages_are_watched(self) or is_watched(self.aggr_module, *self.message_layers())
-        return type(self.aggr_module) is own and not watched
+        return type(self.aggr_module) is FUSED[self.own_aggr] and not watched
 
     def __repr__(self) -> str:
         heads = f", heads={self.heads}" if self.heads > 1 else ""

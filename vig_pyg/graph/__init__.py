@@ -2,10 +2,12 @@
 
 from vig_pyg.graph.axial import AxialGraph, CrossGraph, LogGraph
 from vig_pyg.graph.complete import CompleteGraph
+from vig_pyg.graph.cluster import ClusterGraph
 from vig_pyg.graph.edges import compressed, edges_from_neighbors
 from vig_pyg.graph.gated import GatedGraph
 from vig_pyg.graph.greedy import GreedyGraph
 from vig_pyg.graph.grid import GridGraph
+from vig_pyg.graph.hypergraph import Hypergraph
 from vig_pyg.graph.image_graph import ImageGraph, batch_graphs
 from vig_pyg.graph.knn import KNNGraph, knn_graph
 from vig_pyg.graph.layout import Grid, NodeLayout
@@ -24,12 +26,17 @@ __all__ = [
     "AxialGraph",
     "CompleteGraph",
     "CrossGraph",
+from vig_pyg.graph.threshold import ThresholdGraph
+
+__all__ = [
+    "ClusterGraph",
     "Edges",
     "GatedGraph",
     "Graph",
     "GreedyGraph",
     "Grid",
     "GridGraph",
+    "Hypergraph",
     "ImageGraph",
     "KNNGraph",
     "LayoutGraph",
@@ -42,6 +49,7 @@ __all__ = [
     "SuperpixelData",
     "SuperpixelGraph",
     "WindowGraph",
+    "ThresholdGraph",
     "batch_graphs",
     "build_graph",
     "choose_backend",

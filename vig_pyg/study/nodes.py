@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -47,23 +47,48 @@ def draw_nodes(axes: Axes, data: Data, title: str = "") -> None:
 def draw_links(axes: Axes, data: Data, graph: Data, nodes: Sequence[int], colors: Sequence[str]) -> None:
     """Draw over :func:`draw_nodes` each center as a star in its color, and its edges and neighbors in the same.
 
-    Neighbors are regions where ``graph`` has the nodes of ``data``; pooled nodes are squares at their places.
+    Neighbors are regions where ``graph`` has the nodes of ``data``; pooled nodes are squares at their places. Of a
+    hypergraph they are as in :func:`linked`, whose opacities are those of lines, squares and regions.
     """
     from matplotlib.collections import LineCollection
 
     targets = flat(graph.pos)
-    sources = flat(graph.pos_source) if "pos_source" in graph else targets
+    sources = flat(places_of_linked(graph))
     regions = _regions(data) if len(sources) == data.num_nodes else None
     for node, color in zip(nodes, colors, strict=True):
-        neighbors = graph.edge_index[0][graph.edge_index[1] == node]
+        neighbors, opacity = linked(graph, node)
         ends = sources[neighbors]
         if regions is not None:
-            _tint(axes, torch.isin(regions, neighbors), color)
+            of_nodes = torch.zeros(len(sources)).index_put((neighbors,), opacity)
+            _tint(axes, of_nodes[regions], color)
         lines = torch.stack([ends, targets[node].expand_as(ends)], 1)
-        axes.add_collection(LineCollection(lines.tolist(), colors=color, linewidths=1, alpha=0.8))
-        axes.plot(*ends.T, "s", markersize=5, color=color, markeredgecolor="white", markeredgewidth=0.5)
+        marks: dict[str, Any] = {"s": 25, "marker": "s", "color": color, "alpha": opacity.tolist()}
+        axes.scatter(*ends.T, edgecolors="white", linewidths=0.5, zorder=2.5, **marks)
+        axes.add_collection(LineCollection(lines.tolist(), colors=color, linewidths=1, alpha=(0.8 * opacity).tolist()))
     for node, color in zip(nodes, colors, strict=True):  # on top of all neighbors
         axes.plot(*targets[node].tolist(), "*", markersize=16, color=color, markeredgecolor="white", zorder=3)
+
+
+def linked(graph: Data, node: int) -> tuple[Tensor, Tensor]:
+    """Return the neighbors of a node, rows of :func:`places_of_linked`, and how opaque to draw them, from 0 to 1.
+
+    That is the weight of the edge beside the node's largest. The neighbors in a hypergraph are all nodes of the node's
+    hyperedges, the more opaque the more of these they share.
+    """
+    edges = graph.edge_index[1] == node
+    neighbors = graph.edge_index[0][edges]
+    if "members" in graph:
+        inside = torch.isin(graph.members[1], neighbors)
+        neighbors, strength = graph.members[0][inside].unique(return_counts=True)
+    else:
+        strength = graph.edge_weight[edges].abs() if "edge_weight" in graph else torch.ones(len(neighbors))
+    strength = strength.detach().float().cpu()
+    return neighbors, strength / strength.amax().clamp(min=1e-12) if len(strength) else strength
+
+
+def places_of_linked(graph: Data) -> Tensor:
+    """Return the places of what a graph's pictures show as neighbors: of sources, or the nodes of hyperedges."""
+    return graph.pos_source if "pos_source" in graph and "members" not in graph else graph.pos
 
 
 def flat(pos: Tensor | None) -> Tensor:
@@ -126,9 +151,9 @@ def _colors(data: Data) -> Tensor:
     return data.x[:, :channels].detach().cpu().float().clamp(0, 1).expand(-1, 3).contiguous()
 
 
-def _tint(axes: Axes, mask: Tensor, color: str) -> None:
+def _tint(axes: Axes, opacity: Tensor, color: str) -> None:
     from matplotlib.colors import to_rgb
 
-    height, width = mask.shape
-    layer = torch.cat([torch.tensor(to_rgb(color)).expand(height, width, 3), 0.55 * mask.unsqueeze(2)], dim=2)
+    height, width = opacity.shape
+    layer = torch.cat([torch.tensor(to_rgb(color)).expand(height, width, 3), 0.55 * opacity.unsqueeze(2)], dim=2)
     axes.imshow(layer.numpy(), extent=(0, width, height, 0))

@@ -38,7 +38,7 @@ from vig_pyg.train.run import MAY_CHANGE, describe
 StudyData: TypeAlias = ClassificationData | GraphData
 
 DIVERSITY_IMAGES = 4
-KEPT = ("pos", "pos_source", "edge_index", "grid")  # of a graph
+KEPT = ("pos", "pos_source", "edge_index", "edge_weight", "members", "grid")  # of a graph
 IDLE_SECONDS = 20  # a worker whose parent was killed finishes its trial and ends
 
 

@@ -17,7 +17,7 @@ from torch_geometric.typing import PairTensor
 from vig_pyg.blocks import Block
 from vig_pyg.checks import check_kind, check_whole
 from vig_pyg.models.vision_gnn import VisionGNN
-from vig_pyg.study.nodes import draw_links, draw_nodes
+from vig_pyg.study.nodes import draw_links, draw_nodes, linked, places_of_linked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -153,7 +153,8 @@ def draw_neighbors(axes: Axes, image: Tensor | Data, graph: Data, nodes: Sequenc
 
     A center is marked by a pentagram, its neighbors by squares of the same color. Those of the first are as large as
     what they represent, a patch or the window of patches that a pooled node is the mean of; those of the next smaller.
-    Of nodes without a grid, neighbors are regions where nodes are superpixels, else points, and edges are lines.
+    Of nodes without a grid, neighbors are regions where nodes are superpixels, else points, and edges are lines. Where
+    edges have weights, these are opacities. Of a hypergraph, the nodes of all hyperedges of the center are drawn.
 
     Args:
         axes: Where to draw.
@@ -180,14 +181,14 @@ def draw_neighbors(axes: Axes, image: Tensor | Data, graph: Data, nodes: Sequenc
     draw_inputs(axes, image, title)
     if isinstance(image, Data):
         return draw_links(axes, image, graph, nodes, [COLORS[order % len(COLORS)] for order in range(len(nodes))])
-    sources = graph.pos_source if "pos_source" in graph else graph.pos
+    sources = places_of_linked(graph)
     first = graph.pos[0] if source_grid(graph) is None else sources[0]
     width, height = (2 * first).tolist()  # the first center is in the middle of the first square
     for order, (node, color) in enumerate(zip(nodes, COLORS * len(nodes), strict=False)):
-        neighbors = graph.edge_index[0][graph.edge_index[1] == node]
+        neighbors, opacities = linked(graph, node)
         w, h = width * 0.75**order, height * 0.75**order  # where two centers share a neighbor, both show
-        for x, y in sources[neighbors].tolist():
-            axes.add_patch(Rectangle((x - w / 2, y - h / 2), w, h, facecolor=color, edgecolor="white", alpha=0.6))
+        for (x, y), opacity in zip(sources[neighbors].tolist(), (0.6 * opacities).tolist(), strict=True):
+            axes.add_patch(Rectangle((x - w / 2, y - h / 2), w, h, facecolor=color, edgecolor="white", alpha=opacity))
         x, y = graph.pos[node].tolist()
         axes.plot(x, y, marker="*", markersize=16, color=color, markeredgecolor="white", markeredgewidth=1)
 
