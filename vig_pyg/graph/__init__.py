@@ -1,8 +1,8 @@
 """How to build a graph: patches, neighbors, positions."""
 
 from vig_pyg.graph.axial import AxialGraph, CrossGraph, LogGraph
-from vig_pyg.graph.complete import CompleteGraph
 from vig_pyg.graph.cluster import ClusterGraph
+from vig_pyg.graph.complete import CompleteGraph
 from vig_pyg.graph.edges import compressed, edges_from_neighbors
 from vig_pyg.graph.gated import GatedGraph
 from vig_pyg.graph.greedy import GreedyGraph
@@ -20,16 +20,14 @@ from vig_pyg.graph.radius import radius_graph
 from vig_pyg.graph.random import RandomGraph
 from vig_pyg.graph.registry import build_graph, get_graph, list_graphs, register_graph
 from vig_pyg.graph.superpixels import SuperpixelData, SuperpixelGraph
+from vig_pyg.graph.threshold import ThresholdGraph
 from vig_pyg.graph.window import WindowGraph
 
 __all__ = [
     "AxialGraph",
+    "ClusterGraph",
     "CompleteGraph",
     "CrossGraph",
-from vig_pyg.graph.threshold import ThresholdGraph
-
-__all__ = [
-    "ClusterGraph",
     "Edges",
     "GatedGraph",
     "Graph",
@@ -48,8 +46,8 @@ __all__ = [
     "RelativePosition",
     "SuperpixelData",
     "SuperpixelGraph",
-    "WindowGraph",
     "ThresholdGraph",
+    "WindowGraph",
     "batch_graphs",
     "build_graph",
     "choose_backend",
