@@ -13,7 +13,6 @@ from timm.models import get_pretrained_cfg, is_model
 from torch import Tensor, nn
 from torchvision.transforms import Normalize
 
-from vig_pyg.checks import refused
 from vig_pyg.models.names import check_model_name
 from vig_pyg.tasks.classifier import load_model
 from vig_pyg.tasks.weights import weights_config, weights_file
@@ -104,8 +103,11 @@ def renormalize(student: Mapping[str, Any], teacher: Mapping[str, Any]) -> nn.Mo
 
 def check_teacher(teacher: Teacher, name: str, images: Tensor, classes: int) -> None:
     """Refuse, by a ValueError, a teacher that does not take a student's images or tells other classes apart."""
-    with refused(f"the teacher {name} does not take the student's images"):
+    try:
         found = teacher.model(images).shape
+    except Exception as error:  # models raise anything
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"the teacher {name} does not take the student's images: {reason}") from error
     if tuple(found) != (len(images), classes):
         raise ValueError(f"the teacher {name} gives {tuple(found[1:])} scores per image for the {classes} classes")
 
