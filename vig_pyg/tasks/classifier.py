@@ -165,7 +165,7 @@ def save_weights(
     prepared = data_config(model, getattr(recipe, "image_size", None))
     top1, top5 = history[-1].measured.values()
     teacher = getattr(recipe, "teacher", None)
-    taught = f" Half of its head learned from `{teacher}`." if teacher else ""
+    taught = f" Its second classifier learned from `{teacher}`." if teacher else ""
     text = f"""# {recipe.model} on {data.name}
 
 {plugged(recipe)}, a graph neural network on images, {trained_on(recipe, data, history)}{taught}
