@@ -1,19 +1,24 @@
 """``vig-pyg train``, as a person types it."""
 
+import csv
 import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import timm
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 import vig_pyg
-from tests.commands.test_commands import BRIEF, call
+from tests.commands.test_commands import BRIEF, call, done
 from tests.data.written_folders import write_images
 from tests.models.published import published_state
 from vig_pyg.commands.train import announce
+from vig_pyg.data.labeled import load_data
+from vig_pyg.data.transforms import inference_transform
 from vig_pyg.graph.random import RandomGraph
 from vig_pyg.tasks import get_task
 from vig_pyg.train import accelerator_for, read_recipe
@@ -126,3 +131,57 @@ def test_what_goes_on_is_announced_with_its_steps(capsys):
     said = capsys.readouterr().out
     assert "Goes on training a line with gin (0.00 M parameters) on digits: 10 classes, 1,438 images" in said
     assert "batch 48 = 1 process(es) × 16 images × 3 step(s)" in said and "on cpu, float32, into runs/one" in said
+
+
+OF_TWO_HEADS = (
+    "model=mobilevig_tiny",
+    "model_options.channels=[8,16]",
+    "model_options.depths=[[1,1],[1,1]]",
+    "model_options.steps=[2,2]",
+    "model_options.hidden=16",
+)
+
+
+@torch.no_grad()
+def test_what_learned_from_a_teacher_answers_with_the_mean_of_both_heads(run, tmp_path):
+    out = tmp_path / "student"
+    with torch.enable_grad():
+        done("train", "--recipe", "mobilevig", "--out", out, *OF_TWO_HEADS, f"teacher={run}", "data=digits", *BRIEF)
+    model = timm.create_model(f"local-dir:{out / 'best'}", pretrained=True).eval()
+    images, labels = load_data("digits").test.images, load_data("digits").test.labels
+    features = model.forward_head(model.forward_features(images), pre_logits=True)
+    means = (model.head.fc2(features) + model.head.fc2_dist(features)) / 2
+    share = 100 * (means.argmax(1) == labels).float().mean()
+    assert f"top-1 {share:.2f} %," in done("eval", out, "--out", tmp_path / "eval", "--workers", 0, "--device", "cpu")
+    Image.fromarray((torch.arange(32 * 32).view(32, 32) % 251).byte().numpy()).save(tmp_path / "image.png")
+    done("predict", out, tmp_path / "image.png", "--out", tmp_path / "found.csv", "--device", "cpu")
+    row = next(csv.DictReader((tmp_path / "found.csv").open()))
+    image = inference_transform(model)(Image.open(tmp_path / "image.png"))[None]
+    features = model.forward_head(model.forward_features(image), pre_logits=True)
+    best, place = ((model.head.fc2(features) + model.head.fc2_dist(features)) / 2).softmax(1)[0].max(0)
+    assert row["class1"] == str(place.item()) and float(row["share1"]) == pytest.approx(best.item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["mobilevigv2", "greedyvig", "adaptvig", "wignet"])
+def test_recipes_of_papers_train_by_name(name, tmp_path):
+    words = (*OF_TWO_HEADS, "teacher=null", "data=digits", "image_size=16", *BRIEF, "batch=1200")
+    assert "learning rate 0.00234 (scaled from 0.002 at a batch of 1024)" in done(
+        "train", "--recipe", name, "--out", tmp_path / "run", *words
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            [*OF_TWO_HEADS, "teacher=nowhere"],
+            "the teacher 'nowhere' is neither a model that timm knows nor the folder of a run",
+        ),
+        (["teacher=RUN"], "vig_micro has one classifier, and none that learns from a teacher: take one with two"),
+        (["teacher_share=0.4"], "teacher_share changes nothing: there is no teacher"),
+        (["teacher=RUN", "teacher_share=0"], "teacher_share must be above 0 and at most 1, got 0"),
+    ],
+)
+def test_a_wrong_teacher_is_one_sentence(words, sentence, run, tmp_path):
+    status, output = call("train", "--out", tmp_path / "run", *(w.replace("RUN", str(run)) for w in words), *BRIEF)
+    assert status == 2 and sentence in output and not (tmp_path / "run").exists(), output

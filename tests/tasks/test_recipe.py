@@ -1,6 +1,6 @@
 import math
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pytest
@@ -38,7 +38,46 @@ def test_a_recipe_survives_writing_and_reading(name, tmp_path):
     recipe = read_recipe(name, ["model_options.k=5"])
     recipe.save(tmp_path / "recipe.yaml")
     assert read_recipe(tmp_path / "recipe.yaml") == recipe
-    assert set(yaml.safe_load((RECIPES / f"{name}.yaml").read_text())) <= {field.name for field in fields(recipe)}
+    written = set(yaml.safe_load((RECIPES / f"{name}.yaml").read_text())) - {"like"}
+    assert written <= {field.name for field in fields(recipe)}
+
+
+# What the authors' main.py says, and WiGNet's command; the learning rate at their 16 and 8 devices of 128 images.
+OF_SUCCESSORS = TABLE_3 | {"warmup_epochs": 20, "drop_path": 0.1, "min_learning_rate": 1e-5, "device_batch": 128}
+DISTILLED = {"teacher": "regnety_160.deit_in1k", "teacher_share": 0.5, "batch": 2048, "learning_rate": 2e-3}
+ALONE = {"teacher": None, "repeated_augmentation": 1, "batch": 1024, "learning_rate": 2e-3}
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "own", "rate"),
+    [
+        ("mobilevig", "mobilevig_tiny", DISTILLED, 4e-3),
+        ("mobilevigv2", "mobilevigv2_tiny", DISTILLED, 4e-3),
+        ("greedyvig", "greedyvig_small", DISTILLED, 4e-3),
+        ("adaptvig", "adaptvig_small", DISTILLED, 4e-3),
+        ("wignet", "wignet_tiny", ALONE, 2e-3),
+    ],
+)
+def test_recipes_of_successors_are_their_authors(name, model, own, rate):
+    recipe, wanted = read_recipe(name), OF_SUCCESSORS | own | {"model": model, "data": "imagenet"}
+    assert {key: getattr(recipe, key) for key in wanted} == wanted
+    assert recipe.scaled_learning_rate == pytest.approx(rate)
+
+
+def test_a_recipe_like_another_changes_what_it_says(tmp_path):
+    (tmp_path / "own.yaml").write_text("like: scenes\nepochs: 2\n")
+    base = read_recipe("scenes")
+    assert read_recipe(tmp_path / "own.yaml") == replace(base, epochs=2)
+    (tmp_path / "own.yaml").write_text("like: scenes\nmodel: pvig_tiny\n")
+    assert read_recipe(tmp_path / "own.yaml") == replace(base, model="pvig_tiny", model_options={})
+    (tmp_path / "own.yaml").write_text("like: scenes\nmodel: pvig_tiny\nmodel_options: {k: 5}\n")
+    assert read_recipe(tmp_path / "own.yaml").model_options == {"k": 5}
+    for wrong in ("diet", "[deit]", "null", str(tmp_path / "own.yaml")):
+        (tmp_path / "own.yaml").write_text(f"like: {wrong}\n")
+        with pytest.raises(ValueError, match=r"own.yaml is like no recipe: like must be adaptvig, coco_1x, .*, got "):
+            read_recipe(tmp_path / "own.yaml")
+    with pytest.raises(ValueError, match="a recipe has no key 'like'"):
+        read_recipe("digits", ["like=deit"])
 
 
 def test_the_learning_rate_scales_with_the_batch():
@@ -80,7 +119,7 @@ def test_options_of_a_model_are_left_out_for_another(tmp_path):
 def test_a_missing_recipe_names_those_there_are():
     with pytest.raises(
         FileNotFoundError,
-        match=r"there is no recipe 'diet': take coco_1x, deit, .* or a YAML file",
+        match=r"there is no recipe 'diet': take adaptvig, coco_1x, deit, .* or a YAML file",
     ):
         read_recipe("diet")
 

@@ -24,6 +24,7 @@ from vig_pyg.files import table_place, write_whole
 from vig_pyg.tasks import classify
 from vig_pyg.tasks.accuracy import Evaluation, check_labels, draw_confusion, evaluate, write_confusion
 from vig_pyg.tasks.classifier import build_model, load_trained, save_weights
+from vig_pyg.tasks.distillation import Teacher, check_teacher, distilled, load_teacher, renormalize, train_both
 from vig_pyg.tasks.recipe import Recipe, key, require
 from vig_pyg.tasks.registry import register_task
 from vig_pyg.tasks.results import Device, Epoch, OnBatch, Seen, Trained, Weights
@@ -69,6 +70,11 @@ class ClassificationRecipe(ImageRecipe):
     label_smoothing: float = key(0.1, 0, 1)
     mixup: float = key(0.0, 0, 1000)
     cutmix: float = key(0.0, 0, 1000)
+    teacher: str | None = None
+    """A trained classifier whose guesses a second classifier of the model learns: a name of weights that timm knows
+    (``regnety_160.deit_in1k``), or the folder of a run."""
+    teacher_share: float = key(0.5, 0, 1, above=True)
+    """Of the loss; the labels have the rest."""
 
     def check_used(self, changes: Container[str]) -> None:
         """Refuse augmentations that the data does not get."""
@@ -77,6 +83,8 @@ class ClassificationRecipe(ImageRecipe):
                 raise ValueError(f"{name} changes nothing: digits are only moved, by shift")
         if self.data != "digits" and "shift" in changes and self.shift:
             raise ValueError(f"shift={self.shift} changes nothing: it is for the built-in digits")
+        if self.teacher is None and "teacher_share" in changes:
+            raise ValueError("teacher_share changes nothing: there is no teacher")
 
 
 class ImageTask(Task):
@@ -123,7 +131,10 @@ class ImageTask(Task):
 
 @register_task("classify")
 class Classification(ImageTask):
-    """Learns the classes of images by cross-entropy, with the recipe's smoothing and mixing."""
+    """Learns the classes of images by cross-entropy, with the recipe's smoothing and mixing, and from its teacher.
+
+    The teacher sees what the student does: the same mixed images, as large, but normalized as it knows them.
+    """
 
     recipe_class = ClassificationRecipe
     verb = "Classifies"
@@ -134,6 +145,7 @@ class Classification(ImageTask):
         mixes = recipe.mixup > 0 or recipe.cutmix > 0
         self.mixup = Mixup(recipe.mixup, recipe.cutmix, **labels) if mixes else None
         self.smoothing = 0.0 if mixes else recipe.label_smoothing  # mixing smooths by itself
+        self.teacher: Teacher | None = None
 
     @classmethod
     def default_recipe(cls, given: Mapping[str, Any]) -> str:
@@ -152,13 +164,36 @@ class Classification(ImageTask):
         """Return what :func:`~vig_pyg.train.build_model` returns."""
         return build_model(recipe, len(data.classes), data.channels)
 
+    def prepare(self, model: nn.Module, device: torch.device) -> None:
+        """Load the teacher, and have the model return what both of its classifiers say; without one, their mean.
+
+        Raises:
+            ValueError, FileNotFoundError: the model has one classifier, or the teacher does not fit.
+        """
+        recipe, data = self.recipe, self.data
+        train_both(model, recipe.teacher is not None, recipe.model)
+        if recipe.teacher is None:
+            return
+        taught = load_teacher(recipe.teacher, data.classes, data.channels)
+        digits = isinstance(data.train, ImageTensorDataset)  # they are as they are for all models
+        students = data_config(model, recipe.image_size)
+        self.teacher = Teacher(taught, nn.Identity() if digits else renormalize(students, data_config(taught)))
+        check_teacher(self.teacher, recipe.teacher, self.example(model), len(data.classes))
+        self.teacher.to(device)
+
     def loss(self, model: Callable[..., Any], batch: LabeledBatch, device: torch.device) -> Tensor:
         """Return the cross-entropy of a batch; refuse, by a ValueError, labels that are no class."""
         check_labels(batch, len(self.data.classes))
         images, labels = send_to_device((batch.images, batch.labels), device, non_blocking=True)
         if self.mixup is not None:
             images, labels = self.mixup(images, labels)
-        return F.cross_entropy(model(images), labels, label_smoothing=self.smoothing)
+        logits, recipe = model(images), self.recipe
+        if recipe.teacher is None:
+            return F.cross_entropy(logits, labels, label_smoothing=self.smoothing)
+        if self.teacher is None or not isinstance(logits, tuple):
+            raise ValueError(f"{recipe.model} must have two classifiers to learn from a teacher: prepare(…) first")
+        loss = F.cross_entropy(logits[0], labels, label_smoothing=self.smoothing)
+        return distilled(loss, logits[1], self.teacher(images), recipe.teacher_share)
 
     def evaluate(
         self, model: nn.Module, batches: Iterable[LabeledBatch], device: Device, on_batch: OnBatch = lambda _: None

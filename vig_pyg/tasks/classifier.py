@@ -164,9 +164,11 @@ def save_weights(
     """Write a model for ``timm.create_model("local-dir:…")``: weights, configuration and a card."""
     prepared = data_config(model, getattr(recipe, "image_size", None))
     top1, top5 = history[-1].measured.values()
+    teacher = getattr(recipe, "teacher", None)
+    taught = f" Its second classifier learned from `{teacher}`." if teacher else ""
     text = f"""# {recipe.model} on {data.name}
 
-{plugged(recipe)}, a graph neural network on images, {trained_on(recipe, data, history)}
+{plugged(recipe)}, a graph neural network on images, {trained_on(recipe, data, history)}{taught}
 Accuracy on the {len(data.test)} held-out images: {100 * top1:.2f} %, top five {100 * top5:.2f} %.
 
 ```python

@@ -137,6 +137,9 @@ class Task(ABC):
         once = OnceSampler(len(test), rank, processes)
         return DataLoader(test, batch, sampler=once, collate_fn=as_it_is, **_loading(self.recipe))
 
+    def prepare(self, model: nn.Module, device: torch.device) -> None:  # noqa: B027  # most need nothing
+        """Make ready, once before a training, what :meth:`loss` needs of a model and on a device."""
+
     @abstractmethod
     def loss(self, model: Callable[..., Any], batch: Any, device: torch.device) -> Tensor:
         """Return the loss of a batch, which may still have to be moved to the device."""

@@ -125,6 +125,7 @@ class _Training:
             )
         if self.sharded and recipe.ema_decay:
             raise ValueError(f"ema_decay={recipe.ema_decay} needs whole weights, but FSDP shards them")
+        task.prepare(model, accelerator.device)
         at_once = images_at_once(recipe, accelerator.num_processes)
         share = at_once, accelerator.process_index, accelerator.num_processes
         self.train, self.test = task.train_loader(model, *share), task.test_loader(model, *share)

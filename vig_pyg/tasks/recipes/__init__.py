@@ -27,7 +27,7 @@ def read_recipe(name: str | Path, overrides: Iterable[str] = (), trust: bool = F
     """Return a recipe by name or from a YAML file, with ``key=value`` overrides.
 
     Its class is that of its task. A recipe's ``model_options`` are its model's: they are left out where an override
-    names another model.
+    names another model. A file that begins with ``like: NAME`` changes the recipe of that name.
 
     Args:
         name: A recipe that comes with the library, or a file.
@@ -128,7 +128,11 @@ def _unknown(key: str, task: str) -> str:
 
 
 def read_keys(path: Path, as_text: bool = False) -> dict[str, Any]:
-    """Return the keys and values of a recipe, as text or typed; refuse, by a ValueError, what is no YAML mapping."""
+    """Return the keys and values of a recipe, as text or typed, with those of the one that it is ``like``.
+
+    Raises:
+        ValueError: it is no YAML mapping, or like none that comes with the library.
+    """
     content: Any
     try:
         text = path.read_text(encoding="utf-8")
@@ -138,4 +142,11 @@ def read_keys(path: Path, as_text: bool = False) -> dict[str, Any]:
         raise ValueError(f"{path} is no recipe in YAML: {reason}") from None
     if content not in (None, "") and not isinstance(content, dict):
         raise ValueError(f"{path} is no recipe in YAML: it holds no keys with values")
-    return content or {}
+    if not content or "like" not in content:
+        return content or {}
+    if (like := content.pop("like")) not in list_recipes():
+        raise ValueError(f"{path} is like no recipe: like must be {', '.join(list_recipes())}, got {like!r}")
+    base = read_keys(RECIPES / f"{like}.yaml", as_text)
+    if content.get("model") not in (None, base.get("model")):
+        base.pop("model_options", None)
+    return base | content
