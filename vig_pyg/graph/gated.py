@@ -47,6 +47,6 @@ class GatedGraph(ShiftGraph):
         near = []
         for grid in layout.grids:
             slots = [abs(by) == self.step for side in (grid.height, grid.width) for by in self.shifts(side)]
-            of_nodes = torch.tensor(slots, device=device).expand(grid.count * grid.nodes, -1)
+            of_nodes = torch.tensor(slots, dtype=torch.bool, device=device).expand(grid.count * grid.nodes, -1)
             near.append(self.of_edges(of_nodes, grid.height, grid.width))
         return torch.cat(near)

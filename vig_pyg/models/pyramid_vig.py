@@ -15,7 +15,7 @@ from vig_pyg.conv.registry import ConvFactory
 from vig_pyg.graph.position import RelativePosition
 from vig_pyg.graph.registry import GraphLike, build_graph
 from vig_pyg.models.published import RELEASE, build_published, published_cfg
-from vig_pyg.models.schedule import given_options, growing_dilation, per_block
+from vig_pyg.models.schedule import given_conv_options, given_options, growing_dilation, per_block
 from vig_pyg.models.vision_gnn import Readout, VisionGNN
 
 
@@ -56,6 +56,7 @@ class PyramidViG(VisionGNN):
         stride: int = 4,
         relative: bool = True,
         conv: str | ConvFactory = "max_relative",
+        conv_options: Mapping[str, Any] | None = None,
         k: int | Sequence[int] | None = None,
         dilation: int | Sequence[int] | None = None,
         heads: int = 4,
@@ -85,6 +86,7 @@ class PyramidViG(VisionGNN):
                 f"channels, depths and pools must have one entry per stage, got {len(channels)}, {len(depths)}, "
                 f"{len(pools)}"
             )
+        conv_options = given_conv_options([conv], conv_options)
         shared = given_options(graph, graph_options, k, dilation, stochastic)
         depth = sum(depths)
         ks = per_block("k", 9 if k is None else k, depth)
@@ -106,6 +108,7 @@ class PyramidViG(VisionGNN):
                     build_graph(graph, ks[index], dilations[index], **options),
                     conv,
                     heads,
+                    conv_options=conv_options,
                     pool=pools[stage],
                     fc=grapher_fc,
                     norm=norm,

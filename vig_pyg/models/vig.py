@@ -12,7 +12,7 @@ from vig_pyg.conv.linear import Act, Norm
 from vig_pyg.conv.registry import ConvFactory
 from vig_pyg.graph.registry import GraphLike, build_graph, takes
 from vig_pyg.models.published import RELEASE, build_published, published_cfg
-from vig_pyg.models.schedule import given_options, growing_dilation, linear_steps, per_block
+from vig_pyg.models.schedule import given_conv_options, given_options, growing_dilation, linear_steps, per_block
 from vig_pyg.models.vision_gnn import Readout, VisionGNN
 
 
@@ -27,6 +27,7 @@ class ViG(VisionGNN):
         depth: Number of blocks.
         stride: Side in pixels of what becomes one node.
         conv: Operator: a registered name (:func:`vig_pyg.list_convs`), ``"module:Name"`` or a factory.
+        conv_options: More keywords of the operator.
         k: Neighbors: one number, or one per block; None for 9 to 18 rising with depth, as in the paper.
         dilation: One number, or one per block; None for ``min(l // 4 + 1, 196 // 18)`` in block ``l``.
         heads: Heads of the operator's update (paper, Eq. 5).
@@ -64,6 +65,7 @@ class ViG(VisionGNN):
         depth: int = 12,
         stride: int = 16,
         conv: str | ConvFactory = "max_relative",
+        conv_options: Mapping[str, Any] | None = None,
         k: int | Sequence[int] | None = None,
         dilation: int | Sequence[int] | None = None,
         heads: int = 4,
@@ -87,6 +89,7 @@ class ViG(VisionGNN):
         check_whole(in_chans=in_chans, channels=channels, depth=depth, stride=stride, heads=heads)
         check_flags(grapher_fc=grapher_fc, ffn=ffn)
         check_shares(drop_rate=drop_rate, dropout=dropout, drop_path_rate=drop_path_rate)
+        conv_options = given_conv_options([conv], conv_options)
         options = given_options(graph, graph_options, k, dilation, stochastic)
         ks = per_block("k", linear_steps(9, 18, depth) if k is None else k, depth)
         dilations = per_block("dilation", growing_dilation(depth, 196 // 18) if dilation is None else dilation, depth)
@@ -100,6 +103,7 @@ class ViG(VisionGNN):
                     ),
                     conv,
                     heads,
+                    conv_options=conv_options,
                     fc=grapher_fc,
                     norm=norm,
                     act=act,
