@@ -4,7 +4,7 @@ import pytest
 import timm
 
 import vig_pyg  # noqa: F401
-from vig_pyg.models.names import check_model_name, is_ours
+from vig_pyg.models.names import check_model_name, is_ours, list_ours
 
 
 @pytest.mark.parametrize("name", ["vig_tiny", "resnet50", "resnet50.a1_in1k", "swin_tiny_patch4_window7_224"])
@@ -29,5 +29,6 @@ def test_another_name_is_refused(name, sentence):
 
 def test_ours_are_all_that_are_called_vig():
     found = {name for name in timm.list_models() if is_ours(name)}
-    ours = ("vig_", "pvig_", "wignet_")
-    assert found == {name for name in timm.list_models() if name.startswith(ours)} and len(found) == 13
+    ours = ("vig_", "pvig_", "wignet_", "mobilevig", "greedyvig_", "adaptvig_")
+    assert found == {name for name in timm.list_models() if name.startswith(ours)} and len(found) == 27
+    assert sorted(list_ours()) == sorted(found)

@@ -7,14 +7,10 @@ from timm.models import FeatureInfo
 
 import vig_pyg  # noqa: F401 - registers the models
 
-NAMES = timm.list_models(["vig_*", "pvig_*", "wignet_tiny"])
-SMALL = [
-    "vig_tiny",
-    "vig_micro",
-    "pvig_tiny",
-    "pvig_micro",
-    "wignet_tiny",
-]  # the larger ones differ from these in numbers only
+MOBILE = ["mobilevig_tiny", "mobilevigv2_tiny", "greedyvig_small", "adaptvig_small"]
+NAMES = [*timm.list_models(["vig_*", "pvig_*"]), "wignet_tiny", *MOBILE]
+# The larger ones differ from these in numbers only.
+SMALL = ["vig_tiny", "vig_micro", "pvig_tiny", "pvig_micro", "wignet_tiny", *MOBILE]
 
 
 def example(model_or_name, side, count=1):
@@ -54,7 +50,8 @@ def test_the_configuration_agrees_with_the_model(name):
     model, cfg = build(name).eval(), timm.get_pretrained_cfg(name)
     images, state = example(name, 448), model.state_dict()
     assert model.num_classes >= 0 and model.num_features > 0 and model.head_hidden_size > 0
-    assert f"{cfg.classifier}.weight" in state and f"{cfg.first_conv}.weight" in state
+    classifiers = [cfg.classifier] if isinstance(cfg.classifier, str) else cfg.classifier
+    assert all(f"{name}.weight" in state for name in (*classifiers, cfg.first_conv))
     features = model.forward_features(images)
     assert features.shape == (1, model.num_features, *cfg.pool_size)
     hidden = model.forward_head(features, pre_logits=True)
