@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import onnxruntime
 import pytest
 import timm
 import torch
@@ -12,6 +13,7 @@ import vig_pyg
 from tests.models.published import made_up, made_up_images
 from vig_pyg.blocks import Block, InvertedResidual
 from vig_pyg.models.checkpoint import checkpoint_filter_fn
+from vig_pyg.models.export import export
 from vig_pyg.models.mobile_vig import MobileViG, default_cfgs
 
 FOLDER = Path(__file__).parents[1] / "data/published/successors"
@@ -197,3 +199,57 @@ def test_the_configurations_say_where_weights_are_as_far_as_that_is_known():
     assert {cfg.mean for cfg in cfgs.values()} == {(0.485, 0.456, 0.406)}
     with pytest.raises(RuntimeError, match="No pretrained weights exist"):
         timm.create_model("adaptvig_small", pretrained=True)
+
+
+# One small model of each family; the graphs and operators of its stages are the published ones.
+FEW = {
+    "mobilevig_tiny": {"steps": (2, 2)},
+    "mobilevigv2_tiny": {"steps": (4, 2)},
+    "greedyvig_small": {"steps": (4, 2)},
+    "adaptvig_small": {
+        "steps": (4, 2),
+        "graph": ("gated", "complete"),
+        "conv": ("max_relative", "attention"),
+        "conv_options": {"floor": True},
+    },
+}
+
+
+def settled(name):
+    """Return a small model whose norms have seen images like those it gets, and two of these."""
+    torch.manual_seed(0)
+    model, images = timm.create_model(name, **{**SMALL, **FEW[name]}), torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        for _ in range(20):
+            model.train()(images)
+        for parameter_name, parameter in model.named_parameters():
+            if "layer_scale" in parameter_name:
+                parameter.fill_(0.5)
+    return model.eval(), images
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("name", FEW)
+def test_an_exported_model_gives_the_same_logits(name, dynamic, tmp_path):
+    model, images = settled(name)
+    export(model, images, tmp_path / "model.onnx", "onnx", dynamic)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    for count in (1, 2) if dynamic else (2,):
+        logits = torch.from_numpy(session.run(None, {"images": images[:count].numpy()})[0])
+        with torch.no_grad():
+            torch.testing.assert_close(logits, model(images[:count]), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_a_compiled_model_gives_the_same_logits_and_gradients(name):
+    torch.compiler.reset()  # what it learned of a graph whose edges are values holds for no other
+    model, images = settled(name)
+    compiled = torch.compile(model, backend="aot_eager")
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(images), model(images), rtol=1e-4, atol=1e-4)
+    found = []
+    for module in (compiled, model):
+        model.zero_grad()
+        module(images).square().sum().backward()
+        found.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+    torch.testing.assert_close(*found, rtol=1e-3, atol=1e-4 * found[1].abs().max().item())

@@ -82,9 +82,9 @@ class AttentionConv(FusedConv):
         q, k, v = query[1], key[0], value[0]
         assert q is not None and k is not None and v is not None
         ptr, index, max_degree = compressed(edge_index)
-        if _is_complete(edge_index) and index.numel() == len(q) * max_degree:
-            images = (part.view(-1, max_degree, part.size(1)) for part in (q, k, v))
-            return F.scaled_dot_product_attention(*images).flatten(0, 1)
+        if _is_complete(edge_index) and index.numel() == q.size(0) * max_degree:
+            images = (part.view(-1, 1, max_degree, part.size(1)) for part in (q, k, v))
+            return F.scaled_dot_product_attention(*images).flatten(0, 2)
         target = targets_of_edges(ptr, len(index))
         alike = (q[target] * k[index]).sum(1, keepdim=True) * q.size(1) ** -0.5
         weighted = neighbor_softmax(alike, ptr, max_degree) * v[index]

@@ -176,15 +176,15 @@ class FusedConv(MessagePassing):
         if self.source is not None:
             pair = self.source(pair[0]), pair[1]
         fused = edge_attr is None and not backward and self._may_fuse()
-        if not fused or (edge_weight is not None and not self._fuses_weights(edges)):
+        if not fused or (edge_weight is not None and not self._fuses_weights(edges, pair[1].size(0))):
             return pair, edge_list(edges).long(), edge_weight
         return pair, in_order(edges, pair[0].size(0), pair[1].size(0)), edge_weight
 
-    def _fuses_weights(self, edges: Adj) -> bool:
+    def _fuses_weights(self, edges: Adj, num_targets: int) -> bool:
         """Return whether messages with weights are reduced in one step: where all targets have as many neighbors."""
         if "edge_weight" not in self.inspector.get_param_dict("message_and_aggregate") or not is_as_made(edges):
             return False
-        return 0 < edges.size(1) == edges.max_degree * (edges.sparse_size(1) or 0)
+        return 0 < edges.size(1) == edges.max_degree * num_targets
 
     def _check_taken(self, **of_edges: OptTensor) -> None:
         """Refuse what edges have and messages do not take, which PyG would leave out.

@@ -34,7 +34,7 @@ class GatedGraph(ShiftGraph):
 
     def steps(self, side: int) -> list[int]:
         """Return the step, then powers of two."""
-        return [self.step] * (self.step < side) + [2**i for i in range(1, side.bit_length())]
+        return [step for step in (self.step, *(2**i for i in range(1, side.bit_length()))) if step < side]
 
     def forward(self, x: Tensor, layout: NodeLayout) -> Edges:  # type: ignore[override]
         """Return the edges, sorted by target, and their weights."""

@@ -33,15 +33,17 @@ class GreedyGraph(Graph):
         self.candidates = AxialGraph(step, wrap)
         self.step = step
 
+    @torch.compiler.disable  # how many edges there are is a value
     def forward(self, x: Tensor, layout: NodeLayout) -> EdgeIndex:  # type: ignore[override]
         """Return the edges, sorted by target; no gradient goes through the choice."""
         edges = self.candidates(x, layout)
         nodes = x.detach()
         limit = torch.cat([distance_limit(m).repeat_interleave(m.size(1) * m.size(2)) for m in layout.maps(nodes)])
         kept = self.candidates.distances(nodes, layout) < limit[edges.as_tensor()[1]]
-        chosen = edges.as_tensor()[:, kept]
-        ptr = nn.functional.pad(chosen[1].bincount(minlength=len(x)).cumsum(0), (1, 0))
-        return sorted_edge_index(chosen, (len(x), len(x)), ptr, compressed(edges)[2])
+        ptr, _, max_degree = compressed(edges)
+        kept_before = nn.functional.pad(kept.cumsum(0), (1, 0))
+        sizes = x.size(0), x.size(0)
+        return sorted_edge_index(edges.as_tensor()[:, kept], sizes, kept_before[ptr], max_degree)
 
 
 def distance_limit(maps: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from types import ModuleType
 
 import torch
 from torch import Tensor
+from torch.fx.experimental.symbolic_shapes import guard_or_true
 
 from vig_pyg.kernels import segments
 from vig_pyg.kernels.backends import Reduction, chosen
@@ -65,8 +66,11 @@ def neighbor_sum(
 
 
 def may_be_isolated(ptr: Tensor, index: Tensor, max_degree: int) -> bool:
-    """Return whether a target may have no neighbors; counts edges, and does not wait for the device."""
-    return max_degree == 0 or index.numel() < max_degree * (ptr.numel() - 1)
+    """Return whether a target may have no neighbors; counts edges, and does not wait for the device.
+
+    An exported program that does not know how many edges there will be is prepared for it.
+    """
+    return max_degree == 0 or guard_or_true(index.numel() < max_degree * (ptr.numel() - 1))
 
 
 def _rows(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
@@ -109,6 +113,9 @@ def _csr(ptr: Tensor, index: Tensor, x: Tensor) -> Tensor:
 
 def targets_of_edges(ptr: Tensor, num_edges: int) -> Tensor:
     """Return the target of every edge, ``[num_edges]``, from where each target's edges start, ``[N + 1]``."""
+    if torch.compiler.is_exporting():  # ONNX has no repeat_interleave of a size that is a value
+        starts = ptr.new_zeros(num_edges + 1)
+        return starts.scatter_add(0, ptr[1:-1], torch.ones_like(ptr[1:-1]))[:-1].cumsum(0)
     nodes = torch.arange(ptr.numel() - 1, device=ptr.device)
     return nodes.repeat_interleave(ptr.diff(), output_size=num_edges)
 
