@@ -55,9 +55,10 @@ def test_models_learn_compile_and_export_on_it(name, graph):
     model, images = timm.create_model(name, graph=graph, num_classes=3).eval(), torch.randn(2, 3, 32, 32)
     logits = model(images)
     torch.compiler.reset()
-    torch.testing.assert_close(torch.compile(model, backend="aot_eager", fullgraph=True)(images), logits)
+    close = {"rtol": 1e-4, "atol": 1e-5 * logits.abs().max().item()}  # products of another library
+    torch.testing.assert_close(torch.compile(model, backend="aot_eager", fullgraph=True)(images), logits, **close)
     program = torch.export.export(model, (images,))
-    torch.testing.assert_close(program.module()(images), logits)
+    torch.testing.assert_close(program.module()(images), logits, **close)
     model.train()(images).square().sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
 

@@ -34,7 +34,7 @@ class GreedyGraph(Graph):
         self.step = step
 
     @torch.compiler.disable  # how many edges there are is a value
-    def forward(self, x: Tensor, layout: NodeLayout) -> EdgeIndex:  # type: ignore[override]
+    def forward(self, x: Tensor, layout: NodeLayout) -> EdgeIndex:
         """Return the edges, sorted by target; no gradient goes through the choice."""
         edges = self.candidates(x, layout)
         nodes = x.detach()
