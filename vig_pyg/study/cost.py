@@ -121,7 +121,8 @@ def peak_of(call: Callable[[], object], device: torch.device) -> float:
         call()
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it complains where there is no GPU
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+    cpu = [torch.profiler.ProfilerActivity.CPU]
+    with torch.profiler.profile(activities=cpu, profile_memory=True, acc_events=True) as profile:  # else it warns
         call()
     assert profile.profiler is not None and profile.profiler.kineto_results is not None
     events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]

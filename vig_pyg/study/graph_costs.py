@@ -103,7 +103,9 @@ def part_milliseconds(
                 module(*inputs)
             if round_ >= 0:
                 times[name].append((spent["graph"], spent["conv"]))
-    medians = {name: [1e3 * statistics.median(part) for part in zip(*rows, strict=True)] for name, rows in times.items()}
+    medians = {
+        name: [1e3 * statistics.median(part) for part in zip(*rows, strict=True)] for name, rows in times.items()
+    }
     return {name: (choosing, passing) for name, (choosing, passing) in medians.items()}
 
 
@@ -149,7 +151,7 @@ def measure_blocks(
             try:
                 model = _one_block(graph, conv, options).to(device)
                 nodes = nodes or _before_the_block(model, image)
-                grapher = next(_graphers(model))
+                grapher: nn.Module = next(_graphers(model))
                 found[name] = {"edges": edges_per_node(grapher, *nodes)}
                 calls[name] = (grapher, nodes)
             except (RuntimeError, TypeError, ValueError, MemoryError) as error:
@@ -178,8 +180,8 @@ def photograph(size: tuple[int, int]) -> Tensor:
 def _one_block(graph: str, conv: str, options: Mapping[str, Any]) -> nn.Module:
     """Return ViG-Ti with its first block alone, untrained, always the same."""
     torch.manual_seed(0)
-    k = {"k": NEIGHBORS} if takes(graph, "k") else {}
-    return timm.create_model(MODEL, depth=1, num_classes=0, conv=conv, graph=graph, **k, **options).eval()
+    given: dict[str, Any] = {"k": NEIGHBORS, **options} if takes(graph, "k") else dict(options)
+    return timm.create_model(MODEL, depth=1, num_classes=0, conv=conv, graph=graph, **given).eval()
 
 
 @torch.no_grad()
