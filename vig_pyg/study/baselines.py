@@ -42,7 +42,9 @@ def baselines(names: Sequence[str] = ()) -> list[Baseline]:
     known = {model.name: model for model in BASELINES if timm.is_model(model.name)}
     for name in names:
         check_model_name(name)
-    return [known.get(name, Baseline(name, name.partition("_")[0], None, "")) for name in names] or [*known.values()]
+    return [known.get(name, Baseline(name, name.partition("_")[0], None, UNKNOWN)) for name in names] or [
+        *known.values()
+    ]
 
 
 TABLE_4, TABLE_5 = "ViG paper, Table 4", "ViG paper, Table 5"

@@ -77,7 +77,8 @@ def count_part_macs(model: nn.Module, images: Inputs) -> tuple[float, float]:
     """Return the multiply-accumulates per image of all graphs, and of all operators; only products are counted."""
     of_parts = {name: part for name, module in model.named_modules() for part in [_parts(model).get(module)] if part}
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.eval()(images)
+        for each in [images] if isinstance(images, Tensor) else images.to_data_list():  # as in count_macs
+            model.eval()(each)
     spent = {"graph": 0, "conv": 0}
     for name, operations in counter.get_flop_counts().items():
         if part := of_parts.get(name.partition(".")[2]):

@@ -73,8 +73,9 @@ def is_crossed(lines: Sequence[Line]) -> bool:
     return len({line.trials[0].recipe.conv for line in lines}) > 1 < len({_graph(line) for line in lines})
 
 
-def chart_crossed(lines: Sequence[Line], frame: pd.DataFrame, speed: str) -> Figure:
+def chart_crossed(lines: Sequence[Line], frame: pd.DataFrame) -> Figure:
     """Return operators crossed with graphs as maps: a row of panels per model, accuracy beside time."""
+    speed = next(str(name) for name in frame if str(name).startswith("ms per "))
     models = list(dict.fromkeys(line.trials[0].recipe.model for line in lines))
     wide = max(5.0, 2 + 0.55 * len({_graph(line) for line in lines}))
     tall = 2 + 0.3 * len({line.trials[0].recipe.conv for line in lines})

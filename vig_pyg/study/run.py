@@ -25,7 +25,7 @@ from vig_pyg.study.graph_costs import measure_graph_costs
 from vig_pyg.study.graph_tables import chart_crossed, graphs_frame, is_crossed
 from vig_pyg.study.page import render
 from vig_pyg.study.studies import ABLATIONS, NAMES, OPERATORS, Line, Study, graphs, operators, plan
-from vig_pyg.study.tables import MACS, SPEED, as_text, claims, is_text, study_frame
+from vig_pyg.study.tables import MACS, as_text, claims, is_text, study_frame
 from vig_pyg.study.trials import Result, StudyData, Trial, read_result
 from vig_pyg.study.untrained import LARGE_BATCH, compare_blocks, compare_models
 from vig_pyg.tasks import ClassificationRecipe, Recipe
@@ -166,7 +166,7 @@ def _draw(
     }
     if study.name == "graphs" and is_crossed(lines):
         caption = "Operators crossed with graphs: means over seeds, and the time of a whole model."
-        pictures[f"{study.name}-crossed"] = chart_crossed(lines, frame, SPEED), caption
+        pictures[f"{study.name}-crossed"] = chart_crossed(lines, frame), caption
     if isinstance(data, GraphData) and not 0 < data.pos_dim <= 3:
         return pictures  # nodes that are nowhere cannot be drawn
     inside = "patches of a held-out image" if isinstance(data, ClassificationData) else "nodes of a held-out graph"
