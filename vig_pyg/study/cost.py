@@ -158,9 +158,11 @@ def measure_costs(
     """
 
     def measure() -> dict[str, Any]:
-        whole = {name: build() for name, build in models.items()}
-        parameters = {name: count_parameters(model) for name, model in whole.items()}
-        built = {name: prepare(model.to(device_of(images))) for name, model in whole.items()}
+        built, parameters = {}, {}
+        for name, build in models.items():
+            model = build()
+            parameters[name] = count_parameters(model)
+            built[name] = prepare(model.to(device_of(images)))
         times, costs = milliseconds_per_image(built, images), {}
         counted = images[:1] if isinstance(images, Tensor) else images  # images are alike, graphs are not
         for name, model in built.items():
