@@ -95,9 +95,10 @@ def visualize(
         page = graph_page(views, numbers, places[0])
         write_whole(out, lambda path: path.write_text(page, encoding="utf-8"))
     else:
-        compact = len(numbers) == len(files) == 1 and len(models) > 2  # a panel each says it all
-        shown = numbers or sorted({1, depth})
-        figure = draw_panels(views, *numbers, places, nodes) if compact else draw_views(views, shown, places, nodes)
+        if len(numbers) == len(files) == 1 and len(models) > 2:
+            figure = draw_panels(views, numbers[0], places, nodes)
+        else:
+            figure = draw_views(views, numbers or sorted({1, depth}), places, nodes)
         write_whole(out, lambda path: figure.savefig(path, dpi=150, format=out.suffix[1:], bbox_inches="tight"))
     kind = "graph" if on_nodes else "image"
     console.print(f"Written to {out}: {'; '.join(name for name, _ in models)}; {len(files)} {kind}(s).")
