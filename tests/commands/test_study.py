@@ -84,7 +84,11 @@ def test_the_report_needs_no_other_file_and_no_network(finished):
         (["study", "graphs", "--graph", "gird"], "did you mean 'grid'?"),
         (["study", "heads", "--graph", "knn", "--graph", "grid"], "only the study of graphs compares several: give"),
         (["study", "graphs", "--model", "vig_micro", "--model", "vig_mcro"], "did you mean vig_micro?"),
-        (["study", "models", "--graph", "grid"], "have an operator and a graph of their own: leave out 'grid'"),
+        (
+            ["study", "models", "--graph", "grid"],
+            "published models are measured as they are, untrained: leave out 'grid'",
+        ),
+        (["study", "models", "epochs=3"], "untrained: leave out 'epochs=3'"),
         (["study", "models", "--model", "resnet_18"], "there is no model called 'resnet_18'"),
     ],
 )
@@ -149,6 +153,16 @@ def test_the_study_of_graphs_takes_all_in_two_models_or_those_that_are_asked_for
     assert found == [("vig_micro", conv, graph) for conv in ("gin", "edge") for graph in ("axial", "grid")]
     assert repeat == f"vig-pyg study graphs {' '.join(asked)} --seeds 1"
     assert {recipe.model for recipe in planned("graphs", "model=pvig_micro", "--graph", "knn")[1]} == {"pvig_micro"}
+
+
+@pytest.mark.parametrize(
+    ("words", "models"), [((), []), (("--model", "resnet18", "--model", "vig_tiny"), ["resnet18", "vig_tiny"])]
+)
+def test_published_models_are_all_or_those_that_are_asked_for_whatever_is_trained(words, models, monkeypatch):
+    seen = []
+    monkeypatch.setattr(command, "compare", lambda studies, *_: seen.append(studies))
+    done("study", "models", "--recipe", "digits", *words, "--device", "cpu")
+    assert seen[0].models == models and seen[0].base.model == "vig_micro"
 
 
 def test_other_studies_repeat_their_rows_with_every_model_and_one_graph(planned):

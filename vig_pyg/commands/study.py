@@ -80,11 +80,11 @@ def study(
         raise ValueError(f"jobs must be at least 1, got {jobs}")
     device = usable_device(device)
     convs, graphs, models = (list(dict.fromkeys(words or [])) for words in (conv, graph, model))
-    of_all = one_for_all(name, convs, graphs)
+    of_all = one_for_all(name, [*convs, *(changes or [])], graphs)
     first = None if name == "models" else next(iter(models), None)
     wanted = [*assignments(data=data, model=first, graph=of_all), *(changes or [])]
     chosen = base_recipe(recipe, wanted, {"conv": "--conv", "seed": "--seeds"})
-    if not models and (recipe or any(change.startswith("model=") for change in wanted)):
+    if name != "models" and not models and (recipe or any(change.startswith("model=") for change in wanted)):
         models = [chosen.model]
     names = NAMES if name == "all" else [name]
     studies = Studies(names, chosen, convs, seeds, out, device, [] if of_all else graphs, models)
@@ -94,16 +94,14 @@ def study(
     compare(studies, jobs, command_line(["study", name, *(changes or [])], studies.convs, **options))
 
 
-def one_for_all(name: str, convs: Sequence[str], graphs: Sequence[str]) -> str | None:
+def one_for_all(name: str, others: Sequence[str], graphs: Sequence[str]) -> str | None:
     """Return the graph that all models of a study get, None where it compares graphs or none was asked for.
 
     Raises:
         ValueError: the study has no use for what was asked for.
     """
-    if name == "models" and (convs or graphs):
-        raise ValueError(
-            f"published models have an operator and a graph of their own: leave out {[*convs, *graphs][0]!r}"
-        )
+    if name == "models" and (unused := [*others, *graphs]):
+        raise ValueError(f"published models are measured as they are, untrained: leave out {unused[0]!r}")
     if name == "graphs" or not graphs:
         return None
     if len(graphs) > 1:
