@@ -21,7 +21,7 @@ from vig_pyg.study.trials import Result, StudyData
 from vig_pyg.study.views import COLORS, View, as_seen, check_block, draw_inputs, draw_neighbors, node_at
 
 PLACES = ((0.3, 0.35), (0.7, 0.6))  # two centers, as in the paper's Figure 4
-FEW = 8  # lines that are told apart by color and marker, or drawn in a row each
+FEW = 8  # lines that are told apart in one chart, or drawn in a row each
 PHOTOGRAPH, PATCH = "china.jpg", 20
 MARKERS = "osD^vP*X"  # one more than colors: pairs of both, cycled, differ for long
 
@@ -43,7 +43,7 @@ def chart_rows(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Fi
         panels[1].plot(paper, range(len(paper)), "D", color=COLORS[2])
         panels[1].set_xlabel("the paper's ImageNet top-1, %")
     panels[0].set_yticks(range(len(labels)), labels)
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(labels) - 0.5, -0.5)
     for axes in panels:
         axes.margins(x=0.08)
         _plain(axes)
@@ -52,8 +52,7 @@ def chart_rows(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Fi
 
 def chart_curves(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Figure:
     """Return held-out accuracy and training loss over the epochs: means over seeds, bands from lowest to highest."""
-    many = len(lines) > FEW
-    figure = Figure(figsize=(13 if many else 10, max(4, 0.24 * len(lines))), layout="constrained")
+    figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     accuracies = [[[100 * epoch.accuracy for epoch in result.epochs] for result in found] for found in results]
     _bands(left, lines, accuracies)
@@ -62,10 +61,7 @@ def chart_curves(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> 
     right.set(xlabel="epoch", ylabel="training loss")
     last = min(values[-1] for runs in accuracies for values in runs)
     left.set_ylim(max(0, last - 5), min(100.5, left.get_ylim()[1]))  # early epochs would flatten what matters
-    if many:
-        figure.legend(*left.get_legend_handles_labels(), frameon=False, loc="outside right center")
-    else:
-        left.legend(frameon=False, loc="lower right")
+    left.legend(frameon=False, loc="lower right")
     return figure
 
 

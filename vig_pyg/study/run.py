@@ -18,7 +18,7 @@ from vig_pyg.data.graph_sets import GraphData
 from vig_pyg.files import write_whole
 from vig_pyg.graph import get_graph
 from vig_pyg.machine import describe_machine
-from vig_pyg.study.charts import chart_curves, chart_diversity, chart_graphs, chart_rows, draw_photograph
+from vig_pyg.study.charts import FEW, chart_curves, chart_diversity, chart_graphs, chart_rows, draw_photograph
 from vig_pyg.study.cost import Cost, Inputs, measure_costs, shape_of
 from vig_pyg.study.finding import Finding, save, write_finding
 from vig_pyg.study.graph_costs import measure_graph_costs
@@ -157,13 +157,10 @@ def _draw(
 ) -> dict[str, tuple[Figure, str]]:
     """Return a study's pictures and their captions by the name of the file."""
     chart = chart_diversity if study.diversity else chart_rows
-    pictures = {
-        study.name: (chart(lines, results), f"{study.title}: the numbers of the table as a chart."),
-        f"{study.name}-curves": (
-            chart_curves(lines, results),
-            "Held-out accuracy and training loss; lines are means over seeds, bands reach from lowest to highest.",
-        ),
-    }
+    pictures = {study.name: (chart(lines, results), f"{study.title}: the numbers of the table as a chart.")}
+    if len(lines) <= FEW:
+        caption = "Held-out accuracy and training loss; lines are means over seeds, bands reach from lowest to highest."
+        pictures[f"{study.name}-curves"] = chart_curves(lines, results), caption
     if study.name == "graphs" and is_crossed(lines):
         caption = "Operators crossed with graphs: means over seeds, and the time of a whole model."
         pictures[f"{study.name}-crossed"] = chart_crossed(lines, frame), caption
