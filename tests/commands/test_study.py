@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 
 from tests.commands.test_commands import call, done
 from tests.data.written_folders import write_images
+from vig_pyg import list_graphs
 from vig_pyg.commands import app
 from vig_pyg.commands import study as command
 from vig_pyg.study import cost, trials
-from vig_pyg.study.run import Finding
+from vig_pyg.study.finding import Finding
 
 NOTHING = Finding("heads", "", "", "", pd.DataFrame(), [], {})
 BRIEF = ["epochs=1", "warmup_epochs=0", "batch=240", "device_batch=60"]
@@ -80,6 +81,15 @@ def test_the_report_needs_no_other_file_and_no_network(finished):
         (["study", "heads", "conv=gin"], "a study chooses conv itself: use --conv instead of conv=gin"),
         (["study", "heads", "seed=7"], "a study chooses seed itself: use --seeds instead of seed=7"),
         (["study", "heads", "--jobs", "0"], "jobs must be at least 1, got 0"),
+        (["study", "graphs", "--graph", "gird"], "did you mean 'grid'?"),
+        (["study", "heads", "--graph", "knn", "--graph", "grid"], "only the study of graphs compares several: give"),
+        (["study", "graphs", "--model", "vig_micro", "--model", "vig_mcro"], "did you mean vig_micro?"),
+        (
+            ["study", "models", "--graph", "grid"],
+            "published models are measured as they are, untrained: leave out 'grid'",
+        ),
+        (["study", "models", "epochs=3"], "untrained: leave out 'epochs=3'"),
+        (["study", "models", "--model", "resnet_18"], "there is no model called 'resnet_18'"),
     ],
 )
 def test_wrong_input_is_one_sentence_and_status_2(words, sentence, tmp_path, monkeypatch):
@@ -133,6 +143,34 @@ def test_where_no_operator_is_asked_for_only_their_own_study_takes_four(planned)
     assert [recipe.conv for recipe in planned("operators")[1]] == ["max_relative", "edge", "gin", "sage"]
 
 
+def test_the_study_of_graphs_takes_all_in_two_models_or_those_that_are_asked_for(planned):
+    _, recipes, _ = planned("graphs")
+    assert {recipe.model for recipe in recipes} == {"vig_micro", "pvig_micro"}
+    assert {recipe.graph for recipe in recipes} == set(list_graphs())
+    asked = ["--conv", "gin", "--conv", "edge", "--graph", "axial", "--graph", "grid", "--model", "vig_micro"]
+    _, recipes, repeat = planned("graphs", *asked)
+    found = [(recipe.model, recipe.conv, recipe.graph) for recipe in recipes]
+    assert found == [("vig_micro", conv, graph) for conv in ("gin", "edge") for graph in ("axial", "grid")]
+    assert repeat == f"vig-pyg study graphs {' '.join(asked)} --seeds 1"
+    assert {recipe.model for recipe in planned("graphs", "model=pvig_micro", "--graph", "knn")[1]} == {"pvig_micro"}
+
+
+@pytest.mark.parametrize(
+    ("words", "models"), [((), []), (("--model", "resnet18", "--model", "vig_tiny"), ["resnet18", "vig_tiny"])]
+)
+def test_published_models_are_all_or_those_that_are_asked_for_whatever_is_trained(words, models, monkeypatch):
+    seen = []
+    monkeypatch.setattr(command, "compare", lambda studies, *_: seen.append(studies))
+    done("study", "models", "--recipe", "digits", *words, "--device", "cpu")
+    assert seen[0].models == models and seen[0].base.model == "vig_micro"
+
+
+def test_other_studies_repeat_their_rows_with_every_model_and_one_graph(planned):
+    _, recipes, _ = planned("operators", "--model", "vig_micro", "--model", "pvig_micro", "--graph", "grid")
+    assert [recipe.model for recipe in recipes] == ["vig_micro"] * 4 + ["pvig_micro"] * 4
+    assert {recipe.graph for recipe in recipes} == {"grid"}
+
+
 def test_a_recipes_data_are_taken_unless_others_are_asked_for(planned, tmp_path):
     write_images(tmp_path / "photos", 10)
     write_images(tmp_path / "others", 10)
@@ -169,12 +207,17 @@ def one_thread():
 
 def test_the_recipes_that_a_study_of_graphs_kept_train_again(tmp_path, one_thread):
     words = [*BRIEF, "model_options.depth=1", "model_options.channels=16", "--seeds", "1", "--jobs", "1"]
-    done("study", "graphs", *words, "--device", "cpu", "--out", tmp_path)
+    graphs = ("--graph", "grid", "--graph", "random", "--graph", "greedy", "--conv", "max_relative", "--conv", "gin")
+    output = done("study", "graphs", *words, *graphs, "--model", "vig_micro", "--device", "cpu", "--out", tmp_path)
+    rows = {row[""]: row for row in csv.DictReader((tmp_path / "graphs.csv").open())}
+    assert {row["edges per node"] for label, row in rows.items() if label.startswith("grid")} == {"9.0"}
+    assert float(rows["greedy, gin"]["choosing (ms)"]) > 0 and "What graphs cost in larger images" in output
+    assert (tmp_path / "graphs-crossed.png").is_file() and (tmp_path / "graph-costs.csv").is_file()
     found = {}
     for file in (tmp_path / "trials").glob("*.json"):
         content = json.loads(file.read_text())
         graph = content["recipe"]["graph"]
-        if graph in ("grid", "random"):
+        if graph in ("grid", "random") and content["recipe"]["conv"] == "gin":
             again = ("--recipe", file.with_suffix(".yaml"), "--out", tmp_path / graph, "--device", "cpu")
             done("train", *again)
             [epoch] = csv.DictReader((tmp_path / graph / "metrics.csv").open())

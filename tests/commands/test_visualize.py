@@ -85,6 +85,17 @@ def test_graphs_are_side_by_side(photo, tmp_path):
     assert sorted(grid["neighbors"][8 * 3 + 3]) == around
 
 
+def test_many_graphs_of_one_block_are_a_panel_each(photo, tmp_path):
+    graphs = [word for name in ("knn", "grid", "greedy", "gated", "axial", "log") for word in ("--graph", name)]
+    sizes = []
+    for blocks in (("--blocks", "2"), ()):
+        done("visualize", photo, *MICRO, *graphs, *blocks, "--out", tmp_path / "graphs.png")
+        with Image.open(tmp_path / "graphs.png") as picture:
+            sizes.append(picture.size)
+    (width, height), (_, tall) = sizes
+    assert width > 1.8 * height and tall > 2 * height  # two rows of five panels, six rows of three
+
+
 def test_weights_and_other_image_sizes(photo, tmp_path):
     torch.manual_seed(5)
     model = timm.create_model("pvig_micro")

@@ -30,6 +30,18 @@ def test_curves_are_means_over_seeds() -> None:
     assert loss.lines[0].get_ydata() == pytest.approx([0.4, 0.15])
 
 
+def test_many_lines_have_a_panel_each() -> None:
+    recipe = read_recipe("digits")
+    pos = torch.tensor([[1.0, 1.0], [3.0, 1.0], [1.0, 3.0], [3.0, 3.0]])
+    graph = ImageGraph(pos=pos, edge_index=torch.tensor([[0, 1, 2], [1, 1, 3]]), grid=torch.tensor([[2, 2]]))
+    lines = [Line(Row(str(place)), [Trial(recipe)]) for place in range(9)]
+    found = [[replace(result(0.5), graphs=[graph] * 2)]] * 9
+    axes = chart_graphs(lines, found, Classification.load_data(recipe)).axes
+    assert [each.get_title() for each in axes] == [f"{place}\n0.75 edges per node" for place in range(9)] + [""]
+    assert [patch.get_center() for patch in axes[0].patches] == [(1.0, 3.0)]  # of node 3; node 0 has no neighbor
+    assert len(chart_graphs(lines[:8], found[:8], Classification.load_data(recipe)).axes) == 8 * 3
+
+
 def test_a_row_of_graphs_per_line_shows_the_image_and_up_to_four_blocks() -> None:
     recipe = read_recipe("digits")
     pos = torch.tensor([[1.0, 1.0], [3.0, 1.0], [1.0, 3.0], [3.0, 3.0]])

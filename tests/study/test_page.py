@@ -200,6 +200,28 @@ def test_sources_that_are_no_grid_are_at_their_places(chromium, tmp_path) -> Non
 
 
 @needs_chromium
+def test_weights_are_opacities_and_hyperedges_are_the_patches_in_them(chromium, tmp_path) -> None:
+    places = torch.tensor([[16.0, 16.0], [48.0, 16.0], [16.0, 48.0], [48.0, 48.0]])
+    edges, distances = torch.tensor([[1, 2, 1], [0, 0, 3]]), torch.rand(3, 1)
+    plain = {"pos": places, "edge_index": edges, "edge_attr": distances, "grid": torch.tensor([[2, 2]])}
+    weighted = ImageGraph(**plain, edge_weight=torch.tensor([0.25, 0.5, 1.0]))
+    members = torch.tensor([[0, 3, 1, 0, 2], [1, 1, 0, 2, 2]])
+    hyper = ImageGraph(**plain, pos_source=torch.rand(3, 2), members=members)
+    image, page = torch.rand(3, 64, 64), tmp_path / "page.html"
+    views = [View(name, "a.png", image, [graph]) for name, graph in (("gated", weighted), ("hypergraph", hyper))]
+    page.write_text(graph_page(views), encoding="utf-8")
+    chromium.get(page.as_uri())
+    point_at(chromium, 0, 0, 0, 2)
+    rects = [stage(chromium, panel).find_elements(By.CSS_SELECTOR, "rect.neighbor") for panel in (0, 1)]
+    assert [float(rect.value_of_css_property("opacity")) for rect in rects[0]] == [0.5, 1]
+    corners = [(float(rect.get_attribute("x")), float(rect.get_attribute("y"))) for rect in rects[1]]
+    assert corners == [(0, 0), (32, 32), (0, 0), (0, 32)]  # the nodes of hyperedges 1 and 2
+    items = [item.text for item in chromium.find_elements(By.CSS_SELECTOR, "li")]
+    assert items[0].startswith("0, 1, weight 0.25") and items[2].startswith("hyperedge 1, 2 patches")
+    assert [entry for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+@needs_chromium
 def test_another_image_is_chosen(browser, views) -> None:
     browser.find_element(By.ID, "image").send_keys("b.png")
     shown = [panel.is_displayed() for panel in browser.find_elements(By.CSS_SELECTOR, ".panel")]

@@ -7,8 +7,8 @@ import torch
 from torch_geometric.data import Data
 
 from vig_pyg.data.graph_sets import GraphData
-from vig_pyg.graph import GridGraph
-from vig_pyg.study.studies import ABLATIONS, OPERATORS, matching_width, operators, plan, possible
+from vig_pyg.graph import GridGraph, list_graphs
+from vig_pyg.study.studies import ABLATIONS, OPERATORS, graphs, matching_width, operators, plan
 from vig_pyg.tasks import Classification
 from vig_pyg.train import build_model, read_recipe
 
@@ -31,11 +31,12 @@ def test_figures_are_those_of_tables_6_to_9() -> None:
 
 
 def test_the_default_setting_is_one_trial_in_all_studies(recipe, data) -> None:
-    plans = [plan(study, recipe, ["max_relative"], 3, data) for study in (operators(OPERATORS), *ABLATIONS.values())]
+    studies = (operators(OPERATORS), graphs(("knn", "grid")), *ABLATIONS.values())
+    plans = [plan(study, recipe, ["max_relative"], 3, data) for study in studies]
     defaults = [line.trials[0].key for lines in plans for line in lines if line.row.label == line.baseline]
     assert len(defaults) == 6 and len(set(defaults[:5])) == 1  # diversity has more blocks
     every = [trial.key for lines in plans for line in lines for trial in line.trials]
-    assert len(every) == 84 and len(set(every)) == 72
+    assert len(every) == 72 and len(set(every)) == 60
 
 
 def test_widths_bring_the_cost_near(recipe, data) -> None:
@@ -73,7 +74,9 @@ def test_the_default_setting_is_the_models_own(recipe, data) -> None:
 
 
 def test_the_edges_of_a_planned_graph_are_those_to_train_on(recipe, data) -> None:
-    for line in plan(ABLATIONS["graphs"], recipe, ["gat"], 1, data):
+    lines = plan(graphs(), recipe, ["graph"], 1, data)
+    assert {line.row.options["graph"] for line in lines} == set(list_graphs())
+    for line in lines:
         assert line.trials[0].build(data).eval()(line.trials[0].sample(data, 1)).shape == (1, 10)
 
 
@@ -86,13 +89,18 @@ def test_the_graph_that_is_asked_for_is_in_all_rows_and_in_their_recipes(recipe,
             assert line.trials[0].build(data).blocks[0].grapher.graph.seed == 3
     for asked in (replace(recipe, graph="grid"), replace(recipe, model_options={"graph": "grid"})):
         with pytest.raises(ValueError, match="the study of graphs chooses the graph itself: leave out 'grid'"):
-            plan(ABLATIONS["graphs"], asked, ["max_relative"], 1, data)
+            plan(graphs(), asked, ["max_relative"], 1, data)
 
 
 def test_graphs_are_studied_in_a_model_that_pools_too(recipe, data) -> None:
-    lines = plan(ABLATIONS["graphs"], replace(recipe, model="pvig_micro"), ["max_relative"], 1, data)
+    lines = plan(graphs(), replace(recipe, model="pvig_micro"), ["max_relative"], 1, data)
     found = {line.row.label: line.trials[0].build(data) for line in lines}
-    assert type(found["grid of the image"].blocks[0].grapher.graph) is GridGraph
+    assert type(found["grid"].blocks[0].grapher.graph) is GridGraph
+    assert [found[name].blocks[0].grapher.graph.stochastic for name in ("knn", "knn dilated", "knn drawn")] == [
+        False,
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(("target", "width"), [(1, 4), (12 * 12, 12), (13 * 13, 12), (15 * 15, 16), (10**6, 40)])
@@ -103,8 +111,31 @@ def test_the_nearest_width_of_all(target: int, width: int) -> None:
     assert tried[found] == found**2 and len(tried) <= 5
 
 
-def test_of_nodes_without_a_grid_only_graphs_that_need_none_are_studied(recipe, data) -> None:
-    few = GraphData("clouds", [Data(pos=torch.rand(30, 2))] * 48, [Data(pos=torch.rand(30, 2))], ["a", "b"], 2, 2)
-    rows = possible(ABLATIONS["graphs"].rows, few)
-    assert [row.label for row in ABLATIONS["graphs"].rows if row not in rows] == ["grid of the image", "random"]
-    assert possible(ABLATIONS["graphs"].rows, data) == list(ABLATIONS["graphs"].rows)
+def test_of_nodes_without_a_grid_only_graphs_that_need_none_are_studied(recipe) -> None:
+    def cloud(y: int) -> Data:
+        return Data(pos=torch.rand(30, 2), y=torch.tensor([y]))
+
+    few = GraphData("clouds", [cloud(i % 2) for i in range(48)], [cloud(0)], ["a", "b"], 2, 2)
+    on_nodes = read_recipe("points", ["data=shapes", "batch=24", "device_batch=24"])
+    lines = plan(graphs(("knn", "grid", "greedy", "random")), on_nodes, ["max_relative"], 1, few)
+    assert [bool(line.trials) for line in lines] == [True, False, False, False]
+    assert all("links places of a grid" in line.refused for line in lines[1:])
+    with pytest.raises(ValueError, match="nothing can be compared: GridGraph links places of a grid"):
+        plan(graphs(("grid", "random")), on_nodes, ["max_relative"], 1, few)
+
+
+def test_what_an_operator_cannot_take_is_left_out_with_its_reason_and_an_error_elsewhere(recipe, data) -> None:
+    lines = plan(graphs(("knn", "gated")), recipe, ["max_relative", "gat"], 2, data)
+    left = {line.row.label: line.refused for line in lines if not line.trials}
+    assert (
+        list(left) == ["gated, gat"]
+        and "gives its edges edge_weight, but the operator takes none" in left["gated, gat"]
+    )
+    assert [line.baseline for line in lines] == ["knn, max_relative"] * 2 + ["knn, gat"] * 2
+    with pytest.raises(TypeError, match="the operator takes none"):
+        plan(ABLATIONS["heads"], replace(recipe, graph="gated"), ["gat"], 1, data)
+
+
+def test_labels_name_the_model_where_there_are_several(recipe, data) -> None:
+    (line,) = plan(graphs(("axial",)), recipe, ["gin"], 1, data, "vig_micro")
+    assert (line.row.label, line.baseline, line.suffix) == ("axial, vig_micro", "axial, vig_micro", ", vig_micro")

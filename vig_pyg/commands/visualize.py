@@ -23,7 +23,7 @@ from vig_pyg.data.transforms import image_mode, inference_transform
 from vig_pyg.files import check_place, write_whole
 from vig_pyg.models.names import check_model_name
 from vig_pyg.models.vision_gnn import VisionGNN
-from vig_pyg.study.charts import PLACES, draw_views
+from vig_pyg.study.charts import PLACES, draw_panels, draw_views
 from vig_pyg.study.page import graph_page
 from vig_pyg.study.views import check_block, place_of, view
 from vig_pyg.tasks.classifier import load_model
@@ -66,6 +66,8 @@ def visualize(
 ) -> None:
     """Show which patches are neighbors, block by block: the paper's Figure 4, or a page to explore.
 
+    One block of one image under several models or graphs is a panel each.
+
     In a Pyramid ViG, later blocks have fewer nodes: there the node over the same place is the center. Weights that
     were trained on graphs take files of graphs, Data that torch.save wrote as FILE.pt.
     """
@@ -93,7 +95,10 @@ def visualize(
         page = graph_page(views, numbers, places[0])
         write_whole(out, lambda path: path.write_text(page, encoding="utf-8"))
     else:
-        figure = draw_views(views, numbers or sorted({1, depth}), places, nodes)
+        if len(numbers) == len(files) == 1 and len(models) > 2:
+            figure = draw_panels(views, numbers[0], places, nodes)
+        else:
+            figure = draw_views(views, numbers or sorted({1, depth}), places, nodes)
         write_whole(out, lambda path: figure.savefig(path, dpi=150, format=out.suffix[1:], bbox_inches="tight"))
     kind = "graph" if on_nodes else "image"
     console.print(f"Written to {out}: {'; '.join(name for name, _ in models)}; {len(files)} {kind}(s).")

@@ -21,6 +21,7 @@ from vig_pyg.study.trials import Result, StudyData
 from vig_pyg.study.views import COLORS, View, as_seen, check_block, draw_inputs, draw_neighbors, node_at
 
 PLACES = ((0.3, 0.35), (0.7, 0.6))  # two centers, as in the paper's Figure 4
+FEW = 8  # lines that are told apart in one chart, or drawn in a row each
 PHOTOGRAPH, PATCH = "china.jpg", 20
 MARKERS = "osD^vP*X"  # one more than colors: pairs of both, cycled, differ for long
 
@@ -42,7 +43,7 @@ def chart_rows(lines: Sequence[Line], results: Sequence[Sequence[Result]]) -> Fi
         panels[1].plot(paper, range(len(paper)), "D", color=COLORS[2])
         panels[1].set_xlabel("the paper's ImageNet top-1, %")
     panels[0].set_yticks(range(len(labels)), labels)
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(labels) - 0.5, -0.5)
     for axes in panels:
         axes.margins(x=0.08)
         _plain(axes)
@@ -87,11 +88,17 @@ def _bands(axes: Axes, lines: Sequence[Line], series: Sequence[Sequence[Sequence
 
 
 def chart_graphs(lines: Sequence[Line], results: Sequence[Sequence[Result]], data: StudyData) -> Figure:
-    """Return the graphs of the first held-out image or graph in up to four blocks of every line's trained model."""
-    trial = lines[0].trials[0]
-    image = as_seen(trial.outline(data), trial.pictured(data))
-    pairs = zip(lines, results, strict=True)
-    views = [View(line.row.label, f"a held-out {_kind(image)}", image, found[0].graphs) for line, found in pairs]
+    """Return the graphs of a held-out image or graph in every line's trained model.
+
+    These are up to four blocks each; of many lines the first block alone.
+    """
+    views = []
+    for line, found in zip(lines, results, strict=True):
+        trial = line.trials[0]
+        image = as_seen(trial.outline(data), trial.pictured(data))
+        views.append(View(line.row.label, f"a held-out {_kind(image)}", image, found[0].graphs))
+    if len(views) > FEW:
+        return draw_panels(views, 1)
     last = min(len(view.graphs) for view in views) - 1
     return draw_views(views, sorted({1 + round(part * last / 3) for part in range(4)}))
 
@@ -103,9 +110,11 @@ def chart_models(frame: pd.DataFrame) -> Figure:
     for axes, cost, label in ((left, GMACS, "multiply-accumulates, billions"), (right, SPEED, "ms per image, here")):
         families = frame.groupby("family", sort=False)
         for (family, rows), color, marker in zip(families, cycle(COLORS), cycle(MARKERS), strict=False):
-            width, size = (2.5, 8) if "ViG" in str(family) else (1, 5)
+            ours = "ViG" in str(family) or family == "WiGNet"
+            width, size = (2.5, 8) if ours else (1, 5)
             style = {"marker": marker, "color": color, "linewidth": width, "markersize": size}
-            axes.plot(rows[cost], rows[PUBLISHED], label=family, **style)
+            known = rows[rows[PUBLISHED].notna()]
+            axes.plot(known[cost], known[PUBLISHED], label=family, **style)
         axes.set_xscale("log")
         axes.set_xlabel(label)
         _plain(axes)
@@ -113,7 +122,7 @@ def chart_models(frame: pd.DataFrame) -> Figure:
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_locator(NullLocator())
     left.set_ylabel("published ImageNet top-1, %")
-    left.legend(frameon=False, loc="lower right")
+    figure.legend(*left.get_legend_handles_labels(), frameon=False, loc="outside right center")
     return figure
 
 
@@ -146,12 +155,43 @@ def draw_views(
         draw_inputs(row[0], view.image, f"{view.source}\n{view.model}")
         for block, axes in zip(blocks, row[1:], strict=True):
             graph = view.graphs[check_block(block, len(view.graphs)) - 1]
-            if isinstance(view.image, Data):
-                count, chosen = f"{graph.num_nodes}", centers(view.graphs[blocks[0] - 1], graph, nodes)
-            else:
-                count, chosen = "×".join(map(str, graph.grid[0].tolist())), [node_at(graph, each) for each in places]
+            chosen = _chosen(view, view.graphs[blocks[0] - 1], graph, places, nodes)
+            count = graph.num_nodes if isinstance(view.image, Data) else "×".join(map(str, graph.grid[0].tolist()))
             draw_neighbors(axes, view.image, graph, chosen, f"block {block}\n{count} nodes")
     return figure
+
+
+def draw_panels(
+    views: Sequence[View],
+    block: int,
+    places: Sequence[tuple[float, float]] = PLACES,
+    nodes: Sequence[int] = (),
+    columns: int = 5,
+) -> Figure:
+    """Draw one block's graph in every view, a panel each: how :func:`draw_views` compares many graphs.
+
+    Raises:
+        ValueError: a model has no such block or node.
+    """
+    columns = min(columns, len(views))
+    rows = -(-len(views) // columns)
+    shape = max(_shape(view.image) for view in views)
+    figure = Figure(figsize=(2.7 * columns, (2.7 * shape + 0.6) * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    for axes, view in zip(panels, views, strict=False):
+        graph = view.graphs[check_block(block, len(view.graphs)) - 1]
+        title = f"{view.model}\n{graph.edge_index.size(1) / (graph.num_nodes or 1):.3g} edges per node"
+        draw_neighbors(axes, view.image, graph, _chosen(view, graph, graph, places, nodes), title)
+    for axes in panels[len(views) :]:
+        axes.set_axis_off()
+    return figure
+
+
+def _chosen(
+    view: View, first: Data, graph: Data, places: Sequence[tuple[float, float]], nodes: Sequence[int]
+) -> list[int]:
+    """Return the centers in a block's graph: at places in an image, or the nodes of these numbers in the first."""
+    return centers(first, graph, nodes) if isinstance(view.image, Data) else [node_at(graph, each) for each in places]
 
 
 def _shape(image: Tensor | Data) -> float:

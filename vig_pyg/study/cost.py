@@ -49,18 +49,20 @@ def count_macs(model: nn.Module, images: Inputs) -> int:
         for each in [images] if isinstance(images, Tensor) else images.to_data_list():
             model.eval()(each)
     model.train(training)
-    return counter.get_total_flops() // 2 // _count(images)
+    return counter.get_total_flops() // 2 // count_of(images)
 
 
-def _count(images: Inputs) -> int:
+def count_of(images: Inputs) -> int:
+    """Return the number of images or graphs."""
     return len(images) if isinstance(images, Tensor) else images.num_graphs
 
 
-def _device(images: Inputs) -> torch.device:
+def device_of(images: Inputs) -> torch.device:
+    """Return where images or graphs are."""
     return images.device if isinstance(images, Tensor) else images.batch.device
 
 
-def _shape(images: Inputs) -> list[int]:
+def shape_of(images: Inputs) -> list[int]:
     """Return what decides how long a batch takes: its shape, or its graphs, nodes and edges."""
     if isinstance(images, Tensor):
         return [*images.shape]
@@ -101,24 +103,27 @@ def in_turn(
 def milliseconds_per_image(models: Mapping[str, nn.Module], images: Inputs, rounds: int = 7) -> dict[str, float]:
     """Return each model's median time per image or graph in evaluation mode, all models measured in turn."""
     calls = {name: partial(model.eval(), images) for name, model in models.items()}
-    times = in_turn(calls, rounds, _device(images))
-    return {name: statistics.median(values) / _count(images) for name, values in times.items()}
+    times = in_turn(calls, rounds, device_of(images))
+    return {name: statistics.median(values) / count_of(images) for name, values in times.items()}
+
+
+def peak_megabytes(model: nn.Module, images: Inputs) -> float:
+    """Return the most memory (MiB) that a forward pass in evaluation mode takes beside weights and images."""
+    return peak_of(partial(model.eval(), images), device_of(images))
 
 
 @torch.no_grad()
-def peak_megabytes(model: nn.Module, images: Inputs) -> float:
-    """Return the most memory (MiB) that a forward pass in evaluation mode takes beside weights and images."""
-    model.eval()
-    device = _device(images)
+def peak_of(call: Callable[[], object], device: torch.device) -> float:
+    """Return the most memory (MiB) that a call takes beside what there was before."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
-        model(images)
+        call()
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it complains where there is no GPU
     cpu = [torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(activities=cpu, profile_memory=True, acc_events=True) as profile:  # else it warns
-        model(images)
+        call()
     assert profile.profiler is not None and profile.profiler.kineto_results is not None
     events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
     taken = highest = 0
@@ -137,29 +142,59 @@ class Cost(NamedTuple):
     megabytes: float
 
 
-def measure_costs(folder: Path, models: Mapping[str, Callable[[], nn.Module]], images: Inputs) -> dict[str, Cost]:
+def measure_costs(
+    folder: Path,
+    models: Mapping[str, Callable[[], nn.Module]],
+    images: Inputs,
+    prepare: Callable[[nn.Module], nn.Module] = lambda model: model,
+) -> dict[str, Cost]:
     """Return what every model costs: all are measured in turn, or read where this machine measured just these before.
 
     Args:
         folder: A file for these models on this machine.
         models: How to build each, by a name that says all about it.
         images: The batch to measure with, on the device to measure on.
+        prepare: Makes a model ready for what takes time and memory.
+    """
+
+    def measure() -> dict[str, Any]:
+        built, parameters = {}, {}
+        for name, build in models.items():
+            model = build()
+            parameters[name] = count_parameters(model)
+            built[name] = prepare(model.to(device_of(images)))
+        times, costs = milliseconds_per_image(built, images), {}
+        counted = images[:1] if isinstance(images, Tensor) else images  # images are alike, graphs are not
+        for name, model in built.items():
+            macs = without_computing(count_macs, models[name], counted)
+            costs[name] = Cost(parameters[name], macs, times[name], peak_megabytes(model, images))._asdict()
+        return costs
+
+    found = measured_once(folder, {"models": sorted(models)}, images, measure)
+    return {name: Cost(**cost) for name, cost in found.items()}
+
+
+def measured_once(
+    folder: Path, decides: Mapping[str, Any], images: Inputs, measure: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return what was measured, or read it where this machine measured the same before.
+
+    Args:
+        folder: A file for each.
+        decides: What the result depends on beside the machine and the images.
+        images: The batch to measure with, on the device to measure on.
+        measure: Returns what to keep.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    decides = {**describe_machine(), "date": None, "device": str(_device(images)), "shape": _shape(images)}
-    together = json.dumps({**decides, "models": sorted(models)}, sort_keys=True)
+    machine = {**describe_machine(), "date": None, "device": str(device_of(images)), "shape": shape_of(images)}
+    together = json.dumps({**machine, **decides}, sort_keys=True)
     file = folder / f"{hashlib.sha256(together.encode()).hexdigest()[:16]}.json"
     with FileLock(folder / "measuring.lock"):  # two at once would disturb each other
-        costs = read_kept(file, "the costs are measured again")
-        if costs is None:
-            built = {name: build().to(_device(images)) for name, build in models.items()}
-            times, costs = milliseconds_per_image(built, images), {}
-            counted = images[:1] if isinstance(images, Tensor) else images  # images are alike, graphs are not
-            for name, model in built.items():
-                macs = without_computing(count_macs, models[name], counted)
-                costs[name] = Cost(count_parameters(model), macs, times[name], peak_megabytes(model, images))._asdict()
-            write_whole(file, lambda path: path.write_text(sealed(costs)))
-    return {name: Cost(**cost) for name, cost in costs.items()}
+        found = read_kept(file, "the costs are measured again")
+        if found is None:
+            found = measure()
+            write_whole(file, lambda path: path.write_text(sealed(found)))
+    return found
 
 
 def read_kept(file: Path, otherwise: str) -> dict[str, Any] | None:

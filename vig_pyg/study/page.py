@@ -36,11 +36,17 @@ def graph_page(views: Sequence[View], blocks: Sequence[int] = (), place: tuple[f
 def _numbers(graph: Data) -> dict[str, Any]:
     """Return a graph's grids, or rows and columns of sources that are none, and every node's neighbors with distances.
 
-    Both are in the order of the graph.
+    Both are in the order of the graph, and so are weights of edges, if any. Of a hypergraph there are the nodes of
+    every hyperedge, too.
     """
-    sources = source_grid(graph)
     degrees = graph.edge_index[1].bincount(minlength=graph.num_nodes).tolist()
-    return {
+    sources, more = None if "members" in graph else source_grid(graph), {}
+    if "edge_weight" in graph:
+        more["weights"] = [[float(f"{w:.3g}") for w in part.tolist()] for part in graph.edge_weight.split(degrees)]
+    if "members" in graph:
+        node, hyperedge = graph.members
+        more["members"] = [node[hyperedge == number].tolist() for number in range(len(graph.pos_source))]
+    return more | {
         "grid": graph.grid[0].tolist(),
         "sources": sources,
         "places": None if sources else (graph.pos_source / (2 * graph.pos[0]) - 0.5).flip(1).tolist(),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,38 +16,28 @@ from matplotlib.figure import Figure
 from vig_pyg.conv import get_conv
 from vig_pyg.data.graph_sets import GraphData
 from vig_pyg.files import write_whole
+from vig_pyg.graph import get_graph
 from vig_pyg.machine import describe_machine
-from vig_pyg.study.baselines import BASELINES
-from vig_pyg.study.charts import chart_curves, chart_diversity, chart_graphs, chart_models, chart_rows, draw_photograph
-from vig_pyg.study.cost import Cost, measure_costs
+from vig_pyg.study.charts import FEW, chart_curves, chart_diversity, chart_graphs, chart_rows, draw_photograph
+from vig_pyg.study.cost import Cost, Inputs, measure_costs, shape_of
+from vig_pyg.study.finding import Finding, save, write_finding
+from vig_pyg.study.graph_costs import measure_graph_costs
+from vig_pyg.study.graph_tables import chart_crossed, graphs_frame, is_crossed
 from vig_pyg.study.page import render
-from vig_pyg.study.studies import ABLATIONS, NAMES, OPERATORS, Line, Study, operators, plan, possible
-from vig_pyg.study.tables import MACS, as_text, claims, is_text, models_frame, study_frame, write_tables
+from vig_pyg.study.studies import ABLATIONS, NAMES, OPERATORS, Line, Study, graphs, operators, plan
+from vig_pyg.study.tables import MACS, as_text, claims, is_text, study_frame
 from vig_pyg.study.trials import Result, StudyData, Trial, read_result
+from vig_pyg.study.untrained import LARGE_BATCH, compare_blocks, compare_models
 from vig_pyg.tasks import ClassificationRecipe, Recipe, get_task
 from vig_pyg.tasks.graphs import GraphRecipe
 from vig_pyg.train import ClassificationData
 
-BATCH, LARGE_BATCH = 64, 4  # images at once when costs are measured: small ones, and those of 224×224
+BATCH = 64  # small images at once when costs are measured
 EXPECTED_RATIO = 5
 MOST_SEEDS = 1000
 TRIALS = "trials"  # their folder
+CostT = TypeVar("CostT")
 Plans: TypeAlias = Mapping[str, Sequence[Line]]  # of studies by name
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a study found: a table, pictures beside the report, and what may be said about it."""
-
-    name: str
-    title: str
-    question: str
-    note: str
-    frame: pd.DataFrame
-    claims: list[str]
-    pictures: Mapping[str, str]
-    """Captions by the name of the file."""
-    lines: Sequence[Line] = ()
 
 
 @dataclass(frozen=True)
@@ -62,6 +52,10 @@ class Studies:
     seeds: int
     out: Path
     device: str = "cpu"
+    graphs: Sequence[str] = ()
+    """The graphs that were asked for in the study of graphs; without any, it compares all."""
+    models: Sequence[str] = ()
+    """The models that were asked for, with which all rows are repeated, or that are measured in the study of models."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be studied.
@@ -73,6 +67,8 @@ class Studies:
             raise ValueError(f"a study trains classifiers: task must be classify or graphs, got {self.base.task!r}")
         for conv in self.convs:
             get_conv(conv)
+        for graph in self.graphs:
+            get_graph(graph)
         for name in self.names:
             if name not in NAMES:
                 raise ValueError(f"there is no study {name!r}: take one of {', '.join(NAMES)}, or all")
@@ -83,15 +79,26 @@ class Studies:
 
 def chosen_studies(studies: Studies) -> list[Study]:
     """Return the studies that train, in the order asked for."""
-    made = {"operators": operators(studies.convs or OPERATORS), **ABLATIONS}
+    made = {"operators": operators(studies.convs or OPERATORS), "graphs": graphs(studies.graphs), **ABLATIONS}
     return [made[name] for name in studies.names if name != "models"]
 
 
 def plan_all(studies: Studies, data: StudyData) -> dict[str, list[Line]]:
     """Return what every study that trains needs."""
-    convs = studies.convs or ["max_relative"]
-    chosen = [replace(study, rows=possible(study.rows, data)) for study in chosen_studies(studies)]
-    return {study.name: plan(study, studies.base, convs, studies.seeds, data) for study in chosen}
+    convs, plans = studies.convs or ["max_relative"], {}
+    for study in chosen_studies(studies):
+        models = models_of(studies, study)
+        bases = [(replace(studies.base, model=model), model if len(models) > 1 else "") for model in models]
+        plans[study.name] = [
+            line for base, label in bases for line in plan(study, base, convs, studies.seeds, data, label)
+        ]
+    return plans
+
+
+def models_of(studies: Studies, study: Study) -> Sequence[str]:
+    """Return the models that a study trains: those asked for, else the recipe's, with which some go together."""
+    own = studies.base.model
+    return studies.models or (study.models if own in study.models else (own,))
 
 
 def trials_of(plans: Plans) -> list[Trial]:
@@ -114,14 +121,21 @@ def evaluate_all(studies: Studies, plans: Plans, data: StudyData) -> list[Findin
         if lines := finished[study.name]:
             gave = [[results[trial.key] for trial in line.trials] for line in lines]
             frame = study_frame(lines, gave, [costs[line.untrained.key] for line in lines])
-            captions = _write(studies.out, study.name, frame, _draw(study, lines, gave, data))
-            complete = [line.trials for line in lines] == [line.trials for line in plans[study.name]]
+            if study.name == "graphs":
+                parts = measured_of(studies, {study.name: lines}, data, measure_graph_costs)
+                frame = frame.join(graphs_frame(lines, [parts[line.untrained.key] for line in lines]))
+            captions = write_finding(studies.out, study.name, frame, _draw(study, lines, gave, data, frame))
+            complete = [line.trials for line in lines] == [line.trials for line in plans[study.name] if line.trials]
             claim = _diversity_claims if study.diversity else _accuracy_claims
             said = claim(lines, gave) if complete else ["Trainings are missing: no difference is claimed."]
+            said += _left_out(plans[study.name])
             note = study.note.format(**lines[0].trials[0].recipe.model_options)
             found.append(Finding(study.name, study.title, study.question, note, frame, said, captions, lines))
+            if study.name == "graphs" and isinstance(data, ClassificationData):
+                found.append(compare_blocks(lines, studies.out, studies.device))
     if "models" in studies.names and len(results) == len(kept):
-        found.append(_compare_models(studies))
+        chosen = studies.models if list(studies.names) == ["models"] else ()
+        found.append(compare_models(chosen, studies.out, studies.device))
     return found
 
 
@@ -131,18 +145,25 @@ def _finished(lines: Sequence[Line], results: Mapping[str, Result]) -> list[Line
     return [line for line in kept if line.trials]
 
 
+def _left_out(lines: Sequence[Line]) -> list[str]:
+    """Return a sentence for every reason why rows were not trained."""
+    reasons = dict.fromkeys(line.refused for line in lines if line.refused)
+    rows = {reason: [f"“{line.row.label}”" for line in lines if line.refused == reason] for reason in reasons}
+    return [f"Left out: {', '.join(labels)} ({reason})." for reason, labels in rows.items()]
+
+
 def _draw(
-    study: Study, lines: Sequence[Line], results: Sequence[Sequence[Result]], data: StudyData
+    study: Study, lines: Sequence[Line], results: Sequence[Sequence[Result]], data: StudyData, frame: pd.DataFrame
 ) -> dict[str, tuple[Figure, str]]:
     """Return a study's pictures and their captions by the name of the file."""
     chart = chart_diversity if study.diversity else chart_rows
-    pictures = {
-        study.name: (chart(lines, results), f"{study.title}: the numbers of the table as a chart."),
-        f"{study.name}-curves": (
-            chart_curves(lines, results),
-            "Held-out accuracy and training loss; lines are means over seeds, bands reach from lowest to highest.",
-        ),
-    }
+    pictures = {study.name: (chart(lines, results), f"{study.title}: the numbers of the table as a chart.")}
+    if len(lines) <= FEW:
+        caption = "Held-out accuracy and training loss; lines are means over seeds, bands reach from lowest to highest."
+        pictures[f"{study.name}-curves"] = chart_curves(lines, results), caption
+    if study.name == "graphs" and is_crossed(lines):
+        caption = "Operators crossed with graphs: means over seeds, and the time of a whole model."
+        pictures[f"{study.name}-crossed"] = chart_crossed(lines, frame), caption
     if isinstance(data, GraphData) and not 0 < data.pos_dim <= 3:
         return pictures  # nodes that are nowhere cannot be drawn
     inside = "patches of a held-out image" if isinstance(data, ClassificationData) else "nodes of a held-out graph"
@@ -154,14 +175,23 @@ def _draw(
 
 
 def costs_of(studies: Studies, plans: Plans, data: StudyData) -> dict[str, Cost]:
-    """Return what the models of all studies cost, by their trials' keys."""
+    """Return what the models of all studies cost, as :func:`measured_of` does."""
+    return measured_of(studies, plans, data, measure_costs)
+
+
+def measured_of(
+    studies: Studies, plans: Plans, data: StudyData, measure: Callable[..., dict[str, CostT]]
+) -> dict[str, CostT]:
+    """Return what the models of all studies cost, by their trials' keys; those that take images of one size in turn."""
     trials = {trial.key: trial for lines in plans.values() for trial in (line.untrained for line in lines)}
-    if not trials:
-        return {}
-    first = next(iter(trials.values()))
-    images = first.sample(data, measured_batch(first, data)).to(studies.device)
-    models = {key: partial(trial.build, data) for key, trial in trials.items()}
-    return measure_costs(studies.out / "costs", models, images)
+    samples = {trial.recipe.model: trial.sample(data, measured_batch(trial, data)) for trial in trials.values()}
+    together: dict[tuple[int, ...], Inputs] = {tuple(shape_of(images)): images for images in samples.values()}
+    costs: dict[str, CostT] = {}
+    for shape, images in together.items():
+        own = {key: trial for key, trial in trials.items() if tuple(shape_of(samples[trial.recipe.model])) == shape}
+        models = {key: partial(trial.build, data) for key, trial in own.items()}
+        costs |= measure(studies.out / "costs", models, images.to(studies.device))
+    return costs
 
 
 def measured_batch(trial: Trial, data: StudyData) -> int:
@@ -192,37 +222,6 @@ def _by_factor(better: str, worse: str, high: float, low: float) -> str:
     return f"“{better}” is {high / low:.1f} times as diverse after the last layer as “{worse}”"
 
 
-def _compare_models(studies: Studies) -> Finding:
-    images = torch.randn(LARGE_BATCH, 3, 224, 224, generator=torch.Generator().manual_seed(0)).to(studies.device)
-    costs = measure_costs(studies.out / "costs", {model.name: model.build for model in BASELINES}, images)
-    frame = models_frame(BASELINES, costs)
-    caption = "Published accuracy against multiply-accumulates and against time."
-    captions = _write(studies.out, "models", frame, {"models": (chart_models(frame), caption)})
-    return Finding(
-        "models",
-        "Published models (paper, Tables 1, 2, 4 and 5)",
-        "What do ViG and Pyramid ViG cost here, beside other networks of their time, and how accurate are they?",
-        "Nothing is trained here: accuracies are those published, under each model's own training. All are counted and "
-        f"measured at 224×224 and 1000 classes, {LARGE_BATCH} images at once.",
-        frame,
-        [],
-        captions,
-    )
-
-
-def _write(out: Path, name: str, frame: pd.DataFrame, pictures: Mapping[str, tuple[Figure, str]]) -> dict[str, str]:
-    """Write a table and pictures, and return the pictures' captions."""
-    out.mkdir(parents=True, exist_ok=True)
-    write_tables(out, name, frame)
-    for picture, (figure, _) in pictures.items():
-        _save(figure, out / f"{picture}.png")
-    return {picture: caption for picture, (_, caption) in pictures.items()}
-
-
-def _save(figure: Figure, path: Path) -> None:
-    write_whole(path, lambda partial: figure.savefig(partial, dpi=150, format="png"))
-
-
 def write_study_report(
     studies: Studies, findings: Sequence[Finding], plans: Plans, data: StudyData, command: str, complete: bool
 ) -> None:
@@ -232,12 +231,13 @@ def write_study_report(
         device = torch.cuda.get_device_name()
     of_images = isinstance(data, ClassificationData)
     if trials and of_images:
-        _save(draw_photograph(), studies.out / "photograph.png")
+        save(draw_photograph(), studies.out / "photograph.png")
     page = render(
         "study.html",
         findings=[_shown(studies.out, finding) for finding in findings],
         studies=studies,
         trained=bool(trials),
+        models=list(dict.fromkeys(trial.recipe.model for trial in trials)),
         data=data,
         noun=get_task(trials[0].recipe.task).noun if trials else "image",
         share=None if getattr(data, "per_node", False) else 100 / len(data.test),  # of one example in the accuracy

@@ -10,9 +10,7 @@ from functools import partial
 from typing import Any
 
 from vig_pyg.blocks import Block
-from vig_pyg.data.graph_sets import GraphData
-from vig_pyg.graph.protocol import LayoutGraph
-from vig_pyg.graph.registry import get_graph, takes
+from vig_pyg.graph.registry import list_graphs, takes
 from vig_pyg.models.schedule import linear_steps
 from vig_pyg.models.vig import ViG
 from vig_pyg.study.cost import Inputs, count_macs, without_computing
@@ -21,7 +19,8 @@ from vig_pyg.tasks import Recipe
 from vig_pyg.tasks.classifier import model_keywords
 from vig_pyg.train.devices import images_at_once
 
-GRAPH = "dynamic"
+GRAPH = "knn"
+MICRO = ("vig_micro", "pvig_micro")
 DEFAULTS: dict[str, Any] = {"heads": 4, "graph": GRAPH, "grapher_fc": True, "ffn": True}
 RISING = "9 to 18"  # neighbors, from the first block to the last
 
@@ -55,6 +54,10 @@ class Study:
     """Choose every row's width so that it costs what the baseline costs."""
     diversity: bool = False
     """Measure the diversity of every layer."""
+    lenient: bool = False
+    """Leave out rows that do not fit the data or the operator, and say why."""
+    models: Sequence[str] = ()
+    """Repeat the rows with all of these where none was asked for and the recipe's is one of them."""
     note: str = ""
     """For the report; an option's name in braces is replaced by its value."""
 
@@ -117,24 +120,29 @@ HEADS = Study(
     "4 heads",
 )
 
-GRAPHS = Study(
-    "graphs",
-    "Ways to build the graph",
-    "Does it help to rebuild the graph from the features in every block, and does the graph matter at all?",
-    [
-        Row("rebuilt in every block", {"graph": GRAPH}),
-        Row("rebuilt, every second neighbor", {"graph": GRAPH, "dilation": 2}),
-        Row("rebuilt, neighbors drawn", {"graph": GRAPH, "dilation": 2, "stochastic": True}),
-        Row("built once", {"graph": "static"}),
-        Row("grid of the image", {"graph": "grid"}),
-        Row("random", {"graph": "random"}),
-    ],
-    "rebuilt in every block",
-    note="The paper has no such table. “Every second neighbor” takes K of the 2·K nearest, “drawn” in training with "
-    "probability 0.2 a random half of them. The grid links a patch to the 9 nearest in the image, itself among them; "
-    "the random graph to itself and 8 others that have nothing to do with the image, the same in all blocks. Nodes "
-    "without a grid, such as superpixels, have neither; where they come with edges, “built once” takes those.",
-)
+DILATED: Mapping[str, Mapping[str, Any]] = {"dilated": {"dilation": 2}, "drawn": {"dilation": 2, "stochastic": True}}
+
+
+def graphs(names: Sequence[str] = ()) -> Study:
+    """Return the study of graphs: of these, or of all that are registered and two variants of the paper's."""
+    rows = [Row(name, {"graph": name}) for name in names or sorted(list_graphs(), key=lambda name: name != GRAPH)]
+    if not names:
+        rows[1:1] = [Row(f"{GRAPH} {label}", {"graph": GRAPH, **options}) for label, options in DILATED.items()]
+    return Study(
+        "graphs",
+        "Ways to build the graph",
+        "Which patches should be linked, and does it matter at all?",
+        rows,
+        GRAPH if GRAPH in names or not names else names[0],
+        lenient=True,
+        models=MICRO,
+        note="The paper has no such table. All rows train the same model on the same data for as long; only the graph "
+        "differs. Of “knn dilated” every second of the 2·K nearest is a neighbor; “knn drawn” takes, in training with "
+        "probability 0.2, a random half of them. Choosing is what a graph takes, passing what the operators take, both "
+        "over all blocks of an image; graphs of places alone are made once and kept, which no figure counts. Of "
+        "multiply-accumulates only products count: sums of differences, as greedy and gated have them, are none.",
+    )
+
 
 DIVERSITY = Study(
     "diversity",
@@ -150,8 +158,8 @@ DIVERSITY = Study(
     "block to block as residual branches add up.",
 )
 
-ABLATIONS = {study.name: study for study in (MODULES, NEIGHBORS, HEADS, GRAPHS, DIVERSITY)}
-NAMES = ("operators", *ABLATIONS, "models")
+ABLATIONS = {study.name: study for study in (MODULES, NEIGHBORS, HEADS, DIVERSITY)}
+NAMES = ("operators", "modules", "neighbors", "heads", "graphs", "diversity", "models")
 
 
 @dataclass(frozen=True)
@@ -166,6 +174,10 @@ class Line:
     """The label of the line to compare with."""
     width: int | None = None
     """Of the model, where widths differ."""
+    suffix: str = ""
+    """What its label says of model and operator beside the row."""
+    refused: str = ""
+    """Why there are no trials: the row does not fit the data or the operator."""
 
     @property
     def untrained(self) -> Trial:
@@ -175,7 +187,7 @@ class Line:
         return Trial(type(recipe)(**{name: value for name, value in vars(recipe).items() if name in of_the_model}))
 
 
-def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: StudyData) -> list[Line]:
+def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: StudyData, model: str = "") -> list[Line]:
     """Return what a study trains.
 
     Args:
@@ -184,6 +196,7 @@ def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Stu
         convs: Operators to repeat every row with; rows that name theirs keep it.
         seeds: Trainings per row, from seeds 0, 1, 2, …
         data: What to train on.
+        model: What labels say of the model, where there are several.
 
     Raises:
         ValueError: an option does not fit the model, or the study chooses the graph itself.
@@ -197,7 +210,7 @@ def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Stu
     images = Trial(base).sample(data, 1)
     found = []
     for conv in convs if study.name != "operators" else [""]:
-        suffix = f", {conv}" if conv and len(convs) > 1 else ""
+        suffix = (f", {model}" if model else "") + (f", {conv}" if conv and len(convs) > 1 else "")
         for row in study.rows:
             options = {**default, **row.options}
             plugged = {"conv": options.pop("conv", conv), "graph": options.pop("graph"), "graph_options": graph_options}
@@ -209,22 +222,28 @@ def plan(study: Study, base: Recipe, convs: Sequence[str], seeds: int, data: Stu
                 width, tried = _search_width(recipe, replace(recipe, model_options=own), data, images)
                 if row.label != study.baseline:
                     recipe = _as_wide(recipe, width)
-            trials = [Trial(replace(recipe, seed=seed), study.diversity) for seed in range(seeds)]
-            count_macs_of(recipe, data, images)  # refuses what does not fit, before anything is trained
-            trials[0].task(data).train_loader(trials[0].outline(data), images_at_once(recipe, 1))
+            refused = _refusal(recipe, data, images, study.lenient)
+            trials = [Trial(replace(recipe, seed=seed), study.diversity) for seed in range(0 if refused else seeds)]
             if conv not in ("", "max_relative"):
                 row = replace(row, top1=None, parameters=None, flops=None)
-            found.append(Line(replace(row, label=row.label + suffix), trials, tried, study.baseline + suffix, width))
+            row = replace(row, label=row.label + suffix)
+            found.append(Line(row, trials, tried, study.baseline + suffix, width, suffix, refused))
+    if not any(line.trials for line in found):
+        raise ValueError(f"nothing can be compared: {found[0].refused}")
     return found
 
 
-def possible(rows: Sequence[Row], data: StudyData) -> list[Row]:
-    """Return the rows whose graphs the data can have: nodes without a grid have none of those that link its places."""
-    if not isinstance(data, GraphData):
-        return list(rows)
-    graphs = [get_graph(row.options.get("graph", GRAPH)) for row in rows]
-    of_a_grid = [isinstance(graph, type) and issubclass(graph, LayoutGraph) for graph in graphs]
-    return [row for row, wrong in zip(rows, of_a_grid, strict=True) if not wrong]
+def _refusal(recipe: Recipe, data: StudyData, images: Inputs, lenient: bool) -> str:
+    """Return why a recipe's model and the data do not fit, empty where they do; unless ``lenient``, it is raised."""
+    trial = Trial(recipe)
+    try:
+        count_macs_of(recipe, data, images)  # before anything is trained
+        trial.task(data).train_loader(trial.outline(data), images_at_once(recipe, 1))
+    except (TypeError, ValueError) as error:
+        if not lenient:
+            raise
+        return str(error)
+    return ""
 
 
 def _with_neighbors(recipe: Recipe, data: StudyData) -> Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from vig_pyg.files import write_whole
+from vig_pyg.machine import describe_machine
 from vig_pyg.study.baselines import Baseline
 from vig_pyg.study.cost import Cost
 from vig_pyg.study.studies import Line
@@ -24,12 +26,16 @@ PARAMETERS, MACS, GMACS = "parameters (M)", "MACs (M)", "GMACs"
 SPEED, MEMORY = "ms per image", "memory (MB)"  # of models of images; else speed_of
 PAPER_PARAMETERS, PAPER_FLOPS = "paper: parameters (M)", "paper: FLOPs (G)"
 PUBLISHED = "published ImageNet top-1 (%)"
+EDGES, LEFT_OUT = "edges per node", "left out"
+CHOOSING, PASSING = "choosing (ms)", "passing (ms)"
+CHOOSING_MACS, PASSING_MACS = "choosing, MACs (M)", "passing, MACs (M)"
 
+THREE_DIGITS = (PARAMETERS, MACS, CHOOSING, PASSING, CHOOSING_MACS, PASSING_MACS)
 LEVEL = 0.05  # of significance
 
 DIGITS = {  # after the point
     **dict.fromkeys((GMACS, ACCURACY, SPREAD), 2),
-    **dict.fromkeys((MEMORY, TOP1, PAPER_PARAMETERS, PAPER_FLOPS, PUBLISHED), 1),
+    **dict.fromkeys((EDGES, MEMORY, TOP1, PAPER_PARAMETERS, PAPER_FLOPS, PUBLISHED), 1),
     **dict.fromkeys((DIVERSITY, DIVERSITY_SPREAD, "width"), 0),
 }
 
@@ -76,7 +82,7 @@ def is_speed(name: str) -> bool:
 
 
 def models_frame(baselines: Sequence[Baseline], costs: Mapping[str, Cost]) -> pd.DataFrame:
-    """Return what published models cost here, and their published accuracy with its source."""
+    """Return what published models cost here, and their published accuracy with its source, if it is known."""
     rows = [
         {
             "": name,
@@ -88,7 +94,7 @@ def models_frame(baselines: Sequence[Baseline], costs: Mapping[str, Cost]) -> pd
             PUBLISHED: top1,
             "source": source,
         }
-        for name, family, top1, source in baselines
+        for name, family, top1, source, _ in baselines
     ]
     return pd.DataFrame(rows).set_index("")
 
@@ -110,23 +116,34 @@ def is_text(frame: pd.DataFrame) -> list[bool]:
 
 
 def _written(name: str, value: Any) -> str:
-    if name in (PARAMETERS, MACS) or is_speed(name):  # three significant digits, but none lost before the point
+    name = name.rpartition(": ")[2]  # after the size of images
+    if name in THREE_DIGITS or is_speed(name):  # significant ones, but no fewer than those before the point
         return f"{value:.{max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0}f}"
     return f"{value:.{DIGITS[name]}f}" if name in DIGITS else str(value)
 
 
 def write_tables(folder: Path, name: str, frame: pd.DataFrame) -> None:
-    """Write a table as ``name.csv`` (all digits), ``name.md`` and ``name.tex`` (needs LaTeX's ``booktabs``)."""
+    """Write a table as ``name.csv`` and ``name.json`` (all digits), ``name.md`` and ``name.tex`` (with ``booktabs``).
+
+    The JSON also holds the machine.
+    """
     text = as_text(frame)
     sides = ["left", *("left" if words else "right" for words in is_text(frame))]
     latex = text.reset_index().to_latex(index=False, escape=True, column_format="".join(side[0] for side in sides))
     contents = {
         "csv": frame.to_csv(),
+        "json": json.dumps({"machine": describe_machine(), "rows": _rows(frame)}, indent=1) + "\n",
         "md": text.to_markdown(disable_numparse=True, colalign=sides) + "\n",
         "tex": latex.replace("±", r"$\pm$").replace("–", "--"),
     }
     for suffix, content in contents.items():
         write_whole(folder / f"{name}.{suffix}", partial(Path.write_text, data=content, encoding="utf-8"))
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table for JSON, without what is missing."""
+    records = frame.rename_axis("name").reset_index().to_dict("records")
+    return [{str(name): value for name, value in row.items() if not pd.isna(value)} for row in records]
 
 
 def paired_p(values: Sequence[float], others: Sequence[float]) -> float:

@@ -44,7 +44,8 @@ function look(panel) {
     graph, row, column, degrees, own, unit,
     near: graph.neighbors[node].map((source, rank) => {
       const [down, right] = placeOf(source, graph);
-      return { source, row: down, column: right, distance: graph.distances[node][rank] };
+      const weight = graph.weights?.[node][rank] ?? 1;
+      return { source, row: down, column: right, distance: graph.distances[node][rank], weight };
     }),
     chosen: degrees[own] ?? "–",
     pooled: unit[0] !== graph.grid[0] || unit[1] !== graph.grid[1],
@@ -75,19 +76,27 @@ function star(x, y, radius) {
   }).join(" ");
 }
 
+/** The boxes of a neighbor: its own or, of a hyperedge, those of its nodes. */
+function boxesOf({ source, row, column }, { graph, unit }, width, height) {
+  const members = graph.members?.[source].map((node) => [Math.floor(node / graph.grid[1]), node % graph.grid[1]]);
+  const [w, h] = members ? [width / graph.grid[1], height / graph.grid[0]] : [width / unit[1], height / unit[0]];
+  return (members ?? [[row, column]]).map(([down, right]) => ({ x: right * w, y: down * h, width: w, height: h, rx: 0.08 * w }));
+}
+
 function drawStage(panel, found) {
   const svg = panel.querySelector("svg");
   const { width, height } = svg.viewBox.baseVal;
   const [rows, columns] = found.graph.grid;
-  const [w, h] = [width / found.unit[1], height / found.unit[0]];
   svg.replaceChildren();
-  const holes = found.near.map((n) => `M${n.column * w} ${n.row * h}h${w}v${h}h${-w}z`).join("");
+  const boxes = found.near.map((n) => boxesOf(n, found, width, height));
+  const holes = [...new Set(boxes.flat().map((b) => `M${b.x} ${b.y}h${b.width}v${b.height}h${-b.width}z`))].join("");
   if (!find("degrees").checked) make("path", { class: "dim", "fill-rule": "evenodd", d: `M0 0H${width}V${height}H0z${holes}` }, svg);
-  for (const n of found.near) {
+  const heaviest = Math.max(...found.near.map((n) => n.weight), 1e-9);
+  found.near.forEach((n, rank) => {
     const color = colorOf(n.distance, found.near);
-    const box = { x: n.column * w, y: n.row * h, width: w, height: h, rx: 0.08 * w };
-    make("rect", { class: "neighbor", "data-source": n.source, ...box, style: `fill: ${color}; stroke: ${color}` }, svg);
-  }
+    const style = `fill: ${color}; stroke: ${color}; opacity: ${Math.max(n.weight / heaviest, 0.2)}`;
+    for (const box of boxes[rank]) make("rect", { class: "neighbor", "data-source": n.source, ...box, style }, svg);
+  });
   const [x, y] = [((found.column + 0.5) * width) / columns, ((found.row + 0.5) * height) / rows];
   const radius = Math.max((0.5 * width) / columns, 0.028 * width);
   make("polygon", { class: "star", "data-node": found.row * columns + found.column, points: star(x, y, radius) }, svg);
@@ -111,6 +120,7 @@ function drawDegrees(panel, { graph, degrees }) {
 }
 
 function nameOf(n, found) {
+  if (found.graph.members) return `hyperedge ${n.source}, ${found.graph.members[n.source].length} patches`;
   if (found.graph.places) return `source ${n.source}`;
   const own = n.source === found.own;
   if (found.pooled) return `${own ? "own " : ""}window ${n.row}, ${n.column}`;
@@ -134,7 +144,8 @@ function drawNumbers(panel, found) {
     const item = document.createElement("li");
     item.style.setProperty("--share", `${(100 * n.distance) / farthest}%`);
     item.style.setProperty("--color", colorOf(n.distance, near));
-    for (const [tag, text] of [["span", nameOf(n, found)], ["span", n.distance.toFixed(2)], ["i", ""]]) {
+    const weight = graph.weights ? `, weight ${n.weight.toPrecision(2)}` : "";
+    for (const [tag, text] of [["span", nameOf(n, found) + weight], ["span", n.distance.toFixed(2)], ["i", ""]]) {
       item.append(Object.assign(document.createElement(tag), { textContent: text }));
     }
     return item;
