@@ -144,7 +144,7 @@ function drawNumbers(panel, found) {
     const item = document.createElement("li");
     item.style.setProperty("--share", `${(100 * n.distance) / farthest}%`);
     item.style.setProperty("--color", colorOf(n.distance, near));
-    const weight = graph.weights ? `, weight ${n.weight.toPrecision(2)}` : "";
+    const weight = graph.weights ? `, weight ${n.weight.toFixed(2)}` : "";
     for (const [tag, text] of [["span", nameOf(n, found) + weight], ["span", n.distance.toFixed(2)], ["i", ""]]) {
       item.append(Object.assign(document.createElement(tag), { textContent: text }));
     }
