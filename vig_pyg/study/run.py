@@ -96,9 +96,11 @@ def plan_all(studies: Studies, data: StudyData) -> dict[str, list[Line]]:
 
 
 def models_of(studies: Studies, study: Study) -> Sequence[str]:
-    """Return the models that a study trains: those asked for, else the recipe's, with which some go together."""
-    own = studies.base.model
-    return studies.models or (study.models if own in study.models else (own,))
+    """Return the models that a study trains: those asked for, else the recipe's and, unless it has options that are
+    its own, those that go with it.
+    """
+    own, together = studies.base.model, not studies.base.model_options
+    return studies.models or (study.models if own in study.models and together else (own,))
 
 
 def trials_of(plans: Plans) -> list[Trial]:
