@@ -18,7 +18,7 @@ from vig_pyg.study.trials import Result, Trial, load, read_result, run_trials
 from vig_pyg.tasks import Recipe, get_task, read_recipe
 from vig_pyg.tasks.registry import task_for
 
-BRIEF = ("epochs=5", "warmup_epochs=0.9")  # on built-in data: all studies of digits in half an hour on two cores
+BRIEF = ("epochs=5", "warmup_epochs=0.9")  # on built-in data: minutes per study of digits on two cores
 
 
 def compare(
