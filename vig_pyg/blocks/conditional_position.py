@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from vig_pyg.blocks.stem import GridConvNormAct, on_maps
 from vig_pyg.checks import check_whole
 from vig_pyg.conv.fold import is_bare
+from vig_pyg.conv.inputs import check_nodes_for
 from vig_pyg.graph.layout import NodeLayout
 from vig_pyg.graph.points import Layout
 
@@ -20,8 +21,8 @@ class ConditionalPosition(nn.Module):
         - x ``[N, channels]`` and its layout on a grid; output ``[N, channels]``
 
     Raises:
-        TypeError: the nodes are on no grid.
-        ValueError: the side is even.
+        TypeError: the nodes are on no grid, or not of the weights' type.
+        ValueError: the side is even, or the nodes have another width.
     """
 
     def __init__(self, channels: int, kernel: int = 7) -> None:
@@ -44,5 +45,6 @@ class ConditionalPosition(nn.Module):
         """Return the nodes with their positions."""
         if not isinstance(layout, NodeLayout):
             raise TypeError("a conditional position is a convolution of a grid, and these nodes have none: cpe=None")
+        check_nodes_for(self.conv.conv.weight, self.conv.conv.in_channels, x)
         position, _ = on_maps(self.conv, x, layout)
         return x + position if self.residual else position

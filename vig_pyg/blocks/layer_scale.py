@@ -6,13 +6,21 @@ import torch
 from timm.layers import LayerScale
 from torch import nn
 
+from vig_pyg.checks import check_positive
 from vig_pyg.conv.fold import is_bare
 from vig_pyg.conv.linear import GroupedLinear, LinearNormAct
 
 
 def scale_of(channels: int, start: float | None) -> nn.Module:
-    """Return a scale per channel that starts from a number; None for no scale."""
-    return nn.Identity() if start is None else LayerScale(channels, start)
+    """Return a scale per channel that starts from a number above zero; None for no scale.
+
+    Raises:
+        TypeError, ValueError: it is no such number.
+    """
+    if start is None:
+        return nn.Identity()
+    check_positive(layer_scale=start)
+    return LayerScale(channels, start)
 
 
 def folded_scale(layer: nn.Module, scale: nn.Module) -> nn.Module:

@@ -85,7 +85,7 @@ class MobileViG(VisionGNN):
     ) -> None:
         check_whole(in_chans=in_chans, heads=heads)
         check_flags(drop_path_slip=drop_path_slip)
-        check_shares(drop_rate=drop_rate, drop_path_rate=drop_path_rate)
+        check_shares(drop_rate=drop_rate, drop_path_rate=drop_path_rate, epsilon=epsilon)
         check_whole_lists(channels=channels)
         stages = len(channels)
         locals_, linked = _counts(depths, stages)
