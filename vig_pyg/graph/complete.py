@@ -32,9 +32,10 @@ def all_edges(layout: Layout, device: torch.device) -> EdgeIndex:
     """Return the edges between all nodes of every graph of a layout."""
     ptr, batch = layout.ptr(device), layout.batch(device)
     degree = ptr.diff()[batch]
-    total, largest = int(degree.sum()), int(degree.max())
+    counts = [rows * columns for rows, columns in layout.sizes] if isinstance(layout, NodeLayout) else layout.counts
+    total = sum(count**2 for count in counts)
     first = (degree.cumsum(0) - degree).repeat_interleave(degree, output_size=total)
     source = torch.arange(total, device=device) - first + ptr[batch].repeat_interleave(degree, output_size=total)
-    edges = edges_from_degrees(source, degree, len(batch), largest)
+    edges = edges_from_degrees(source, degree, len(batch), max(counts))
     edges.complete = True
     return edges

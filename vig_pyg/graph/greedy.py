@@ -39,9 +39,9 @@ class GreedyGraph(Graph):
         nodes = x.detach()
         limit = torch.cat([distance_limit(m).repeat_interleave(m.size(1) * m.size(2)) for m in layout.maps(nodes)])
         kept = self.candidates.distances(nodes, layout) < limit[edges.as_tensor()[1]]
-        chosen = edges.as_tensor()[:, kept]
-        ptr = nn.functional.pad(chosen[1].bincount(minlength=len(x)).cumsum(0), (1, 0))
-        return sorted_edge_index(chosen, (len(x), len(x)), ptr, compressed(edges)[2])
+        of_candidates, _, most = compressed(edges)
+        ptr = nn.functional.pad(kept.cumsum(0), (1, 0))[of_candidates]
+        return sorted_edge_index(edges.as_tensor()[:, kept], (len(x), len(x)), ptr, most)
 
 
 def distance_limit(maps: Tensor) -> Tensor:
