@@ -19,3 +19,9 @@ def test_the_fused_search_finds_what_the_dense_one_does(
     expected = nearest_dense(q.double(), c.double(), k, bias=None if table is None else table.double(), loop=loop)
     found = triton_search.nearest_fused(q, c, k, bias=table, loop=loop)
     assert torch.equal(found, expected)
+
+
+def test_half_precision_is_read_as_it_is_and_compared_in_float32() -> None:
+    q = features(40, 24, dtype=torch.bfloat16).view(2, 20, 24)
+    expected = nearest_dense(q.double(), q.double(), 8)
+    assert torch.equal(triton_search.nearest_fused(q, q, 8), expected)
