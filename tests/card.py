@@ -35,11 +35,17 @@ class OnCard(Tensor):
 
 
 class Card(TorchDispatchMode):
-    """Within it there is a card. ``waits`` names, in turn, the operations for which the CPU waited for it."""
+    """Within it there is a card.
+
+    ``calls`` names the operations that ran on it, ``waits``, in turn, those for which the CPU waited for it, and
+    ``sent`` is how many tensors came from the CPU, which waits until each is there.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.calls: set[str] = set()
         self.waits: list[str] = []
+        self.sent = 0
 
     def __enter__(self) -> "Card":
         self.before = torch._C._only_lift_cpu_tensors(), torch.cuda._lazy_init
@@ -66,6 +72,9 @@ class Card(TorchDispatchMode):
         stays = bool(moved) if asked is None else torch.device(asked).type == "cuda"
         if moved and (_waits(name, args, kwargs) or (name in MOVES and not stays)):
             self.waits.append(name)
+        self.sent += name in MOVES and stays and len(moved) < len(given) and not moved[1:]
+        if moved:
+            self.calls.add(f"{name} of floats" if moved[0].is_floating_point() else name)
         if asked is not None:
             kwargs = kwargs | {"device": torch.device("cpu")}
         out = func(*tree_map(_values, args), **tree_map(_values, kwargs))

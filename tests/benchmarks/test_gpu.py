@@ -19,8 +19,8 @@ def test_without_a_card_it_says_so(capsys) -> None:
 def test_the_plan_has_every_row_once_and_what_was_promised_first() -> None:
     rows = gpu.plan()
     assert len(set(rows)) == len(rows) == 2 * 3 * (3 + 2) * 2
-    assert all(row.precision == "bf16" and row.batch == 128 for row in rows[:8])
-    assert [row.compiled for row in rows[:8]] == [False] * 4 + [True] * 4
+    assert [row.compiled for row in rows] == [False] * 30 + [True] * 30
+    assert all(row.precision == "bf16" and row.batch == 128 for row in (*rows[:4], *rows[30:34]))
     assert str(rows[0]) == "vig_tiny, inference, bf16, batch 128, eager"
 
 
@@ -59,7 +59,7 @@ def test_every_kernel_is_checked_and_measured() -> None:
     names = ("max", "max, backward", "sum", "sum, backward", "weighted max", "distances of shifts")
     expected = {f"{name}, small, {dtype}" for name in names for dtype in ("float32", "bfloat16")}
     assert set(rows) == expected | {"search, small"} and choices["search, small"]["auto"] == "dense"
-    assert all(0 < row["limit / ms"] for found in rows.values() for row in found.values())
+    assert all(row["ms"] > 0 and row["limit / ms"] >= 0 for found in rows.values() for row in found.values())
 
 
 @pytest.mark.parametrize("kernel", ["neighbor_max", "neighbor_sum", "weighted_max", "distances", "nearest_blockwise"])
