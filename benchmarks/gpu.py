@@ -2,8 +2,8 @@
 
 It checks every kernel against its definition and measures it against the time that its bytes take, says which backend
 ``"auto"`` should choose on this card, and measures the models. What matters most comes first: what time did not suffice
-for is in the results as well, as not measured. Compiling takes a minute or so per contender; with ``--minutes 60`` every
-row has its time.
+for is in the results as well, as not measured. Compiling takes about a minute per contender; with ``--minutes 60`` all
+rows have their time.
 """
 
 import argparse

@@ -55,14 +55,17 @@ def test_a_training_step_on_a_card_is_that_of_the_cpu(case, without_compiled_ker
     model, images = on_cuda(case)
     model.train()
     with Card() as card:
-        moved = card.take(copy.deepcopy(model))
-        found = gradients(moved(images.to("cuda")).square().mean())
+        moved, there = card.take(copy.deepcopy(model)), images.to("cuda")
+        sent = card.sent
+        found = gradients(moved(there).square().mean())
     grads = torch.autograd.grad(model(images).square().mean(), list(model.parameters()))
     largest = max(grad.abs().max() for grad in grads)
     for (name, parameter), expected in zip(moved.named_parameters(), grads, strict=True):
         error = (found[id(parameter)].here - expected).abs().max() / largest
         assert error < 0.02, name  # of sums in another order, through the norms of two small images; seen: 0.002
     assert bool(card.waits) == (case in CHOOSE | OF_PYG), card.waits
+    if case in ("vig_micro", "pvig_micro") or case.startswith("conv "):  # others send edges, once per layout
+        assert card.sent == sent
     assert not [call for call in card.calls if NOT_DETERMINISTIC.search(call)]
 
 
@@ -99,5 +102,6 @@ def test_a_card_that_is_not_there_refuses_two_devices_and_counts_waits() -> None
         with pytest.raises(RuntimeError, match="on two devices"):
             x + torch.ones(4)
         assert isinstance(x, OnCard) and torch.equal((x[x > 1] * 2).cpu(), torch.tensor([4.0, 6.0]))
-        assert x.sum().item() == 6
+        assert x.sum().item() == 6 and card.sent == 0
+        assert torch.tensor([1.0, 2.0], device="cuda").is_cuda and card.sent == 1
     assert card.waits == ["aten::index.Tensor", "aten::_to_copy", "aten::_local_scalar_dense"]

@@ -238,9 +238,6 @@ def _extremum_gradient(ctx, grad, _):  # type: ignore[no-untyped-def]
 _neighbor_extremum.register_autograd(_extremum_gradient, setup_context=_save_winners)
 
 
-# Sum ####################################################################################################
-
-
 @torch.library.custom_op("vig_pyg::neighbor_sum", mutates_args=())
 def _neighbor_sum(x: Tensor, ptr: Tensor, index: Tensor, backend: str) -> Tensor:
     if backend != "native":

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from tests.card import Card, OnCard
 from vig_pyg.kernels import neighbor_max, neighbor_min, neighbor_sum
 from vig_pyg.kernels.triton import reduce as triton_reduce
 
@@ -142,3 +143,29 @@ def test_edges_by_source_are_all_edges() -> None:
     back, order, target = triton_reduce.sorted_by_source(ptr, index, 5)
     assert back.tolist() == [0, 2, 3, 3, 5, 5] and order.tolist() == [1, 2, 4, 0, 3]
     assert target.tolist() == [0, 2, 2, 0, 2]
+
+
+class Launched:
+    """Stands for a kernel: looks at where its tensors are."""
+
+    def __getitem__(self, grid: tuple[int, ...]):
+        return self.launch
+
+    def launch(self, *args, **constants) -> None:
+        assert all(isinstance(each, OnCard) for each in args if isinstance(each, torch.Tensor))
+
+
+@pytest.mark.parametrize("by_source", [True, False])
+def test_what_surrounds_the_kernels_stays_on_the_card_and_does_not_wait(by_source: bool, monkeypatch) -> None:
+    for name in [name for name in vars(triton_reduce) if name.endswith("_kernel")]:
+        monkeypatch.setattr(triton_reduce, name, Launched())
+    x, (ptr, index) = torch.randn(6, 20), (torch.tensor([0, 3, 6]), torch.tensor([0, 3, 2, 1, 4, 4]))
+    with Card() as card:
+        x, ptr, index = (part.to("cuda") for part in (x, ptr, index))
+        sent = card.sent
+        out, slots = triton_reduce.extremum(x, x[:2], ptr, index, True, True)
+        grads = triton_reduce.extremum_backward(out, slots, ptr, index, 6, by_source)
+        total = triton_reduce.neighbor_sum(x, ptr, index)
+        grads_of_sum = triton_reduce.neighbor_sum_backward(total, ptr, index, 6, by_source)
+    assert all(isinstance(each, OnCard) for each in (out, slots, grads, total, grads_of_sum))
+    assert card.waits == [] and card.sent == sent
