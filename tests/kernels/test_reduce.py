@@ -1,10 +1,12 @@
 import sys
+from contextlib import nullcontext
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.card import Card, gradients
 from vig_pyg.kernels import (
     neighbor_max,
     neighbor_mean,
@@ -251,3 +253,42 @@ def test_without_torch_scatter_it_is_refused_and_auto_does_without(name, monkeyp
     with pytest.raises(ModuleNotFoundError, match="pip install --no-build-isolation torch_scatter"):
         reduce(name, x, [[0, 1]], "torch_scatter")
     assert torch.equal(reduce(name, x, [[0, 1]], "auto"), by_definition(name, x, [[0, 1]]))
+
+
+@pytest.mark.parametrize("reduce", [neighbor_max, neighbor_sum])
+@pytest.mark.parametrize("there", ["cpu", "cuda"])
+def test_gradients_of_half_precision_are_added_in_float32(reduce, there: str, monkeypatch) -> None:
+    monkeypatch.setattr("vig_pyg.kernels.backends.HAS_TRITON", False)
+    x, count = torch.ones(1, 1, dtype=torch.bfloat16), 300  # in bfloat16, 256 + 1 is 256
+    ptr, index = torch.arange(count + 1), torch.zeros(count, dtype=torch.long)
+    with nullcontext() if there == "cpu" else Card():
+        leaf = x.to(there).requires_grad_()
+        out = reduce(leaf, ptr.to(there), index.to(there), 1)
+        if there == "cpu":
+            grad = torch.autograd.grad(out.sum(), leaf)[0]
+        else:
+            grad = gradients(out.sum())[id(leaf)].here
+            out = out.cpu()
+    assert grad.item() == count and out.eq(1).all()
+
+
+def test_sums_of_half_precision_are_taken_in_float32_on_a_card(monkeypatch) -> None:
+    monkeypatch.setattr("vig_pyg.kernels.backends.HAS_TRITON", False)
+    x, ptr, index = torch.ones(1, 1, dtype=torch.bfloat16), torch.tensor([0, 300]), torch.zeros(300, dtype=torch.long)
+    with Card():
+        assert neighbor_sum(*(part.to("cuda") for part in (x, ptr, index))).item() == 300
+
+
+@pytest.mark.parametrize("reduce", [neighbor_max, neighbor_sum])
+def test_gradients_are_the_same_where_algorithms_are_deterministic(reduce) -> None:
+    torch.manual_seed(0)
+    ptr, index = torch.arange(101) * 9, torch.randint(0, 40, (900,))
+    x, cotangent = torch.randn(40, 8, requires_grad=True), torch.randn(100, 8)
+    expected = torch.autograd.grad(reduce(x, ptr, index, 9), x, cotangent)[0]
+    torch.use_deterministic_algorithms(True)
+    try:
+        found = [torch.autograd.grad(reduce(x, ptr, index, 9), x, cotangent)[0] for _ in range(2)]
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert torch.equal(*found)
+    torch.testing.assert_close(found[0], expected)

@@ -138,7 +138,8 @@ def _edges(x: Tensor, layout: Layout, links: Incidence) -> Edges:
     pos = None
     if not isinstance(layout, PointLayout) or layout.has_places:
         pos = neighbor_mean(layout.pos(x.device).to(x.dtype), *compressed(members))
-    graph = torch.arange(len(links.per_graph), device=x.device).repeat_interleave(links.per_graph)
+    graph = torch.arange(len(links.per_graph), device=x.device)
+    graph = graph.repeat_interleave(links.per_graph, output_size=len(links.size))
     return Edges(
         adjacency,
         sources=neighbor_mean(x, *compressed(members)),

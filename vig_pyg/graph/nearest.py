@@ -115,10 +115,10 @@ def scaled_and_centered(
         peaks = torch.segment_reduce(values.abs().amax(1), "max", lengths=lengths, initial=0.0)
         largest = torch.maximum(largest, peaks)
     scale = _to_about_one(largest).unsqueeze(1)
-    keys = keys * scale.repeat_interleave(of_graph, dim=0)
-    queries = queries * scale.repeat_interleave(of_graph_y, dim=0)
+    keys = keys * scale.repeat_interleave(of_graph, 0, output_size=len(keys))
+    queries = queries * scale.repeat_interleave(of_graph_y, 0, output_size=len(queries))
     if channels:
         mean = torch.segment_reduce(keys[:, :channels].contiguous(), "mean", lengths=of_graph, initial=0.0)
-        keys[:, :channels] -= mean.repeat_interleave(of_graph, dim=0)
-        queries[:, :channels] -= mean.repeat_interleave(of_graph_y, dim=0)
+        keys[:, :channels] -= mean.repeat_interleave(of_graph, 0, output_size=len(keys))
+        queries[:, :channels] -= mean.repeat_interleave(of_graph_y, 0, output_size=len(queries))
     return keys, queries

@@ -5,14 +5,14 @@ from torch import Tensor
 
 from vig_pyg.kernels import segments
 from vig_pyg.kernels.backends import Reduction, chosen
-from vig_pyg.kernels.reduce import neighbor_max, neighbor_sum, targets_of_edges
+from vig_pyg.kernels.reduce import neighbor_max, neighbor_sum, targets_of_edges, wide
 
 
 def neighbor_mean(
     x: Tensor, ptr: Tensor, index: Tensor, max_degree: int | None = None, *, backend: Reduction = "auto"
 ) -> Tensor:
     r"""Return ``Σ_{j ∈ N(i)} x_j / |N(i)|`` per channel, as :func:`~vig_pyg.kernels.neighbor_sum` does sums."""
-    total = neighbor_sum(_wide(x), ptr, index, max_degree, backend=backend)
+    total = neighbor_sum(wide(x), ptr, index, max_degree, backend=backend)
     return (total / ptr.diff().clamp(min=1).unsqueeze(1)).to(x.dtype)
 
 
@@ -33,27 +33,23 @@ def neighbor_softmax(values: Tensor, ptr: Tensor, max_degree: int, *, backend: R
     return torch.ops.vig_pyg.neighbor_softmax(values, ptr, max_degree, chosen(backend, "softmax", values, max_degree))
 
 
-def _wide(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))  # half precision is computed in float32
-
-
 def _softmax(values: Tensor, ptr: Tensor, max_degree: int, backend: Reduction) -> Tensor:
-    wide, edges = _wide(values), torch.arange(len(values), device=values.device)
+    powers, edges = wide(values), torch.arange(len(values), device=values.device)
     target = targets_of_edges(ptr, len(values))
-    powers = (wide - neighbor_max(wide.detach(), ptr, edges, max_degree, backend=backend)[target]).exp()
+    powers = (powers - neighbor_max(powers.detach(), ptr, edges, max_degree, backend=backend)[target]).exp()
     return (powers / neighbor_sum(powers, ptr, edges, max_degree, backend=backend)[target]).to(values.dtype)
 
 
 @torch.library.custom_op("vig_pyg::neighbor_softmax", mutates_args=())
 def _neighbor_softmax(values: Tensor, ptr: Tensor, max_degree: int, backend: str) -> Tensor:
     if backend == "torch_scatter":
-        return segments.softmax(_wide(values), ptr).to(values.dtype)
+        return segments.softmax(wide(values), ptr).to(values.dtype)
     return _softmax(values, ptr, max_degree, backend)  # type: ignore[arg-type]
 
 
 @torch.library.custom_op("vig_pyg::neighbor_softmax_backward", mutates_args=())
 def _neighbor_softmax_backward(grad: Tensor, out: Tensor, ptr: Tensor, backend: str) -> Tensor:
-    out = _wide(out)
+    out = wide(out)
     weighted = grad * out
     if backend == "torch_scatter":
         total = segments.sum_of_own_list(weighted, ptr)

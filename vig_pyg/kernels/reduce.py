@@ -216,7 +216,7 @@ def _neighbor_extremum_backward(
     if isolated:  # what targets without neighbors got goes nowhere
         grad = grad.masked_fill(row == NO_ROW, 0)
         row.clamp_(min=0)
-    return grad.new_zeros(num_sources, grad.size(1)).scatter_add_(0, row, grad)
+    return wide(grad.new_zeros(num_sources, grad.size(1))).scatter_add_(0, row, wide(grad)).to(grad.dtype)
 
 
 @_neighbor_extremum_backward.register_fake
@@ -245,9 +245,6 @@ def _extremum_gradient(ctx, grad, _):  # type: ignore[no-untyped-def]
 _neighbor_extremum.register_autograd(_extremum_gradient, setup_context=_save_winners)
 
 
-# Sum ####################################################################################################
-
-
 @torch.library.custom_op("vig_pyg::neighbor_sum", mutates_args=())
 def _neighbor_sum(x: Tensor, ptr: Tensor, index: Tensor, backend: str) -> Tensor:
     if backend != "native":
@@ -258,14 +255,19 @@ def _neighbor_sum(x: Tensor, ptr: Tensor, index: Tensor, backend: str) -> Tensor
 
 
 def _sum_scatter(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
-    return x.new_zeros(ptr.numel() - 1, x.size(1)).index_add_(0, targets_of_edges(ptr, index.numel()), x[index])
+    target = targets_of_edges(ptr, index.numel())
+    return wide(x.new_zeros(ptr.numel() - 1, x.size(1))).index_add_(0, target, wide(x)[index]).to(x.dtype)
+
+
+def wide(x: Tensor) -> Tensor:
+    """Return float32 for half precision: sums are taken in it."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _sum_csr(ptr: Tensor, index: Tensor, x: Tensor) -> Tensor:
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))  # sums of half precision are taken in float32
     if index.numel() == 0:
         return x.new_zeros(ptr.numel() - 1, x.size(1))
-    return torch.sparse.mm(_csr(ptr, index, wide), wide, "sum").to(x.dtype)
+    return torch.sparse.mm(_csr(ptr, index, wide(x)), wide(x), "sum").to(x.dtype)
 
 
 @_neighbor_sum.register_fake
@@ -280,7 +282,7 @@ def _neighbor_sum_backward(grad: Tensor, ptr: Tensor, index: Tensor, num_sources
         return library.neighbor_sum_backward(grad, ptr, index, num_sources)
     target = targets_of_edges(ptr, index.numel())
     if grad.device.type != "cpu":
-        return grad.new_zeros(num_sources, grad.size(1)).index_add_(0, index, grad[target])
+        return wide(grad.new_zeros(num_sources, grad.size(1))).index_add_(0, index, wide(grad)[target]).to(grad.dtype)
     back = target.new_zeros(num_sources + 1)  # the edges turned round, sorted by source
     back[1:] = index.bincount(minlength=num_sources).cumsum(0)
     return _sum_csr(back, target[index.argsort()], grad)

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from tests.kernels.triton.test_reduce import features
+from tests.card import Card, OnCard
+from tests.kernels.triton.test_reduce import Launched, features
 from vig_pyg.kernels import nearest_dense
 from vig_pyg.kernels.triton import search as triton_search
 
@@ -19,3 +20,17 @@ def test_the_fused_search_finds_what_the_dense_one_does(
     expected = nearest_dense(q.double(), c.double(), k, bias=None if table is None else table.double(), loop=loop)
     found = triton_search.nearest_fused(q, c, k, bias=table, loop=loop)
     assert torch.equal(found, expected)
+
+
+def test_half_precision_is_read_as_it_is_and_compared_in_float32() -> None:
+    q = features(40, 24, dtype=torch.bfloat16).view(2, 20, 24)
+    expected = nearest_dense(q.double(), q.double(), 8)
+    assert torch.equal(triton_search.nearest_fused(q, q, 8), expected)
+
+
+def test_what_surrounds_the_kernel_stays_on_the_card_and_does_not_wait(monkeypatch) -> None:
+    monkeypatch.setattr(triton_search, "_nearest_kernel", Launched())
+    with Card() as card:
+        q = torch.randn(2, 20, 24).to("cuda")
+        found = triton_search.nearest_fused(q, q, 8, bias=q[0] @ q[0].T)
+    assert isinstance(found, OnCard) and card.waits == [] and card.sent == 1

@@ -1,8 +1,10 @@
 """Neighborhood reductions on CUDA: one pass over the edges, nothing per edge in memory.
 
 A program reduces one target's list for a block of channels. For the backward pass only the winning slot is kept, one
-byte per output. Half precision is computed in float32. ``TRITON_INTERPRET=1``, set before the import, runs the same
-kernels on the CPU.
+byte per output. Gradients are added to their sources as they come (atomically, so that float sums differ in the last
+bits from run to run), or, under ``torch.use_deterministic_algorithms(True)``, source by source over the edges sorted by
+source. Half precision is computed in float32. ``TRITON_INTERPRET=1``, set before the import, runs the same kernels on
+the CPU.
 """
 
 import torch
@@ -50,6 +52,24 @@ def _extremum_backward_kernel(grad, slots, ptr, index, grad_x, channels, BLOCK: 
     source = tl.load(index + tl.load(ptr + target) + slot, mask=won, other=0)
     value = tl.load(grad + place, mask=won, other=0.0).to(grad_x.dtype.element_ty)
     tl.atomic_add(grad_x + source * channels + column, value, mask=won)
+
+
+@triton.jit
+def _extremum_backward_by_source_kernel(
+    grad, slots, ptr, back, order, target, grad_x, channels, BLOCK: tl.constexpr, WIDE: tl.constexpr
+):  # fmt: skip
+    source = tl.program_id(0).to(tl.int64)
+    column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = column < channels
+    start = tl.load(back + source)
+    total = tl.zeros((BLOCK,), WIDE)
+    for step in range((tl.load(back + source + 1) - start).to(tl.int32)):
+        edge = tl.load(order + start + step)
+        row = tl.load(target + start + step)
+        slot = (edge - tl.load(ptr + row)).to(tl.int32)
+        won = inside & (tl.load(slots + row * channels + column, mask=inside, other=255).to(tl.int32) == slot)
+        total += tl.load(grad + row * channels + column, mask=won, other=0.0).to(WIDE)
+    tl.store(grad_x + source * channels + column, total.to(grad_x.dtype.element_ty), mask=inside)
 
 
 @triton.jit
@@ -112,14 +132,29 @@ def extremum(
     return out, slots
 
 
-def extremum_backward(grad: Tensor, slots: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
-    """Return the gradient of the sources, ``[num_sources, C]``: each output's goes to its winner."""
+def extremum_backward(
+    grad: Tensor, slots: Tensor, ptr: Tensor, index: Tensor, num_sources: int, by_source: bool | None = None
+) -> Tensor:
+    """Return the gradient of the sources, ``[num_sources, C]``: each output's goes to its winner.
+
+    ``by_source`` says whether to go through the edges sorted by source; None does where algorithms are to be
+    deterministic.
+    """
     num_targets, channels = grad.shape
-    grad_x = grad.new_zeros(num_sources, channels, dtype=torch.promote_types(grad.dtype, torch.float32))
-    if grad.numel() and index.numel():
+    if not grad.numel() or not index.numel():
+        return grad.new_zeros(num_sources, channels)
+    if not _by_source(by_source):
+        grad_x = grad.new_zeros(num_sources, channels, dtype=torch.promote_types(grad.dtype, torch.float32))
         grid, block = _grid(num_targets, channels)
         _extremum_backward_kernel[grid](grad.contiguous(), slots, ptr, index, grad_x, channels, BLOCK=block)
-    return grad_x.to(grad.dtype)
+        return grad_x.to(grad.dtype)
+    grad_x = grad.new_empty(num_sources, channels)
+    grid, block = _grid(num_sources, channels)
+    _extremum_backward_by_source_kernel[grid](
+        grad.contiguous(), slots, ptr, *sorted_by_source(ptr, index, num_sources), grad_x, channels,
+        BLOCK=block, WIDE=_wide(grad),
+    )  # fmt: skip
+    return grad_x
 
 
 def neighbor_sum(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
@@ -132,11 +167,31 @@ def neighbor_sum(x: Tensor, ptr: Tensor, index: Tensor) -> Tensor:
     return out
 
 
-def neighbor_sum_backward(grad: Tensor, ptr: Tensor, index: Tensor, num_sources: int) -> Tensor:
+def neighbor_sum_backward(
+    grad: Tensor, ptr: Tensor, index: Tensor, num_sources: int, by_source: bool | None = None
+) -> Tensor:
     """Return the gradient of the sources, ``[num_sources, C]``: each gets those of all lists that it is in."""
     num_targets, channels = grad.shape
+    if _by_source(by_source):
+        back, _, target = sorted_by_source(ptr, index, num_sources)
+        return neighbor_sum(grad, back, target)
     grad_x = grad.new_zeros(num_sources, channels, dtype=torch.promote_types(grad.dtype, torch.float32))
     if grad.numel():
         grid, block = _grid(num_targets, channels)
         _sum_backward_kernel[grid](grad.contiguous(), ptr, index, grad_x, channels, BLOCK=block)
     return grad_x.to(grad.dtype)
+
+
+def sorted_by_source(ptr: Tensor, index: Tensor, num_sources: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return where the edges from each source start, ``[num_sources + 1]``, their numbers and their targets, ``[E]``.
+
+    Edges from a source stay in their order. Nothing waits for the device.
+    """
+    source, order = index.sort(stable=True)
+    back = torch.searchsorted(source, torch.arange(num_sources + 1, device=index.device))
+    target = torch.searchsorted(ptr, order, right=True) - 1
+    return back, order, target
+
+
+def _by_source(asked: bool | None) -> bool:
+    return torch.are_deterministic_algorithms_enabled() if asked is None else asked

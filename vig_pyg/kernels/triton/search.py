@@ -43,7 +43,7 @@ def _nearest_kernel(
                 keys + key[None, :] * channels + channel[:, None],
                 mask=(key[None, :] < num_keys) & (channel[:, None] < channels), other=0.0,
             )  # fmt: skip
-            score = tl.dot(q, c, score, input_precision="ieee")
+            score = tl.dot(q.to(tl.float32), c.to(tl.float32), score, input_precision="ieee")
         valid = (row[:, None] < num_queries) & (key[None, :] < num_keys)
         if WITH_BIAS:
             score += tl.load(bias + row[:, None] * num_keys + key[None, :], mask=valid, other=0.0)
@@ -58,23 +58,31 @@ def _nearest_kernel(
     tl.store(target, found, mask=(place[None, :] < k) & (row[:, None] < num_queries))
 
 
+def launch(k: int) -> dict[str, int]:
+    """Return how the kernel is launched to find ``k`` keys: blocks for which it keeps all values in registers.
+
+    With fewer threads, or more queries at a time, registers spill (``benchmarks/kernels.py``).
+    """
+    keep = max(16, triton.next_power_of_2(k))
+    return {"KEEP": keep, "BLOCK_Q": 32 if keep == 16 else 16, "BLOCK_C": 32, "num_warps": 8}
+
+
 def nearest_fused(queries: Tensor, keys: Tensor, k: int, *, bias: Tensor | None = None, loop: bool = True) -> Tensor:
     r"""Return the ``k`` best keys by :math:`\langle q, k \rangle + b`.
 
-    Computes in float32 without TF32.
+    Computes in float32 without TF32, whatever the type of the points.
 
     Shapes:
         - queries ``[B, N, C]``, keys ``[B, M, C]``, bias ``[N, M]``
         - output: ``[B, N, k]``, best first
     """
     batch, num_queries, channels = queries.shape
-    queries, keys = queries.float().contiguous(), keys.float().contiguous()
+    queries, keys = (x.contiguous() if x.dtype.itemsize <= 4 else x.float().contiguous() for x in (queries, keys))
     out = torch.empty(batch, num_queries, k, dtype=torch.long, device=queries.device)
-    keep = max(16, triton.next_power_of_2(k))
-    block_q = 16 if keep >= 64 else 32
+    settings = launch(k)
     bias_or_keys = keys if bias is None else bias.float().contiguous()
-    _nearest_kernel[(triton.cdiv(num_queries, block_q), batch)](
+    _nearest_kernel[(triton.cdiv(num_queries, settings["BLOCK_Q"]), batch)](
         queries, keys, bias_or_keys, out, num_queries, keys.size(1), channels, k,
-        WITH_BIAS=bias is not None, LOOP=loop, KEEP=keep, BLOCK_Q=block_q, BLOCK_C=32,
+        WITH_BIAS=bias is not None, LOOP=loop, **settings,
     )  # fmt: skip
     return out
