@@ -17,8 +17,10 @@ from vig_pyg.graph import (
     compressed,
     edges_from_neighbors,
     knn_graph,
+    sincos_embedding,
 )
-from vig_pyg.graph.position import average_pool
+from vig_pyg.graph.pooling import average_pool
+from vig_pyg.graph.position import grid_places
 
 
 @every_backend
@@ -279,8 +281,9 @@ def test_the_module_adds_the_relative_position_of_its_stage(grid, pool):
     edges = KNNGraph(3, position=position)((sources, x), (pooled, layout))
     relative = position.bias(Grid(2, *grid))
     if relative is None:
-        own, of_keys = position.embeddings(Grid(2, *grid), x)
-        relative = own @ of_keys.T
+        own = grid_places(*grid)
+        of_keys = average_pool(own.view(1, *grid, 2), pool).reshape(-1, 2)
+        relative = sincos_embedding(own, 8) @ sincos_embedding(of_keys, 8).T / 8
     expected = []
     nodes, keys = layout.grids[0].nodes, pooled.grids[0].nodes
     for image in range(2):

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vig_pyg.kernels import nearest_blockwise, nearest_cluster, nearest_dense
+from vig_pyg.kernels.bias import AxisBias
 
 drawn = settings(max_examples=25, deadline=None, derandomize=True)
 
@@ -51,6 +52,39 @@ def test_blockwise_search_equals_dense_search_at_any_block_size(block_scores, lo
     keys = queries if not loop else normal(3, 6, 4, seed=1)
     found = nearest_blockwise(queries, keys, 4, loop=loop, block_scores=block_scores)
     assert torch.equal(found, nearest_dense(queries, keys, 4, loop=loop))
+
+
+def whole(*shape, seed=0):
+    """Whole numbers, of which float32 makes exact products, with many ties."""
+    return torch.randint(-3, 4, shape, generator=torch.Generator().manual_seed(seed)).float()
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("block_scores", [None, 5000])
+@pytest.mark.parametrize("kind", ["none", "loop", "table", "per image", "axes"])
+def test_blockwise_search_of_single_precision_is_exact_with_or_without_onednn(kind, block_scores, enabled):
+    """Where oneDNN multiplies, keys are packed for several blocks and long rows are selected from in steps."""
+    height, width, keys_high, keys_wide = 10, 15, 30, 50
+    queries, keys = whole(2, height * width, 16), whole(2, keys_high * keys_wide, 16, seed=1)
+    axes = AxisBias(whole(height, keys_high, seed=2), whole(width, keys_wide, seed=3))
+    per_image = torch.stack([axes.table(), axes.table() + 1])
+    bias = {"axes": axes, "table": axes.table(), "per image": per_image}.get(kind)
+    loop = kind != "loop"
+    keys = keys if loop else queries
+    with torch.backends.mkldnn.flags(enabled=enabled):
+        found = nearest_blockwise(queries, keys, 7, bias=bias, loop=loop, block_scores=block_scores)
+        dense = nearest_dense(queries, keys, 7, bias=bias, loop=loop)
+    scores = queries @ keys.mT + (0 if bias is None else per_image if kind == "per image" else axes.table())
+    if not loop:
+        scores.diagonal(dim1=1, dim2=2).fill_(-torch.inf)
+    assert torch.equal(scores.gather(2, found), scores.sort(2, descending=True).values[..., :7])
+    assert torch.equal(found, dense)  # ties too
+
+
+def test_blockwise_search_takes_points_with_gaps_between_them():
+    queries, keys = normal(1, 40, 300).float().mT, normal(1, 40, 200, seed=1).float().mT
+    found = nearest_blockwise(queries, keys, 5)
+    assert torch.equal(found, nearest_dense(queries.double(), keys.double(), 5))
 
 
 def test_blockwise_search_holds_no_more_scores_than_it_may(monkeypatch):

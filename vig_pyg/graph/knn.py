@@ -16,6 +16,7 @@ from vig_pyg.graph.position import RelativePosition
 from vig_pyg.graph.protocol import Graph, Layouts
 from vig_pyg.graph.registry import register_graph
 from vig_pyg.graph.search import nearest_in_graphs, neighbors_in_runs, number_nodes
+from vig_pyg.kernels.bias import Bias
 
 
 def knn_graph(
@@ -190,22 +191,17 @@ class KNNGraph(Graph):
                 f"k={self.k} neighbors need at least {self.k} nodes, but an image of {grid.height}×{grid.width} "
                 f"nodes offers {keys.size(1)}: use larger images or a smaller k"
             )
-        bias, channels = None, keys.size(2)
+        bias: Bias | None = None
         if self.position is not None:
-            bias = self.position.bias(grid)
-            if bias is not None:
-                bias = bias.to(queries.dtype)
-            else:
-                own, pooled = self.position.embeddings(grid, queries)
-                queries = torch.cat([queries, own.expand(grid.count, -1, -1)], 2)
-                keys = torch.cat([keys, pooled.expand(grid.count, -1, -1)], 2)
+            table = self.position.bias(grid)
+            bias = self.position.by_axis(grid, queries) if table is None else table.to(queries.dtype)
         return nearest(
             queries,
             keys,
             self.k,
             self.dilation,
             unit=True,
-            channels=channels,
+            channels=keys.size(2),
             bias=bias,
             epsilon=self.epsilon if self.training and self.stochastic else 0.0,
             backend=self.backend,

@@ -3,6 +3,7 @@ import torch
 
 from tests.kernels.triton.test_reduce import features
 from vig_pyg.kernels import nearest_dense
+from vig_pyg.kernels.bias import AxisBias
 from vig_pyg.kernels.triton import search as triton_search
 
 
@@ -19,3 +20,14 @@ def test_the_fused_search_finds_what_the_dense_one_does(
     expected = nearest_dense(q.double(), c.double(), k, bias=None if table is None else table.double(), loop=loop)
     found = triton_search.nearest_fused(q, c, k, bias=table, loop=loop)
     assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("pool", [1, 2])
+def test_the_fused_search_adds_rows_and_columns(pool: int) -> None:
+    height, width = 4, 6
+    places = height // pool, width // pool
+    q = features(2 * height * width, 8).view(2, -1, 8)
+    c = features(2 * places[0] * places[1], 8, seed=1).view(2, -1, 8)
+    bias = AxisBias(features(height, places[0], seed=2), features(width, places[1], seed=3))
+    expected = nearest_dense(q.double(), c.double(), 4, bias=bias.table().double())
+    assert torch.equal(triton_search.nearest_fused(q, c, 4, bias=bias), expected)

@@ -11,6 +11,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from vig_pyg.kernels.bias import AxisBias, Bias
+
 
 @triton.jit
 def _pack(score, key):
@@ -21,8 +23,8 @@ def _pack(score, key):
 
 @triton.jit
 def _nearest_kernel(
-    queries, keys, bias, out, num_queries, num_keys, channels, k,
-    WITH_BIAS: tl.constexpr, LOOP: tl.constexpr, KEEP: tl.constexpr,
+    queries, keys, bias, columns, out, num_queries, num_keys, channels, k, width, key_height, key_width,
+    BIAS: tl.constexpr, LOOP: tl.constexpr, KEEP: tl.constexpr,
     BLOCK_Q: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
     image = tl.program_id(1).to(tl.int64)
@@ -45,7 +47,11 @@ def _nearest_kernel(
             )  # fmt: skip
             score = tl.dot(q, c, score, input_precision="ieee")
         valid = (row[:, None] < num_queries) & (key[None, :] < num_keys)
-        if WITH_BIAS:
+        if BIAS == "axes":
+            r, c = (row // width) * key_height, (row % width) * key_width
+            score += tl.load(bias + r[:, None] + (key // key_width)[None, :], mask=valid, other=0.0)
+            score += tl.load(columns + c[:, None] + (key % key_width)[None, :], mask=valid, other=0.0)
+        if BIAS == "table":
             score += tl.load(bias + row[:, None] * num_keys + key[None, :], mask=valid, other=0.0)
         if not LOOP:
             valid = valid & (row[:, None] != key[None, :])
@@ -58,13 +64,13 @@ def _nearest_kernel(
     tl.store(target, found, mask=(place[None, :] < k) & (row[:, None] < num_queries))
 
 
-def nearest_fused(queries: Tensor, keys: Tensor, k: int, *, bias: Tensor | None = None, loop: bool = True) -> Tensor:
+def nearest_fused(queries: Tensor, keys: Tensor, k: int, *, bias: Bias | None = None, loop: bool = True) -> Tensor:
     r"""Return the ``k`` best keys by :math:`\langle q, k \rangle + b`.
 
     Computes in float32 without TF32.
 
     Shapes:
-        - queries ``[B, N, C]``, keys ``[B, M, C]``, bias ``[N, M]``
+        - queries ``[B, N, C]``, keys ``[B, M, C]``, bias ``[N, M]`` or by axes
         - output: ``[B, N, k]``, best first
     """
     batch, num_queries, channels = queries.shape
@@ -72,9 +78,12 @@ def nearest_fused(queries: Tensor, keys: Tensor, k: int, *, bias: Tensor | None 
     out = torch.empty(batch, num_queries, k, dtype=torch.long, device=queries.device)
     keep = max(16, triton.next_power_of_2(k))
     block_q = 16 if keep >= 64 else 32
-    bias_or_keys = keys if bias is None else bias.float().contiguous()
+    kind = "none" if bias is None else "axes" if isinstance(bias, AxisBias) else "table"
+    tables = bias if isinstance(bias, AxisBias) else AxisBias(*(keys[0] if bias is None else bias,) * 2)
+    rows, columns = (table.float().contiguous() for table in tables)
     _nearest_kernel[(triton.cdiv(num_queries, block_q), batch)](
-        queries, keys, bias_or_keys, out, num_queries, keys.size(1), channels, k,
-        WITH_BIAS=bias is not None, LOOP=loop, KEEP=keep, BLOCK_Q=block_q, BLOCK_C=32,
+        queries, keys, rows, columns, out, num_queries, keys.size(1), channels, k,
+        columns.size(0), rows.size(1), columns.size(1),
+        BIAS=kind, LOOP=loop, KEEP=keep, BLOCK_Q=block_q, BLOCK_C=32,
     )  # fmt: skip
     return out
