@@ -13,8 +13,9 @@ from torch import Tensor
 
 from vig_pyg.kernels.packing import numbers_of, pack
 
-# Scores that are selected from at once: 2¹⁹ of them are 2 MB, packed 4, and stay in the cache.
+# Scores that are held at once, and that are packed at once: 2 MB and 1 MB, which stay in the cache.
 CACHED_SCORES = 1 << 19
+PACKED_SCORES = 1 << 17
 RUN = 32  # columns: shorter runs take torch longer to find the maxima of, longer ones leave more to select from
 
 
@@ -51,8 +52,8 @@ def best_in_cache(scores: Tensor, k: int) -> Tensor:
 def _best(scores: Tensor, k: int) -> np.ndarray:
     """Return the ``k`` largest of every row with their columns packed into them, the largest last."""
     columns = scores.size(1)
-    if 2 * (-(-columns // RUN) + k * RUN) > columns:
-        return _largest(pack(scores, torch.arange(columns)), k)
+    if 3 * (-(-columns // RUN) + k * RUN) > columns:
+        return _largest(scores, torch.arange(columns).unsqueeze(0), k)
     whole, rest = scores.split([columns // RUN * RUN, columns % RUN], 1)
     maxima = whole.unflatten(1, (-1, RUN)).amax(2)
     if rest.size(1):
@@ -60,16 +61,23 @@ def _best(scores: Tensor, k: int) -> np.ndarray:
     runs = numbers_of(torch.from_numpy(_best(maxima, k)))
     member = (runs.unsqueeze(2) * RUN + torch.arange(RUN)).flatten(1)
     if not rest.size(1):
-        return _largest(pack(scores.gather(1, member), member), k)
+        return _largest(scores.gather(1, member), member, k)
     values = scores.gather(1, member.clamp(max=columns - 1))
     beyond = member >= columns  # of equal scores below zero, the lower column wins
-    return _largest(pack(values.masked_fill_(beyond, torch.finfo(values.dtype).min), member), k)
+    return _largest(values.masked_fill_(beyond, torch.finfo(values.dtype).min), member, k)
 
 
-def _largest(packed: Tensor, k: int) -> np.ndarray:
-    """Return the ``k`` largest of every row, the largest last. Changes what it is given."""
-    values = packed.numpy()
-    values.partition(values.shape[1] - k, axis=1)
-    best = values[:, values.shape[1] - k :].copy()
+def _largest(scores: Tensor, columns: Tensor, k: int) -> np.ndarray:
+    """Return the ``k`` largest of every row, packed with their columns ``[N or 1, M]``, the largest last."""
+    count, width = scores.shape
+    rows = max(1, min(count, PACKED_SCORES // width))
+    piece = torch.empty(rows, width, dtype=torch.double)
+    best = np.empty((count, k))
+    for start in range(0, count, rows):
+        some = slice(start, min(start + rows, count))
+        of_rows = columns if len(columns) == 1 else columns[some]
+        packed = pack(scores[some], of_rows, out=piece[: some.stop - start]).numpy()
+        packed.partition(width - k, axis=1)
+        best[some] = packed[:, width - k :]
     best.sort(axis=1)
     return best
