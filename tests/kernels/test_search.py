@@ -1,10 +1,9 @@
 import pytest
 import torch
-import torch_cluster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vig_pyg.kernels import nearest_blockwise, nearest_cluster, nearest_dense
+from vig_pyg.kernels import nearest_blockwise, nearest_dense
 from vig_pyg.kernels.bias import AxisBias
 
 drawn = settings(max_examples=25, deadline=None, derandomize=True)
@@ -37,7 +36,7 @@ def test_dense_search_adds_the_bias_to_the_scores_of_every_image():
     assert torch.equal(nearest_dense(queries, keys, 3, bias=bias), best_by_sorting(scores, 3))
 
 
-@pytest.mark.parametrize("search", [nearest_dense, nearest_blockwise, nearest_cluster])
+@pytest.mark.parametrize("search", [nearest_dense, nearest_blockwise])
 def test_without_loops_no_node_finds_itself(search):
     points = unit(normal(2, 9, 4))
     scores = points @ points.transpose(1, 2)
@@ -99,30 +98,3 @@ def test_blockwise_search_holds_no_more_scores_than_it_may(monkeypatch):
     nearest_blockwise(normal(2, 50, 3), normal(2, 20, 3, seed=1), 4, block_scores=100)
     assert max(seen) <= 100
     assert sum(seen) == 2 * 50 * 20
-
-
-def test_cluster_search_equals_torch_cluster_on_one_image():
-    keys, queries = normal(1, 30, 3), normal(1, 11, 3, seed=1)
-    target, source = torch_cluster.knn(keys[0], queries[0], 5)
-    assert torch.equal(target.view(11, 5), torch.arange(11).view(-1, 1).expand(-1, 5))
-    assert torch.equal(nearest_cluster(queries, keys, 5)[0], source.view(11, 5))
-
-
-def test_cluster_search_keeps_images_apart():
-    keys, queries = normal(3, 8, 3), normal(3, 5, 3, seed=1)
-    together = nearest_cluster(queries, keys, 4)
-    for image in range(3):
-        assert torch.equal(together[image], nearest_cluster(queries[image, None], keys[image, None], 4)[0])
-
-
-def test_cluster_search_without_loops_leaves_the_node_out_among_equal_points():
-    points = torch.zeros(1, 6, 2)
-    found = nearest_cluster(points, points, 3, loop=False)[0]
-    assert not (found == torch.arange(6).view(-1, 1)).any()
-    assert all(len(set(row)) == 3 for row in found.tolist())
-
-
-def test_cluster_search_finds_all_others_where_the_node_alone_is_left_out():
-    points = normal(1, 4, 2)
-    found = nearest_cluster(points, points, 3, loop=False)[0]
-    assert [sorted(row) for row in found.tolist()] == [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]]

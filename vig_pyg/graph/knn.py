@@ -57,7 +57,7 @@ def knn_graph(
         loop: A node may be its own neighbor, at distance zero. Only without ``y``.
         flow: ``"target_to_source"`` turns every edge around: from node to neighbor, sorted by source.
         cosine: Features are scaled to unit length first, as ViG does.
-        num_workers: Threads with which ``torch_cluster`` searches a single graph; the others use torch's own threads.
+        num_workers: Threads with which trees search a single graph; the others use torch's own threads.
         batch_size: Graphs in the batch, of which the last may be empty. Checked against ``batch``.
         y: Features of the searching nodes ``[M, C]`` of a bipartite graph.
         batch_y: Their graphs ``[M]``.
@@ -68,8 +68,8 @@ def knn_graph(
         stochastic: With probability ``epsilon``, keep ``k`` random ones of the ``k·d`` nearest instead.
         epsilon: That probability.
         backend: ``"dense"`` (one matrix of distances), ``"blockwise"`` (memory independent of N²), ``"fused"`` (one
-            Triton kernel, on CUDA), ``"torch_cluster"``, or ``"auto"``: what :func:`choose_backend` says, graph by
-            graph.
+            Triton kernel, on CUDA), ``"kdtree"`` (trees of SciPy, on the CPU), ``"torch_cluster"`` (other trees), or
+            ``"auto"``: what :func:`choose_backend` says, graph by graph.
 
     Returns:
         Edges ``[2, E]`` from neighbor to node, ``E = M·k`` where all graphs have ``k`` candidates, sorted by target

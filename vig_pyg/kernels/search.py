@@ -91,33 +91,3 @@ def nearest_fused(queries: Tensor, keys: Tensor, k: int, *, bias: Bias | None = 
         raise ValueError(f"backend='fused' needs triton and points on a CUDA device, got {queries.device}: use 'dense'")
     fused = import_module("vig_pyg.kernels.triton.search")
     return fused.nearest_fused(queries, keys, k, bias=bias, loop=loop)
-
-
-def nearest_cluster(queries: Tensor, keys: Tensor, k: int, *, loop: bool = True, num_workers: int = 1) -> Tensor:
-    """Search by Euclidean distance with ``torch_cluster.knn``: trees on the CPU, best in few dimensions.
-
-    Arguments and shapes as :func:`nearest_dense`; ``num_workers`` search a single image at once.
-
-    Raises:
-        ModuleNotFoundError: torch_cluster is not installed.
-    """
-    try:
-        from torch_cluster import knn
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "backend='torch_cluster' needs the package torch_cluster: pip install --no-build-isolation torch_cluster"
-        ) from error
-    (batch, num_queries, channels), num_keys, device = queries.shape, keys.size(1), queries.device
-    key_batch = torch.arange(batch, device=device).repeat_interleave(num_keys)
-    query_batch = torch.arange(batch, device=device).repeat_interleave(num_queries)
-    wanted = k if loop else min(k + 1, num_keys)
-    flat = keys.reshape(-1, channels), queries.reshape(-1, channels)
-    found = knn(*flat, wanted, key_batch, query_batch, num_workers=num_workers, batch_size=batch)[1]
-    first_key = torch.arange(0, batch * num_keys, num_keys, device=device).view(-1, 1, 1)
-    neighbors = found.view(batch, num_queries, wanted) - first_key
-    if loop:
-        return neighbors
-    # The query itself leaves, wherever it is; where equal points pushed it off the list, the last one does.
-    itself = neighbors == torch.arange(num_queries, device=device).view(1, -1, 1)
-    order = itself.long().sort(dim=2, stable=True).indices
-    return neighbors.gather(2, order[..., :k])
