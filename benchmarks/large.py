@@ -66,7 +66,7 @@ def growth(rounds: int, threads: int) -> dict[str, Row]:
 
 
 def points(rounds: int, threads: int) -> dict[str, Row]:
-    """Measure knn_graph of points with every tree against the bare cKDTree, built and asked, k 9 and the node itself."""
+    """Measure knn_graph of points, k 9 and the node itself, with every tree against a bare cKDTree, built and asked."""
     rows = {}
     for width in (2, 3):
         for count in POINTS:
