@@ -13,8 +13,8 @@ from torch import Tensor
 
 from vig_pyg.kernels.packing import numbers_of, pack
 
-# Scores that are held at once, and that are packed at once: 2 MB and 1 MB, which stay in the cache.
-CACHED_SCORES = 1 << 19
+# Scores that are held at once, and that are packed at once: 4 MB and 1 MB, which stay in the cache.
+CACHED_SCORES = 1 << 20
 PACKED_SCORES = 1 << 17
 RUN = 32  # columns: shorter runs take torch longer to find the maxima of, longer ones leave more to select from
 
@@ -43,41 +43,51 @@ def _(scores: Tensor, k: int) -> Tensor:
 
 def best_in_cache(scores: Tensor, k: int) -> Tensor:
     """Return the same of few rows, float32 on the CPU, ``[N, M]`` → ``[N, k]``, outside of compiled code."""
-    best = _best(scores, k)
-    if np.isnan(best[:, -1]).any():  # sorted after all numbers
+    packed, columns = _best(scores, k)
+    if packed[:, -1].isnan().any():  # sorted after all numbers
         return scores.topk(k).indices
-    return numbers_of(torch.from_numpy(best)).flip(1)
+    return columns.flip(1)
 
 
-def _best(scores: Tensor, k: int) -> np.ndarray:
-    """Return the ``k`` largest of every row with their columns packed into them, the largest last."""
+def _best(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the ``k`` largest of every row, packed with something, and their columns, the largest last."""
     columns = scores.size(1)
     if 3 * (-(-columns // RUN) + k * RUN) > columns:
-        return _largest(scores, torch.arange(columns).unsqueeze(0), k)
+        packed = _largest(scores, k)
+        return packed, numbers_of(packed)
     whole, rest = scores.split([columns // RUN * RUN, columns % RUN], 1)
     maxima = whole.unflatten(1, (-1, RUN)).amax(2)
     if rest.size(1):
         maxima = torch.cat([maxima, rest.amax(1, keepdim=True)], 1)
-    runs = numbers_of(torch.from_numpy(_best(maxima, k)))
-    member = (runs.unsqueeze(2) * RUN + torch.arange(RUN)).flatten(1)
-    if not rest.size(1):
-        return _largest(scores.gather(1, member), member, k)
-    values = scores.gather(1, member.clamp(max=columns - 1))
-    beyond = member >= columns  # of equal scores below zero, the lower column wins
-    return _largest(values.masked_fill_(beyond, torch.finfo(values.dtype).min), member, k)
+    runs = _best(maxima, k)[1].sort(1).values  # so that places among their members rise with the columns
+    packed = _largest(_members(scores, runs), k)
+    place = numbers_of(packed)
+    run = runs.gather(1, place.div(RUN, rounding_mode="floor"))
+    return packed, run * RUN + place % RUN
 
 
-def _largest(scores: Tensor, columns: Tensor, k: int) -> np.ndarray:
-    """Return the ``k`` largest of every row, packed with their columns ``[N or 1, M]``, the largest last."""
-    count, width = scores.shape
-    rows = max(1, min(count, PACKED_SCORES // width))
-    piece = torch.empty(rows, width, dtype=torch.double)
+def _members(scores: Tensor, runs: Tensor) -> Tensor:
+    """Return what some runs of every row hold, ``[N, k·RUN]``."""
+    rows, columns = scores.shape
+    if columns % RUN == 0:
+        first = torch.arange(rows).unsqueeze(1) * (columns // RUN)
+        return scores.reshape(-1, RUN).index_select(0, (runs + first).flatten()).view(rows, -1)
+    column = (runs.unsqueeze(2) * RUN + torch.arange(RUN)).flatten(1)
+    values = scores.gather(1, column.clamp(max=columns - 1))
+    # Beyond the last column is nothing: of equal scores below zero, the lower column wins.
+    return values.masked_fill_(column >= columns, torch.finfo(values.dtype).min)
+
+
+def _largest(scores: Tensor, k: int) -> Tensor:
+    """Return the ``k`` largest of every row, packed with their columns, the largest last."""
+    count, columns = scores.shape
+    numbers = torch.arange(columns)
     best = np.empty((count, k))
-    for start in range(0, count, rows):
-        some = slice(start, min(start + rows, count))
-        of_rows = columns if len(columns) == 1 else columns[some]
-        packed = pack(scores[some], of_rows, out=piece[: some.stop - start]).numpy()
-        packed.partition(width - k, axis=1)
-        best[some] = packed[:, width - k :]
+    piece = torch.empty(max(1, min(count, PACKED_SCORES // columns)), columns, dtype=torch.double)
+    for start in range(0, count, len(piece)):
+        some = scores[start : start + len(piece)]
+        packed = pack(some, numbers, out=piece[: len(some)]).numpy()
+        packed.partition(columns - k, axis=1)
+        best[start : start + len(some)] = packed[:, columns - k :]
     best.sort(axis=1)
-    return best
+    return torch.from_numpy(best)
