@@ -23,12 +23,13 @@ def nearest_kdtree(queries: Tensor, keys: Tensor, k: int, *, loop: bool = True, 
         raise ModuleNotFoundError("backend='kdtree' needs the package scipy: pip install scipy") from error
     wanted = _wanted(k, keys.size(1), loop)
     found = [
-        cKDTree(offered.numpy()).query(own.numpy(), [*range(1, wanted + 1)], workers=num_workers)[1]
+        cKDTree(offered.numpy()).query(own.numpy(), wanted, workers=num_workers)[1]
         for own, offered in zip(queries, keys, strict=True)
     ]
     if not found:
         return torch.empty(0, queries.size(1), k, dtype=torch.long)
-    return _others(torch.stack([torch.from_numpy(each) for each in found]), k, loop)
+    neighbors = torch.stack([torch.from_numpy(each) for each in found]).view(len(queries), -1, wanted)
+    return _others(neighbors, k, loop)
 
 
 def nearest_cluster(queries: Tensor, keys: Tensor, k: int, *, loop: bool = True, num_workers: int = 1) -> Tensor:
