@@ -62,13 +62,16 @@ REDUCTIONS = {
 
 
 def searches(kept: list[int]) -> dict[str, Kernel]:
-    """Return the search for as many neighbors."""
-    sizes = dict.fromkeys(("num_queries", "num_keys", "channels", "k"), "i32")
-    types = {"queries": FEATURES, "keys": FEATURES, "bias": "*fp32", "out": "*i64", **sizes}
+    """Return the search for as many neighbors, with positions as one table, and by rows and columns."""
+    names = ("num_queries", "num_keys", "channels", "k", "width", "key_height", "key_width")
+    tables = {"bias": "*fp32", "columns": "*fp32"}
+    types = {"queries": FEATURES, "keys": FEATURES, **tables, "out": "*i64", **dict.fromkeys(names, "i32")}
     found = {}
-    for k in kept:
-        constants = {"WITH_BIAS": True, "LOOP": False, **search.launch(k)}
-        found[f"search, {k} kept"] = Kernel(search._nearest_kernel, types, constants, constants.pop("num_warps"))
+    for bias, title in (("table", ""), ("axes", " by axes")):
+        for k in kept:
+            constants: dict[str, Any] = {"BIAS": bias, "LOOP": False, **search.launch(k, bias == "axes")}
+            warps = constants.pop("num_warps")
+            found[f"search{title}, {k} kept"] = Kernel(search._nearest_kernel, types, constants, warps)
     return found
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-BACKENDS = ["auto", "dense", "blockwise", "torch_cluster"]
+BACKENDS = ["auto", "dense", "blockwise", "kdtree", "torch_cluster"]
 every_backend = pytest.mark.parametrize("backend", BACKENDS)
 drawn = settings(max_examples=25, deadline=None, derandomize=True)
 

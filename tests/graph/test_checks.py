@@ -54,7 +54,7 @@ LAYOUT = NodeLayout.uniform(1, 2, 3)
         ({"dilation": -2}, ValueError, "got -2"),
         ({"epsilon": 1.5}, ValueError, r"between 0 and 1, got 1\.5"),
         ({"epsilon": -0.1}, ValueError, r"got -0\.1"),
-        ({"backend": "faiss"}, ValueError, "one of auto, dense, blockwise, fused, torch_cluster, got 'faiss'"),
+        ({"backend": "faiss"}, ValueError, "one of auto, dense, blockwise, fused, kdtree, torch_cluster, got 'faiss'"),
         ({"batch": torch.tensor([0, 0, 1, 0, 1, 1])}, ValueError, "sorted, but falls at position 3"),
         ({"batch": torch.zeros(5).long()}, ValueError, r"batch must have shape \[6\], .* got \[5\]"),
         ({"batch": torch.zeros(6, 1).long()}, ValueError, r"got \[6, 1\]"),
@@ -74,6 +74,7 @@ LAYOUT = NodeLayout.uniform(1, 2, 3)
         ({"position": X, "y": X}, ValueError, "must be given together"),
         ({"position": X, "y": X, "position_y": X[:, :2]}, ValueError, "3 wide and position_y 2"),
         ({"position": X, "backend": "torch_cluster"}, ValueError, "'torch_cluster' cannot add positions"),
+        ({"position": X, "backend": "kdtree"}, ValueError, "'kdtree' cannot add positions"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence_that_names_it(arguments, kind, message):

@@ -5,6 +5,7 @@ import torch
 
 from tests.graph.searched import BACKENDS, batch_of, brute_force, every_backend, neighbors, normal, unit
 from vig_pyg.graph import choose_backend, knn_graph
+from vig_pyg.graph import nearest as module
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -42,16 +43,45 @@ def test_two_images_far_from_each_other_keep_their_neighbors_in_single_precision
 @pytest.mark.parametrize(
     ("queries", "keys", "channels", "backend"),
     [
-        (196, 196, 192, "dense"),
-        (16_384, 16_384, 3, "torch_cluster"),
-        (16_384, 16_384, 4, "blockwise"),
-        (1024, 1024, 3, "dense"),
-        (4096, 4096, 64, "dense"),
-        (4097, 4096, 64, "blockwise"),
+        (16, 16, 64, "dense"),
+        (196, 196, 192, "blockwise"),
+        (1000, 1000, 2, "kdtree"),
+        (16_384, 16_384, 4, "kdtree"),
+        (16_384, 16_384, 5, "blockwise"),
+        (512, 512, 3, "blockwise"),
+        (4096, 4096, 64, "blockwise"),
     ],
 )
 def test_auto_chooses_by_number_and_width_of_the_points(queries, keys, channels, backend):
     assert choose_backend(queries, keys, channels) == backend
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "meta"])
+def test_where_blocks_do_not_stay_in_the_cache_auto_takes_them_for_the_memory_alone(device):
+    with torch.backends.mkldnn.flags(enabled=False):
+        assert choose_backend(4096, 4096, 64, device) == "dense"
+        assert choose_backend(4097, 4096, 64, device) == "blockwise"
+    assert choose_backend(4096, 4096, 64, "cuda") == "dense"
+
+
+def test_auto_takes_the_tree_that_is_installed(monkeypatch):
+    for missing, chosen in (({"torch_cluster"}, "kdtree"), ({"scipy"}, "torch_cluster")):
+        monkeypatch.setattr(module, "find_spec", lambda name, missing=missing: None if name in missing else name)
+        assert choose_backend(2000, 2000, 3) == chosen
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    assert choose_backend(2000, 2000, 3) == "blockwise"
+    assert choose_backend(2000, 2000, 3, "cuda") == "dense"
+
+
+def test_compiled_code_does_not_go_block_by_block_where_it_need_not():
+    chosen = []
+
+    def search(x):
+        chosen.append(choose_backend(len(x), len(x), x.size(1)))
+        return x + 1
+
+    torch.compile(search, backend="eager")(torch.randn(196, 192))
+    assert chosen == ["dense"]
 
 
 def test_distances_that_overflow_still_give_distinct_neighbors_and_every_node_itself():

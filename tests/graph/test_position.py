@@ -8,7 +8,8 @@ import torch.nn.functional as F
 
 from vig_pyg.graph import Grid, KNNGraph, PointLayout, RelativePosition, sincos_embedding
 from vig_pyg.graph import position as module
-from vig_pyg.graph.position import average_pool, grid_places
+from vig_pyg.graph.pooling import average_pool
+from vig_pyg.graph.position import grid_places
 
 
 def embedding_by_definition(height, width, channels):
@@ -52,19 +53,28 @@ def test_the_table_is_the_published_one_resized_along_the_flattened_keys(side, p
     torch.testing.assert_close(-2 * ours, published.float(), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("grid", [(8, 8), (3, 5)])
-def test_without_pooling_inner_products_of_embeddings_are_the_table(grid):
-    position = RelativePosition(16, grid)
-    queries, keys = position.embeddings(Grid(1, *grid), torch.empty(0, dtype=torch.double))
-    torch.testing.assert_close((queries @ keys.T).float(), position.bias(Grid(1, *grid)))
-    assert torch.equal(queries, keys)
+def test_without_pooling_rows_and_columns_say_what_the_table_says():
+    position, grid = RelativePosition(16, (3, 5)), Grid(1, 3, 5)
+    by_axis = position.by_axis(grid, torch.empty(0, dtype=torch.double))
+    torch.testing.assert_close(by_axis.table().float(), position.bias(grid))
 
 
-def test_with_pooling_keys_are_embedded_at_the_centers_of_their_windows():
-    queries, keys = RelativePosition(16, (8, 8), 2).embeddings(Grid(1, 4, 6), torch.empty(0, dtype=torch.double))
-    centers = torch.tensor([[2 * x + 0.5, 2 * y + 0.5] for y in range(2) for x in range(3)], dtype=torch.double)
-    torch.testing.assert_close(keys, sincos_embedding(centers, 16) / 4)
-    torch.testing.assert_close(queries, sincos_embedding(grid_places(4, 6), 16) / 4)
+@pytest.mark.parametrize(("height", "width", "pool"), [(8, 8, 2), (4, 6, 2), (5, 7, 4), (1, 3, 2), (6, 5, 1)])
+def test_on_any_grid_keys_are_embedded_at_the_centers_of_their_windows(height, width, pool):
+    by_axis = RelativePosition(16, None, pool).by_axis(Grid(1, height, width), torch.empty(0, dtype=torch.double))
+    starts = [(row, column) for row in range(0, height, pool) for column in range(0, width, pool)]
+    centers = torch.tensor(
+        [[(x + min(x + pool, width) - 1) / 2, (y + min(y + pool, height) - 1) / 2] for y, x in starts],
+        dtype=torch.double,
+    )
+    expected = sincos_embedding(grid_places(height, width), 16) @ sincos_embedding(centers, 16).T / 16
+    torch.testing.assert_close(by_axis.table(), expected)
+    assert by_axis.rows.shape == (height, -(-height // pool)) and by_axis.columns.shape == (width, -(-width // pool))
+
+
+def test_a_width_that_cannot_be_embedded_is_named_on_any_grid():
+    with pytest.raises(ValueError, match=r"multiple of 4 channels, got 6$"):
+        RelativePosition(6, None).by_axis(Grid(1, 3, 3), torch.empty(0))
 
 
 @pytest.mark.parametrize("grid", [(7, 8), (8, 16), (4, 4)])

@@ -58,9 +58,9 @@ def test_of_too_many_the_nearest_are_kept(loop):
 
 def test_many_points_are_searched_by_trees_or_in_blocks():
     x = normal(1100, 3)
-    assert choose_backend(1100, 1100, 3) == "torch_cluster"
-    wide = torch.cat([x, x.new_zeros(1100, 1)], 1)
-    assert choose_backend(1100, 1100, 4) == "dense"
+    assert choose_backend(1100, 1100, 3) == "kdtree"
+    wide = torch.cat([x, x.new_zeros(1100, 2)], 1)
+    assert choose_backend(1100, 1100, 5) == "blockwise"
     expected = pairs(torch_cluster.radius_graph(x, 0.3, max_num_neighbors=200))
     assert pairs(radius_graph(x, 0.3, max_num_neighbors=200, num_workers=2)) == expected
     assert pairs(radius_graph(wide, 0.3, max_num_neighbors=200)) == expected

@@ -1,10 +1,10 @@
 import pytest
 import torch
-import torch_cluster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vig_pyg.kernels import nearest_blockwise, nearest_cluster, nearest_dense
+from vig_pyg.kernels import nearest_blockwise, nearest_dense
+from vig_pyg.kernels.bias import AxisBias
 
 drawn = settings(max_examples=25, deadline=None, derandomize=True)
 
@@ -36,7 +36,7 @@ def test_dense_search_adds_the_bias_to_the_scores_of_every_image():
     assert torch.equal(nearest_dense(queries, keys, 3, bias=bias), best_by_sorting(scores, 3))
 
 
-@pytest.mark.parametrize("search", [nearest_dense, nearest_blockwise, nearest_cluster])
+@pytest.mark.parametrize("search", [nearest_dense, nearest_blockwise])
 def test_without_loops_no_node_finds_itself(search):
     points = unit(normal(2, 9, 4))
     scores = points @ points.transpose(1, 2)
@@ -53,6 +53,39 @@ def test_blockwise_search_equals_dense_search_at_any_block_size(block_scores, lo
     assert torch.equal(found, nearest_dense(queries, keys, 4, loop=loop))
 
 
+def whole(*shape, seed=0):
+    """Whole numbers, of which float32 makes exact products, with many ties."""
+    return torch.randint(-3, 4, shape, generator=torch.Generator().manual_seed(seed)).float()
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("block_scores", [None, 5000])
+@pytest.mark.parametrize("kind", ["none", "loop", "table", "per image", "axes"])
+def test_blockwise_search_of_single_precision_is_exact_with_or_without_onednn(kind, block_scores, enabled):
+    """Where oneDNN multiplies, keys are packed for several blocks and long rows are selected from in steps."""
+    height, width, keys_high, keys_wide = 10, 15, 30, 50
+    queries, keys = whole(2, height * width, 16), whole(2, keys_high * keys_wide, 16, seed=1)
+    axes = AxisBias(whole(height, keys_high, seed=2), whole(width, keys_wide, seed=3))
+    per_image = torch.stack([axes.table(), axes.table() + 1])
+    bias = {"axes": axes, "table": axes.table(), "per image": per_image}.get(kind)
+    loop = kind != "loop"
+    keys = keys if loop else queries
+    with torch.backends.mkldnn.flags(enabled=enabled):
+        found = nearest_blockwise(queries, keys, 7, bias=bias, loop=loop, block_scores=block_scores)
+        dense = nearest_dense(queries, keys, 7, bias=bias, loop=loop)
+    scores = queries @ keys.mT + (0 if bias is None else per_image if kind == "per image" else axes.table())
+    if not loop:
+        scores.diagonal(dim1=1, dim2=2).fill_(-torch.inf)
+    assert torch.equal(scores.gather(2, found), scores.sort(2, descending=True).values[..., :7])
+    assert torch.equal(found, dense)  # ties too
+
+
+def test_blockwise_search_takes_points_with_gaps_between_them():
+    queries, keys = normal(1, 40, 300).float().mT, normal(1, 40, 200, seed=1).float().mT
+    found = nearest_blockwise(queries, keys, 5)
+    assert torch.equal(found, nearest_dense(queries.double(), keys.double(), 5))
+
+
 def test_blockwise_search_holds_no_more_scores_than_it_may(monkeypatch):
     seen = []
     matmul = torch.Tensor.__matmul__
@@ -65,30 +98,3 @@ def test_blockwise_search_holds_no_more_scores_than_it_may(monkeypatch):
     nearest_blockwise(normal(2, 50, 3), normal(2, 20, 3, seed=1), 4, block_scores=100)
     assert max(seen) <= 100
     assert sum(seen) == 2 * 50 * 20
-
-
-def test_cluster_search_equals_torch_cluster_on_one_image():
-    keys, queries = normal(1, 30, 3), normal(1, 11, 3, seed=1)
-    target, source = torch_cluster.knn(keys[0], queries[0], 5)
-    assert torch.equal(target.view(11, 5), torch.arange(11).view(-1, 1).expand(-1, 5))
-    assert torch.equal(nearest_cluster(queries, keys, 5)[0], source.view(11, 5))
-
-
-def test_cluster_search_keeps_images_apart():
-    keys, queries = normal(3, 8, 3), normal(3, 5, 3, seed=1)
-    together = nearest_cluster(queries, keys, 4)
-    for image in range(3):
-        assert torch.equal(together[image], nearest_cluster(queries[image, None], keys[image, None], 4)[0])
-
-
-def test_cluster_search_without_loops_leaves_the_node_out_among_equal_points():
-    points = torch.zeros(1, 6, 2)
-    found = nearest_cluster(points, points, 3, loop=False)[0]
-    assert not (found == torch.arange(6).view(-1, 1)).any()
-    assert all(len(set(row)) == 3 for row in found.tolist())
-
-
-def test_cluster_search_finds_all_others_where_the_node_alone_is_left_out():
-    points = normal(1, 4, 2)
-    found = nearest_cluster(points, points, 3, loop=False)[0]
-    assert [sorted(row) for row in found.tolist()] == [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]]

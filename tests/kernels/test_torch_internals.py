@@ -15,6 +15,8 @@ from vig_pyg.kernels.torch_internals import (
     conv_gelu,
     is_watched,
     linear_gelu,
+    linear_pointwise,
+    packed_weight,
     saves_without_hooks,
     sparse_extremum,
     version_of,
@@ -86,3 +88,11 @@ def test_the_entry_that_an_extremum_is_from_is_known(kind):
         torch.testing.assert_close(out[row], getattr(values, kind)(0))
         assert torch.equal(entry[row], getattr(values, kind.replace("a", "arg", 1))(0) + entries.start)
     assert (entry[1] >= len(columns)).all() and not out.requires_grad
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
+@pytest.mark.parametrize("rows", [1, 6, 30])
+@torch.no_grad()
+def test_a_packed_weight_serves_any_number_of_rows(rows):
+    x, weight = torch.randn(rows, 20), torch.randn(50, 20)
+    torch.testing.assert_close(linear_pointwise(x, packed_weight(weight, 6), None), x @ weight.T)

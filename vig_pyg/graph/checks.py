@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vig_pyg.checks import check_kind, check_shares, check_whole
 
-Backend = Literal["auto", "dense", "blockwise", "fused", "torch_cluster"]
+Backend = Literal["auto", "dense", "blockwise", "fused", "kdtree", "torch_cluster"]
 Flow = Literal["source_to_target", "target_to_source"]
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)

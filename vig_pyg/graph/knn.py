@@ -16,6 +16,7 @@ from vig_pyg.graph.position import RelativePosition
 from vig_pyg.graph.protocol import Graph, Layouts
 from vig_pyg.graph.registry import register_graph
 from vig_pyg.graph.search import nearest_in_graphs, neighbors_in_runs, number_nodes
+from vig_pyg.kernels.bias import Bias
 
 
 def knn_graph(
@@ -56,7 +57,7 @@ def knn_graph(
         loop: A node may be its own neighbor, at distance zero. Only without ``y``.
         flow: ``"target_to_source"`` turns every edge around: from node to neighbor, sorted by source.
         cosine: Features are scaled to unit length first, as ViG does.
-        num_workers: Threads with which ``torch_cluster`` searches a single graph; the others use torch's own threads.
+        num_workers: Threads with which trees search a single graph; the others use torch's own threads.
         batch_size: Graphs in the batch, of which the last may be empty. Checked against ``batch``.
         y: Features of the searching nodes ``[M, C]`` of a bipartite graph.
         batch_y: Their graphs ``[M]``.
@@ -67,8 +68,8 @@ def knn_graph(
         stochastic: With probability ``epsilon``, keep ``k`` random ones of the ``k·d`` nearest instead.
         epsilon: That probability.
         backend: ``"dense"`` (one matrix of distances), ``"blockwise"`` (memory independent of N²), ``"fused"`` (one
-            Triton kernel, on CUDA), ``"torch_cluster"``, or ``"auto"``: what :func:`choose_backend` says, graph by
-            graph.
+            Triton kernel, on CUDA), ``"kdtree"`` (trees of SciPy, on the CPU), ``"torch_cluster"`` (other trees), or
+            ``"auto"``: what :func:`choose_backend` says, graph by graph.
 
     Returns:
         Edges ``[2, E]`` from neighbor to node, ``E = M·k`` where all graphs have ``k`` candidates, sorted by target
@@ -190,22 +191,17 @@ class KNNGraph(Graph):
                 f"k={self.k} neighbors need at least {self.k} nodes, but an image of {grid.height}×{grid.width} "
                 f"nodes offers {keys.size(1)}: use larger images or a smaller k"
             )
-        bias, channels = None, keys.size(2)
+        bias: Bias | None = None
         if self.position is not None:
-            bias = self.position.bias(grid)
-            if bias is not None:
-                bias = bias.to(queries.dtype)
-            else:
-                own, pooled = self.position.embeddings(grid, queries)
-                queries = torch.cat([queries, own.expand(grid.count, -1, -1)], 2)
-                keys = torch.cat([keys, pooled.expand(grid.count, -1, -1)], 2)
+            table = self.position.bias(grid)
+            bias = self.position.by_axis(grid, queries) if table is None else table.to(queries.dtype)
         return nearest(
             queries,
             keys,
             self.k,
             self.dilation,
             unit=True,
-            channels=channels,
+            channels=keys.size(2),
             bias=bias,
             epsilon=self.epsilon if self.training and self.stochastic else 0.0,
             backend=self.backend,

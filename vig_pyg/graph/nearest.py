@@ -2,28 +2,42 @@
 
 import logging
 from importlib.util import find_spec
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from vig_pyg.graph.checks import Backend
-from vig_pyg.kernels import nearest_blockwise, nearest_cluster, nearest_dense, nearest_fused
+from vig_pyg.kernels import nearest_blockwise, nearest_cluster, nearest_dense, nearest_fused, nearest_kdtree
+from vig_pyg.kernels.bias import Bias
+from vig_pyg.kernels.linear import LARGE
+from vig_pyg.kernels.torch_internals import may_call_onednn
 
 log = logging.getLogger(__name__)
+
+# Trees win up to this many channels, from this many distances on: benchmarks/results/large-cpu.json.
+FEW_CHANNELS = 4
+MANY_PAIRS = 1 << 19
+TREES = {"kdtree": ("scipy", nearest_kdtree), "torch_cluster": ("torch_cluster", nearest_cluster)}  # the first first
 
 
 def choose_backend(num_queries: int, num_keys: int, channels: int, device: torch.device | str = "cpu") -> Backend:
     """Return the backend that ``"auto"`` takes for one graph.
 
-    Trees find neighbors fastest among many points in two or three dimensions, matrix products in many
-    dimensions; beyond 2²⁴ distances these go block by block.
+    Trees find neighbors fastest among many points in few dimensions, matrix products in many. These go block by block
+    beyond 2²⁴ distances, and on the CPU already where a product is worth a call: then distances stay in the cache.
+    Compiled and traced code, in which a loop is unrolled, takes the former limit and no trees.
     """
     pairs = num_queries * num_keys
     on_cpu = torch.device(device).type == "cpu"
-    if channels <= 3 and pairs > 1 << 20 and on_cpu and find_spec("torch_cluster") is not None:
-        return "torch_cluster"
-    return "blockwise" if pairs > 1 << 24 else "dense"
+    as_written = not (torch.compiler.is_compiling() or torch.jit.is_tracing())
+    if on_cpu and as_written and channels <= FEW_CHANNELS and pairs >= MANY_PAIRS:
+        for tree, (package, _) in TREES.items():
+            if find_spec(package) is not None:
+                return cast(Backend, tree)
+    in_cache = on_cpu and may_call_onednn() and pairs * channels >= LARGE
+    return "blockwise" if in_cache or pairs > 1 << 24 else "dense"
 
 
 def nearest(
@@ -35,7 +49,7 @@ def nearest(
     unit: bool,
     channels: int,
     loop: bool = True,
-    bias: Tensor | None = None,
+    bias: Bias | None = None,
     epsilon: float = 0.0,
     backend: Backend = "auto",
     num_workers: int = 1,
@@ -43,22 +57,21 @@ def nearest(
     """Return the dilated neighbors of ``queries [B, N, C + P]`` among ``keys [B, M, C + P]`` as ``[B, N, k]``.
 
     The first ``channels`` are features, compared by distance, the rest positions, compared by inner product.
-    ``unit`` says that all features have length one, ``bias [N, M]``, or ``[B, N, M]``, is added to the inner products,
-    and ``epsilon`` is the probability of drawing ``k`` of the ``k·dilation`` nearest at random. ``torch_cluster`` takes
-    ``num_workers``.
+    ``unit`` says that all features have length one, ``bias`` is added to the inner products, and ``epsilon`` is the
+    probability of drawing ``k`` of the ``k·dilation`` nearest at random. Trees take ``num_workers``.
     """
     dilation = min(dilation, (keys.size(1) - int(not loop)) // k)
     positions = bias is not None or keys.size(2) > channels
     if backend == "auto":
         backend = choose_backend(queries.size(1), keys.size(1), keys.size(2), keys.device)
-        if positions and backend == "torch_cluster":
+        if positions and backend in TREES:
             backend = "blockwise"
         if not torch.compiler.is_compiling():
             log.debug("auto: %s for %d × %d nodes", backend, queries.size(1), keys.size(1))
-    if backend == "torch_cluster":
+    if backend in TREES:
         if positions:
-            raise ValueError("backend='torch_cluster' cannot add positions: use 'dense' or 'blockwise'")
-        found = nearest_cluster(queries, keys, k * dilation, loop=loop, num_workers=num_workers)
+            raise ValueError(f"backend={backend!r} cannot add positions: use 'dense' or 'blockwise'")
+        found = TREES[backend][1](queries, keys, k * dilation, loop=loop, num_workers=num_workers)
     else:
         if not unit:
             queries = torch.cat([queries, queries.new_ones(()).expand(*queries.shape[:2], 1)], 2)
@@ -67,8 +80,8 @@ def nearest(
         with torch.autocast(device_type, enabled=False):  # half precision would change neighbors
             if backend == "fused":
                 found = nearest_fused(queries, keys, k * dilation, bias=bias, loop=loop)
-            elif backend == "blockwise" and bias is None:
-                found = nearest_blockwise(queries, keys, k * dilation, loop=loop)
+            elif backend == "blockwise":
+                found = nearest_blockwise(queries, keys, k * dilation, bias=bias, loop=loop)
             else:
                 found = nearest_dense(queries, keys, k * dilation, bias=bias, loop=loop)
     if epsilon == 0:

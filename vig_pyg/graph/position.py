@@ -1,8 +1,9 @@
 r"""Relative position as an inner product of embeddings (paper, Section 3.2, "Positional encoding").
 
 For nodes ``i`` and ``j`` the term ``−2 ⟨e_i, e_j⟩ / D`` is added to the squared feature distance, with ``e`` the
-two-dimensional sine-cosine embedding of a node's place and ``D`` its width. An inner product needs no table of
-all pairs; the published table is an inner product as well, of embeddings whose keys were resized.
+two-dimensional sine-cosine embedding of a node's place and ``D`` its width. On a grid that is a function of the rows
+plus one of the columns, and needs no table of all pairs. The published table is an inner product as well, of embeddings
+whose keys were resized along both at once.
 """
 
 from collections.abc import Sequence
@@ -15,11 +16,11 @@ from vig_pyg.checks import check_kind, check_size, check_whole
 from vig_pyg.graph.checks import check_matrix
 from vig_pyg.graph.layout import Grid
 from vig_pyg.graph.points import PointLayout
-from vig_pyg.graph.pooling import average_pool
 from vig_pyg.graph.recent import Recent
+from vig_pyg.kernels.bias import AxisBias
 
-KEPT_GRIDS = 4  # sizes of images whose embeddings are kept
-LARGEST_TABLE = 1 << 20  # pairs of nodes; without pooling, embeddings say the same of more
+KEPT_GRIDS = 4  # sizes of images whose positions are kept
+LARGEST_TABLE = 1 << 20  # pairs of nodes; without pooling, one by axes says the same of more
 
 
 def sincos_embedding(pos: Tensor, channels: int) -> Tensor:
@@ -54,8 +55,8 @@ class RelativePosition(nn.Module):
 
     On the grid that the model was made for, the published fixed table is reproduced: with ``E`` the embeddings of
     that grid and ``R`` a bicubic resize along the *flattened* index of the keys, it is ``−2 E (R E)ᵀ / D``. On any
-    other grid, or where the windows do not divide it, the keys are embedded at the centers of their windows and no
-    table is made. Without pooling the two agree, and a table is only made of small grids.
+    other grid, or where the windows do not divide it, the keys are embedded at the centers of their windows and two
+    tables are made, of rows and of columns. Without pooling the two agree, and a table is only made of small grids.
 
     Args:
         channels: Width ``D`` of the stage.
@@ -74,7 +75,7 @@ class RelativePosition(nn.Module):
         self.channels = channels
         self.grid = grid
         self.pool = pool
-        self.recent: Recent[tuple[Tensor, Tensor]] = Recent(KEPT_GRIDS)
+        self.recent: Recent[AxisBias] = Recent(KEPT_GRIDS)
         tabled = grid is not None and grid[0] % pool == grid[1] % pool == 0
         if grid is not None and pool == 1:
             tabled = (grid[0] * grid[1]) ** 2 <= LARGEST_TABLE
@@ -97,20 +98,22 @@ class RelativePosition(nn.Module):
         """Return what to add to inner products of features, ``[N, M]``, on the model's own grid, else None."""
         return self.table if (grid.height, grid.width) == self.grid else None
 
-    def embeddings(self, grid: Grid, like: Tensor) -> tuple[Tensor, Tensor]:
-        r"""Return embeddings of the nodes and of the pooled nodes whose inner product is ``⟨e_i, e_j⟩ / D``.
+    def by_axis(self, grid: Grid, like: Tensor) -> AxisBias:
+        r"""Return the same on any grid, without the resize: ``⟨e_i, e_j⟩ / D`` of nodes and centers of windows.
 
-        Shapes:
-            - output: ``[N, D]``, ``[M, D]``
+        An embedding is one of the column beside one of the row, so their inner product is a sum of two.
         """
         key = grid.height, grid.width, like.device, like.dtype
-        return self.recent.get(key, like, lambda: self._embeddings(*key))
+        return self.recent.get(key, like, lambda: AxisBias(*map(self._along, key[:2])).to(like))
 
-    def _embeddings(self, height: int, width: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        places = grid_places(height, width).to(device)
-        pooled = average_pool(places.view(1, height, width, 2), self.pool).view(-1, 2)
-        queries, keys = (sincos_embedding(p, self.channels) * self.channels**-0.5 for p in (places, pooled))
-        return queries.to(dtype), keys.to(dtype)
+    def _along(self, length: int) -> Tensor:
+        """Return the part of one axis with so many nodes, for all these and the windows that they fall into."""
+        place = torch.arange(length, dtype=torch.double)
+        first = place[:: self.pool]
+        center = (first + (first + self.pool).clamp(max=length) - 1) / 2
+        both = (sincos_embedding(p.view(-1, 1).expand(-1, 2), self.channels) for p in (place, center))
+        nodes, windows = (embedding[:, : self.channels // 2] for embedding in both)
+        return nodes @ windows.T / self.channels
 
     def embeddings_of(self, layout: PointLayout, sources: PointLayout, like: Tensor) -> tuple[Tensor, Tensor]:
         r"""Return the same for nodes without a grid and the nodes among which their neighbors are looked for."""

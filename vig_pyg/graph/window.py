@@ -131,8 +131,7 @@ class WindowGraph(Graph):
         if self.position is None:
             return far
         if self.position.table is None:  # large windows
-            queries, keys = self.position.embeddings(Grid(1, height, width), like)
-            bias = queries @ keys.T
+            bias = self.position.by_axis(Grid(1, height, width), like).table()
         else:
             table = self.position.table.view(4 * (self.window,))[:height, :width, :height, :width]
             bias = table.reshape(height * width, -1).to(like.dtype)

@@ -55,6 +55,11 @@ def linear_pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
 
 
+def packed_weight(weight: Tensor, rows: int) -> Tensor:
+    """Return a weight in the layout of oneDNN, for :func:`linear_pointwise` with so many rows at a time."""
+    return torch.ops.mkldnn._reorder_linear_weight(weight, rows)
+
+
 def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Return the exact GELU of a linear map, in one call of oneDNN: float32 on the CPU, without gradient."""
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "gelu", [], "none")

@@ -4,6 +4,7 @@ import torch
 from tests.card import Card, OnCard
 from tests.kernels.triton.test_reduce import Launched, features
 from vig_pyg.kernels import nearest_dense
+from vig_pyg.kernels.bias import AxisBias
 from vig_pyg.kernels.triton import search as triton_search
 
 
@@ -34,3 +35,14 @@ def test_what_surrounds_the_kernel_stays_on_the_card_and_does_not_wait(monkeypat
         q = torch.randn(2, 20, 24).to("cuda")
         found = triton_search.nearest_fused(q, q, 8, bias=q[0] @ q[0].T)
     assert isinstance(found, OnCard) and card.waits == [] and card.sent == 1
+
+
+@pytest.mark.parametrize("pool", [1, 2])
+def test_the_fused_search_adds_rows_and_columns(pool: int) -> None:
+    height, width = 4, 6
+    places = height // pool, width // pool
+    q = features(2 * height * width, 8).view(2, -1, 8)
+    c = features(2 * places[0] * places[1], 8, seed=1).view(2, -1, 8)
+    bias = AxisBias(features(height, places[0], seed=2), features(width, places[1], seed=3))
+    expected = nearest_dense(q.double(), c.double(), 4, bias=bias.table().double())
+    assert torch.equal(triton_search.nearest_fused(q, c, 4, bias=bias), expected)

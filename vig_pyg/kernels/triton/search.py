@@ -11,6 +11,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from vig_pyg.kernels.bias import AxisBias, Bias
+
 
 @triton.jit
 def _pack(score, key):
@@ -21,8 +23,8 @@ def _pack(score, key):
 
 @triton.jit
 def _nearest_kernel(
-    queries, keys, bias, out, num_queries, num_keys, channels, k,
-    WITH_BIAS: tl.constexpr, LOOP: tl.constexpr, KEEP: tl.constexpr,
+    queries, keys, bias, columns, out, num_queries, num_keys, channels, k, width, key_height, key_width,
+    BIAS: tl.constexpr, LOOP: tl.constexpr, KEEP: tl.constexpr,
     BLOCK_Q: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
     image = tl.program_id(1).to(tl.int64)
@@ -33,6 +35,11 @@ def _nearest_kernel(
     for start in range(0, num_keys, KEEP):
         key = start + tl.arange(0, KEEP)
         score = tl.zeros((BLOCK_Q, KEEP), tl.float32)
+        if BIAS == "axes":  # before the products: afterwards it would take registers that there are not
+            inside = (row[:, None] < num_queries) & (key[None, :] < num_keys)
+            down, across = (row // width) * key_height, (row % width) * key_width
+            score += tl.load(bias + down[:, None] + (key // key_width)[None, :], mask=inside, other=0.0)
+            score += tl.load(columns + across[:, None] + (key % key_width)[None, :], mask=inside, other=0.0)
         for first in range(0, channels, BLOCK_C):
             channel = first + tl.arange(0, BLOCK_C)
             q = tl.load(
@@ -45,7 +52,7 @@ def _nearest_kernel(
             )  # fmt: skip
             score = tl.dot(q.to(tl.float32), c.to(tl.float32), score, input_precision="ieee")
         valid = (row[:, None] < num_queries) & (key[None, :] < num_keys)
-        if WITH_BIAS:
+        if BIAS == "table":
             score += tl.load(bias + row[:, None] * num_keys + key[None, :], mask=valid, other=0.0)
         if not LOOP:
             valid = valid & (row[:, None] != key[None, :])
@@ -58,31 +65,33 @@ def _nearest_kernel(
     tl.store(target, found, mask=(place[None, :] < k) & (row[:, None] < num_queries))
 
 
-def launch(k: int) -> dict[str, int]:
+def launch(k: int, by_axes: bool = False) -> dict[str, int]:
     """Return how the kernel is launched to find ``k`` keys: blocks for which it keeps all values in registers.
 
     With fewer threads, or more queries at a time, registers spill (``benchmarks/kernels.py``).
     """
-    keep = max(16, triton.next_power_of_2(k))
+    keep = max(32 if by_axes else 16, triton.next_power_of_2(k))
     return {"KEEP": keep, "BLOCK_Q": 32 if keep == 16 else 16, "BLOCK_C": 32, "num_warps": 8}
 
 
-def nearest_fused(queries: Tensor, keys: Tensor, k: int, *, bias: Tensor | None = None, loop: bool = True) -> Tensor:
+def nearest_fused(queries: Tensor, keys: Tensor, k: int, *, bias: Bias | None = None, loop: bool = True) -> Tensor:
     r"""Return the ``k`` best keys by :math:`\langle q, k \rangle + b`.
 
     Computes in float32 without TF32, whatever the type of the points.
 
     Shapes:
-        - queries ``[B, N, C]``, keys ``[B, M, C]``, bias ``[N, M]``
+        - queries ``[B, N, C]``, keys ``[B, M, C]``, bias ``[N, M]`` or by axes
         - output: ``[B, N, k]``, best first
     """
     batch, num_queries, channels = queries.shape
     queries, keys = (x.contiguous() if x.dtype.itemsize <= 4 else x.float().contiguous() for x in (queries, keys))
     out = torch.empty(batch, num_queries, k, dtype=torch.long, device=queries.device)
-    settings = launch(k)
-    bias_or_keys = keys if bias is None else bias.float().contiguous()
+    settings = launch(k, isinstance(bias, AxisBias))
+    kind = "none" if bias is None else "axes" if isinstance(bias, AxisBias) else "table"
+    tables = bias if isinstance(bias, AxisBias) else AxisBias(*(keys[0] if bias is None else bias,) * 2)
+    rows, columns = (table.float().contiguous() for table in tables)
     _nearest_kernel[(triton.cdiv(num_queries, settings["BLOCK_Q"]), batch)](
-        queries, keys, bias_or_keys, out, num_queries, keys.size(1), channels, k,
-        WITH_BIAS=bias is not None, LOOP=loop, **settings,
+        queries, keys, rows, columns, out, num_queries, keys.size(1), channels, k,
+        columns.size(0), rows.size(1), columns.size(1), BIAS=kind, LOOP=loop, **settings,
     )  # fmt: skip
     return out
