@@ -44,7 +44,7 @@ def operators() -> list[Row]:
     """Return a row for every operator that the library registers, our own first."""
     own = [name for name in vig_pyg.list_convs() if get_conv(name).__module__.startswith("vig_pyg.")]
     rows = [_operator(name) for name in own]
-    return sorted(rows, key=lambda row: "torch_geometric" in row["class"])
+    return sorted(rows, key=lambda row: row["class"].startswith("PyG"))
 
 
 def _operator(name: str) -> Row:
@@ -76,7 +76,7 @@ def _linked(module: nn.Module, package: ModuleType) -> str:
     """Return the class of a module as a link into the reference, or by its name where it is not there."""
     name = type(module).__name__
     if type(module).__module__.startswith("torch_geometric."):
-        return f"`torch_geometric.nn.{name}`"
+        return f"PyG's `{name}`"
     return f"{{class}}`~{package.__name__}.{name}`" if name in package.__all__ else f"`{name}`"
 
 
@@ -178,9 +178,10 @@ def _known(value: float | None) -> str:
 
 
 def counted(name: str) -> float:
-    """Return the trainable parameters of a model in millions, as it is built now."""
+    """Return the trainable parameters of a model for 224×224 in millions, as it is built now."""
+    size = {"img_size": 224} if name.startswith("wignet") else {}  # made for 256×256
     with torch.device("meta"):
-        model = timm.create_model(name)
+        model = timm.create_model(name, **size)
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad) / 1e6
 
 

@@ -24,10 +24,13 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_design",
+    "docs.formulas",
 ]
 exclude_patterns = ["_build", "generated/tables/*", "generated/gallery/cards.md"]
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = "vig_pyg"
+html_show_copyright = False
 html_extra_path = ["generated/extra"]
 html_static_path = ["static"]
 html_css_files = ["site.css"]

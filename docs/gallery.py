@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
+import math
 import shutil
 from pathlib import Path
 
 import nbformat
+from PIL import Image
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -22,10 +25,15 @@ def title(notebook: nbformat.NotebookNode) -> str:
 
 
 def picture(notebook: nbformat.NotebookNode) -> bytes:
-    """Return the last picture among a notebook's outputs."""
+    """Return that of a notebook's pictures whose shape comes nearest to a card's, three to two."""
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     pictures = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
-    return base64.b64decode(pictures[-1])
+    return min(map(base64.b64decode, pictures), key=_unlike_a_card)
+
+
+def _unlike_a_card(picture: bytes) -> float:
+    width, height = Image.open(io.BytesIO(picture)).size
+    return abs(math.log(width / height / 1.5))
 
 
 def write(folder: Path) -> None:

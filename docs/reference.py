@@ -23,10 +23,12 @@ PACKAGES = (
     "vig_pyg.kernels",
     "vig_pyg",
 )
-# Classes that public ones derive from or return, each where it is defined.
+# What public names derive from, return or point to, each where it is defined.
 BASES = (
     "vig_pyg.models.vision_gnn.VisionGNN",
+    "vig_pyg.models.timm_interface.TimmInterface",
     "vig_pyg.conv.fused.FusedConv",
+    "vig_pyg.conv.inputs.check_inputs",
     "vig_pyg.graph.shifts.ShiftGraph",
     "vig_pyg.models.feature_pyramid.FeaturePyramid",
     "vig_pyg.models.feature_pyramid.OnPyramid",
