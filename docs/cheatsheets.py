@@ -142,7 +142,7 @@ def _graph(name: str, cost: dict[str, Any]) -> Row:
         "irregular nodes": _mark(lambda: graph(torch.randn(50, 32), points) is not None),
         "edge weights": _mark(lambda: isinstance(found, Edges) and found.weight is not None),
         "learns": _mark(lambda: any(True for _ in graph.parameters())),
-        "neighbors": str(int(degrees[0])) if same else f"{cost['224×224: edges per node']:.1f} on average",
+        "neighbors": str(int(degrees[0])) if same else f"{cost['224×224: edges per node']:.1f} or so",
         "196 nodes, ms": f"{cost['224×224: choosing (ms)']:.3g}",
         "4000 nodes, ms": f"{cost['800×1280: choosing (ms)']:.3g}",
     }

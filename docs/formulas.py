@@ -6,10 +6,20 @@ from typing import Any
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 
+# What docutils does not know, and what it does.
+KNOWN = {
+    r"\\dots\b": r"\\ldots",
+    r"\\iff\b": r"\\Longleftrightarrow",
+    "×": r"\\times ",
+    r"\\[Bb]igg?[lr]?(?![a-zA-Z])": "",  # parentheses find their size by themselves
+}
+
 
 def mathml(tex: str, as_block: bool = False) -> str:
-    """Return a formula as MathML, whose parentheses find their size by themselves."""
-    return tex2mathml(re.sub(r"\\[Bb]igg?[lr]?(?![a-zA-Z])", "", tex), as_block=as_block)
+    """Return a formula as MathML."""
+    for theirs, known in KNOWN.items():
+        tex = re.sub(theirs, known, tex)
+    return tex2mathml(tex, as_block=as_block)
 
 
 def inline(translator: Any, node: nodes.math) -> None:

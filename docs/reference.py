@@ -83,7 +83,7 @@ def described(package: str, name: str, value: Any) -> str:
     if home != f"{package}.{name}":
         return f"* :py:obj:`{package}.{name} <{home}>`\n"
     if inspect.isclass(value):
-        return f".. autoclass:: {package}.{name}\n   :members:\n   :show-inheritance:\n"
+        return f".. autoclass:: {package}.{name}\n   :members:\n   :exclude-members: propagate\n   :show-inheritance:\n"
     kind = "autofunction" if callable(value) else "autodata"
     return f".. {kind}:: {package}.{name}\n"
 
