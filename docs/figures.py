@@ -191,7 +191,7 @@ FIGURES: tuple[Callable[[], Figure], ...] = (
 def page() -> str:
     """Return the page on which pointing at a patch of the photograph lights its neighbors."""
     image = standardized(photograph())
-    models = {f"vig_tiny, {word}, untrained": untrained("vig_tiny", graph=word) for word in ("knn", "greedy")}
+    models = {f"vig_tiny, {word}, untrained": untrained("vig_tiny", graph=word) for word in ("knn", "axial")}
     return graph_page([view(model, image, name, "temple") for name, model in models.items()])
 
 

@@ -96,10 +96,10 @@ def page(module: ModuleType) -> str:
     lines = [package, "=" * len(package), "", f".. py:module:: {package}", "", inspect.getdoc(module) or "", ""]
     if package in EXPLAINED:
         lines += [f".. automodule:: {EXPLAINED[package]}", "   :no-members:", ""]
-    lines += [described(package, name, values[name]) for name in own]
     others = [described(package, name, value) for name, value in values.items() if name not in own]
     if others:
-        lines += [".. rubric:: Also here", "", *others]
+        lines += [".. rubric:: Also here, described elsewhere", "", *others, ""]
+    lines += [described(package, name, values[name]) for name in own]
     return "\n".join(lines)
 
 
