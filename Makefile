@@ -1,10 +1,10 @@
-# Two commands for a fresh clone: `make demo` (compiles nothing) and `make test` (compiles the extra `cluster` once).
+# For a fresh clone: `make demo` (compiles nothing), `make test` (compiles the extra `cluster` once), `make docs`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q -c constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: $(VENV)/demo.ready
 	$(BIN)/vig-pyg demo
@@ -18,6 +18,11 @@ lint: $(VENV)/test.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The site in docs/_build/html. Every warning is an error, a link within the site that leads nowhere among them.
+docs: $(VENV)/docs.ready
+	$(BIN)/python -m docs.figures
+	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
+
 $(VENV)/base.ready: constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade pip wheel "setuptools>=77,<82"
@@ -26,6 +31,10 @@ $(VENV)/base.ready: constraints.txt
 
 $(VENV)/demo.ready: $(VENV)/base.ready pyproject.toml
 	$(PIP) -e ".[train]"
+	touch $@
+
+$(VENV)/docs.ready: $(VENV)/base.ready pyproject.toml
+	$(PIP) -e ".[docs]"
 	touch $@
 
 # Both packages come as source and find torch in this environment; the two builds share the cores side by side.
@@ -41,4 +50,4 @@ $(VENV)/test.ready: $(VENV)/base.ready $(VENV)/cluster.ready pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build *.egg-info docs/_build docs/generated

@@ -11,12 +11,16 @@ from vig_pyg.commands import app
 
 TEXT = (Path(__file__).parents[1] / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.S)
-COMMANDS = [
-    command
-    for block in re.findall(r"```sh\n(.*?)```", TEXT, re.S)
-    for line in block.splitlines()
-    for command in re.findall(r"(?:vig-pyg|-m vig_pyg) ([^#;]*)", line)
-]
+
+
+def commands_in(text: str) -> list[str]:
+    """Return what follows ``vig-pyg`` in the shell blocks of a page."""
+    return [
+        command
+        for block in re.findall(r"```sh\n(.*?)```", text, re.S)
+        for line in block.splitlines()
+        for command in re.findall(r"(?:vig-pyg|-m vig_pyg) ([^#;]*)", line)
+    ]
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -25,7 +29,7 @@ def test_examples_run(example, tmp_path, monkeypatch):
     exec(compile(example, "README.md", "exec"), {"__name__": "__main__"})
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", commands_in(TEXT))
 def test_commands_have_the_options_that_are_shown(command):
     words = shlex.split(command)
     subcommand = get_command(app).commands[words[0]]
