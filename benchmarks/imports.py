@@ -35,7 +35,9 @@ def main() -> None:
     for _ in range(args.rounds):
         for name, statement in IMPORTS.items():
             times[name].append(1000 * seconds(statement, ("torch_cluster", "torch_scatter")))
-    more = sorted(ours - theirs for ours, theirs in zip(times["vig_pyg"], times["torch and torch_geometric"], strict=True))
+    more = sorted(
+        ours - theirs for ours, theirs in zip(times["vig_pyg"], times["torch and torch_geometric"], strict=True)
+    )
     results = {"imports": summarize(times, "vig_pyg"), "seconds more": round(more[len(more) // 2] / 1000, 2)}
     print(results)
     save(args.out / "imports-cpu.json", results)
