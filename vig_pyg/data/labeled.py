@@ -66,8 +66,9 @@ def load_data(name: str, image_size: int = 32, root: str = "data", classes: int 
 
     Args:
         name: ``digits``; a folder with ``train`` and ``val`` folders of one folder per class (to evaluate, ``val`` is
-            enough), or with one folder per class, of which a fifth is then held out; or a name for timm's ``create_dataset``: ``torch/cifar10``,
-            ``hfds/…``, or ``wds/FOLDER`` with shards and the ``_info.json`` that says their splits.
+            enough), or with one folder per class, of which a fifth is then held out; or a name for timm's
+            ``create_dataset``: ``torch/cifar10``, ``hfds/…``, or ``wds/FOLDER`` with shards and the ``_info.json`` that
+            says their splits.
         image_size: Side of the built-in images.
         root: The folder that timm's data sets are in, or are downloaded to.
         classes: How many classes there are, where the data does not say it, as shards do not.

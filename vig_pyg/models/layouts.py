@@ -19,7 +19,7 @@ from vig_pyg.models.pyramid_vig import PyramidViG
 from vig_pyg.models.vig import ViG
 
 # Our names and the published ones. Convolutions and norms are numbered in the latter: .0 the map, .1 the norm.
-RELEASED = [
+RELEASED: list = [
     (r"^stem\.(\d+)\.conv\.", lambda m: f"stem.convs.{3 * int(m[1])}."),
     (r"^stem\.(\d+)\.norm\.", lambda m: f"stem.convs.{3 * int(m[1]) + 1}."),
     (r"^blocks\.(\d+)\.conv\.", r"backbone.\1.conv.0."),
@@ -72,7 +72,7 @@ def mmpretrain_state(model: nn.Module) -> dict[str, Tensor]:
 
 def _released(name: str) -> str:
     for pattern, replacement in RELEASED:
-        name = re.sub(pattern, replacement, name)  # type: ignore[arg-type]
+        name = re.sub(pattern, replacement, name)
     return name
 
 

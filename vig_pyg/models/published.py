@@ -16,6 +16,7 @@ from vig_pyg.manifest import check
 from vig_pyg.models.checkpoint import checkpoint_filter_fn, read_checkpoint
 from vig_pyg.registry import refuse_saved_import
 
+SHIPPED = Path(__file__).with_name("weights")  # trained here, in half precision
 RELEASE = "https://github.com/huawei-noah/Efficient-AI-Backbones/releases/download"
 
 
@@ -39,6 +40,21 @@ def published_cfg(url: str = "", **kwargs: Any) -> dict[str, Any]:
     }
 
 
+def digits_cfg(variant: str, **kwargs: Any) -> dict[str, Any]:
+    """Return timm's configuration of a variant's weights that come with the library, for handwritten digits."""
+    return published_cfg(
+        file=str(SHIPPED / f"{variant}.digits.safetensors"),
+        num_classes=10,
+        label_names=tuple("0123456789"),
+        input_size=(1, 32, 32),
+        crop_pct=1.0,
+        mean=(0.5,),
+        std=(0.5,),
+        license="mit",
+        **kwargs,
+    )
+
+
 def build_published(
     model: type[nn.Module],
     variant: str,
@@ -53,6 +69,7 @@ def build_published(
 
     Raises:
         ConnectionError: its weights cannot be fetched; says from where, and where to place them by hand.
+        FileNotFoundError: there is no file of the name that is given.
         ValueError: the file of weights is damaged, or is not what the ``SHA256SUMS`` beside it says.
     """
     check_kind("a torch.dtype or None", torch.dtype | None, dtype=dtype)
@@ -75,8 +92,12 @@ def build_published(
 def _read(variant: str, source: dict[str, Any], folder: str | Path | None) -> Iterator[None]:
     """Let timm read weights from a file or a URL, and say in a sentence why it cannot."""
     url, given = source.get("url"), source.get("file")
-    if given:
-        file = Path(given) / "model.safetensors" if source.get("source") == "local-dir" else Path(given)
+    if given and source.get("source") == "local-dir":
+        file = Path(given) / "model.safetensors"  # or another of those that timm looks for there
+    elif given:
+        file = Path(given)
+        if not file.is_file():
+            raise FileNotFoundError(f"there is no checkpoint file {file}")
     elif url and not source.get("state_dict"):
         file = Path(folder or Path(torch.hub.get_dir()) / "checkpoints") / Path(urlparse(url).path).name
     else:

@@ -31,6 +31,10 @@ PICTURE = "graph.png"
 PLACES_OF_FILES = ("data", "data_root", "init", "teacher")  # keys of a recipe that may name them
 NOT_MEASURED = ("epoch", "loss", "learning_rate", "seconds", "waiting")  # columns of metrics
 HUB = "hf-hub:"
+SEEN = (
+    "Images are seen at {input_size}, cropped by {crop_pct}, {interpolation}, with mean {mean} and deviation {std}; "
+    "each gets one of the classes above, whatever it shows."
+)
 
 
 class Run(NamedTuple):
@@ -137,23 +141,21 @@ def card(run: Run, name: str, license: str | None = None, picture: bool = False)
     tags = [*(["image-classification", "timm"] if classifier else []), "vig_pyg", "graph-neural-network"]
     header = [f"license: {license}"] if license else []
     header += [f"tags: [{', '.join(tags)}]", f"library_name: {'timm' if classifier else 'vig_pyg'}"]
-    size = data_config(run.trained.model)["input_size"] if classifier else None
+    seen = data_config(run.trained.model) if classifier else None
     parts = {
-        "Model": f"{plugged(recipe)}, a graph neural network on images."  # type: ignore[arg-type]
+        "Model": f"{plugged(recipe)}, a graph neural network on {kind.noun}s."  # type: ignore[arg-type]
         + (f"\n\n![Patches and their neighbors in the first and the last block]({PICTURE})" if picture else ""),
-        "Figures": f"On the held-out {kind.noun}s of {recipe.data}, after epoch {best['epoch']} of {recipe.epochs}, the "
-        f"best of them, chosen by the same {kind.noun}s:\n\n" + table({c: f"{float(best[c]):.4f}" for c in figures}),
+        "Figures": f"On the held-out {kind.noun}s of {recipe.data}, after epoch {best['epoch']} of {recipe.epochs}, "
+        f"the best of them, chosen by the same {kind.noun}s:\n\n"
+        + table({c: f"{float(best[c]):.4f}" for c in figures}),
         "Load": loading(name, classifier, str(run.config.get("task"))),
         "Data": f"{recipe.data}, {len(run.trained.classes)} classes: {_listed(run.trained.classes)}.",
         "Recipe": f"Seed {recipe.seed}. `vig-pyg train --recipe {RECIPE}` repeats it; `{METRICS}` has every epoch.\n\n"
         f"```yaml\n{OmegaConf.to_yaml(OmegaConf.create(run.recipe))}```",
         "Machine": table(machine(run.setting, sum(float(row["seconds"]) for row in run.rows))),
         "Limits": f"Measured on the held-out {kind.noun}s above and on nothing else. "
-        + (f"Images are resized to {size[1]}×{size[2]}, and each gets one of the classes above, " if size else "")
-        + ("whatever it shows." if size else "What is no class above is not found."),
-        "License": f"The weights: {license}."
-        if license
-        else "None is stated for these weights. vig_pyg itself is MIT.",
+        + ("What is no class above is not found." if seen is None else SEEN.format(**seen)),
+        "License": f"{license}, of the weights." if license else "None is stated for these weights; vig_pyg is MIT.",
     }
     text = "\n\n".join(f"## {title}\n\n{content}" for title, content in parts.items())
     return "---\n{}\n---\n# {} on {}\n\n{}\n".format("\n".join(header), kind.title(recipe), recipe.data, text)
