@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q -c constraints.txt
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint docs dist clean
 
 demo: $(VENV)/demo.ready
 	$(BIN)/vig-pyg demo
@@ -49,5 +49,15 @@ $(VENV)/test.ready: $(VENV)/base.ready $(VENV)/cluster.ready pyproject.toml
 	$(PIP) -e ".[dev,cluster]"
 	touch $@
 
+# Wheel and sdist, checked, and the wheel tried outside of this folder where there is no compiler and no torch_cluster.
+dist:
+	rm -rf build dist
+	$(PYTHON) -m venv build/tools && build/tools/bin/python -m pip install -q build twine
+	build/tools/bin/python -m build
+	build/tools/bin/python -m twine check --strict dist/*
+	$(PYTHON) -m venv build/empty
+	build/empty/bin/python -m pip install -q --only-binary :all: -c constraints.txt "$$(ls dist/*.whl)[train]"
+	cd $$(mktemp -d) && env -i HOME="$$HOME" PATH=$(CURDIR)/build/empty/bin vig-pyg demo --epochs 1
+
 clean:
-	rm -rf $(VENV) build *.egg-info docs/_build docs/generated
+	rm -rf $(VENV) build dist *.egg-info docs/_build docs/generated

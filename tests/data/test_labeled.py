@@ -41,6 +41,14 @@ def test_a_folder_is_split_by_class(folder):
     assert load_data(str(folder)).test.samples == data.test.samples
 
 
+def test_held_out_images_alone_are_enough_to_evaluate(tmp_path):
+    write_images(tmp_path / "val", 3)
+    data = load_data(str(tmp_path))
+    assert (data.classes, len(data.train), len(data.test)) == (["flower", "temple"], 0, 6)
+    with pytest.raises(ValueError, match="more than the 0 training images"):
+        Classification(data, read_recipe("finetune")).train_loader(timm.create_model("vig_micro"), 1)
+
+
 @pytest.mark.parametrize("name", ["val", "validation", "test"])
 def test_a_folder_may_hold_its_own_test_images(name, tmp_path):
     write_images(tmp_path / "train", 3)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from vig_pyg.tasks.classifier import load_published
 from vig_pyg.train import ClassificationRecipe, build_model
 
 
@@ -72,3 +73,10 @@ def test_the_rate_of_stochastic_depth_stays_where_it_is_known():
 def test_what_would_be_ignored_or_does_not_fit_is_refused(model, said, sentence):
     with pytest.raises(ValueError, match=sentence):
         built(model, **said)
+
+
+def test_only_published_weights_are_loaded_as_such():
+    with pytest.raises(ValueError, match=r"no weights of vig_micro\.untrained were published: leave out --pretrained"):
+        load_published("vig_micro.untrained")
+    with pytest.raises(ValueError, match="did you mean vig_tiny"):
+        load_published("vig_tny")

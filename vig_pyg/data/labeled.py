@@ -65,9 +65,10 @@ def load_data(name: str, image_size: int = 32, root: str = "data", classes: int 
     """Return a data set.
 
     Args:
-        name: ``digits``; a folder with ``train`` and ``val`` folders of one folder per class, or with one folder per
-            class, of which a fifth is then held out; or a name for timm's ``create_dataset``: ``torch/cifar10``,
-            ``hfds/…``, or ``wds/FOLDER`` with shards and the ``_info.json`` that says their splits.
+        name: ``digits``; a folder with ``train`` and ``val`` folders of one folder per class (to evaluate, ``val`` is
+            enough), or with one folder per class, of which a fifth is then held out; or a name for timm's
+            ``create_dataset``: ``torch/cifar10``, ``hfds/…``, or ``wds/FOLDER`` with shards and the ``_info.json`` that
+            says their splits.
         image_size: Side of the built-in images.
         root: The folder that timm's data sets are in, or are downloaded to.
         classes: How many classes there are, where the data does not say it, as shards do not.
@@ -96,14 +97,18 @@ def _from_folder(path: Path) -> ClassificationData:
             f"there is no folder {str(path)!r}; data may be digits, an image folder, torch/cifar10, …"
         )
     apart = is_folder(path / "train")
-    test_path = next((path / name for name in TEST_FOLDERS if apart and is_folder(path / name)), None)
+    test_path = next((path / name for name in TEST_FOLDERS if is_folder(path / name)), None)
     try:
-        train = images_by_class(path / "train" if apart else path)
+        train = (
+            ClassFolders([], [], {}) if test_path and not apart else images_by_class(path / "train" if apart else path)
+        )
         test = None if test_path is None else images_by_class(test_path)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path} holds no images in folders, one per class ({error})") from None
     if test is None:
         return ClassificationData(str(path), *_without_a_fifth(train), train.classes)
+    if not apart:  # nothing to train on, but to evaluate on
+        return ClassificationData(str(path), Files([]), Files(test.samples), test.classes)
     if test.classes != train.classes:
         differing = sorted(set(test.classes) ^ set(train.classes))[0]
         raise ValueError(f"{test_path} and {path / 'train'} have other classes, {differing!r} first")

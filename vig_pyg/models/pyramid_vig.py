@@ -14,7 +14,7 @@ from vig_pyg.conv.linear import Act, Norm
 from vig_pyg.conv.registry import ConvFactory
 from vig_pyg.graph.position import RelativePosition
 from vig_pyg.graph.registry import GraphLike, build_graph
-from vig_pyg.models.published import RELEASE, build_published, published_cfg
+from vig_pyg.models.published import RELEASE, build_published, digits_cfg, published_cfg
 from vig_pyg.models.schedule import given_conv_options, given_options, growing_dilation, per_block
 from vig_pyg.models.vision_gnn import Readout, VisionGNN
 
@@ -141,7 +141,8 @@ default_cfgs = generate_default_cfgs(
             f"{RELEASE}/pyramid-vig/pvig_m_im21k_90e.pth", pool_size=(7, 7), num_classes=21841
         ),
         "pvig_base.in1k": published_cfg(f"{RELEASE}/pyramid-vig/pvig_b_83.66.pth.tar", pool_size=(7, 7), crop_pct=0.95),
-        "pvig_micro.untrained": published_cfg(num_classes=10, input_size=(3, 32, 32), pool_size=(4, 4), crop_pct=1.0),
+        "pvig_micro.digits": digits_cfg("pvig_micro", pool_size=(4, 4)),
+        "pvig_micro.untrained*": published_cfg(num_classes=10, input_size=(3, 32, 32), pool_size=(4, 4), crop_pct=1.0),
     }
 )
 

@@ -11,7 +11,7 @@ from vig_pyg.checks import check_flags, check_shares, check_size, check_whole
 from vig_pyg.conv.linear import Act, Norm
 from vig_pyg.conv.registry import ConvFactory
 from vig_pyg.graph.registry import GraphLike, build_graph, takes
-from vig_pyg.models.published import RELEASE, build_published, published_cfg
+from vig_pyg.models.published import RELEASE, build_published, digits_cfg, published_cfg
 from vig_pyg.models.schedule import given_conv_options, given_options, growing_dilation, linear_steps, per_block
 from vig_pyg.models.vision_gnn import Readout, VisionGNN
 
@@ -133,7 +133,8 @@ default_cfgs = generate_default_cfgs(
         "vig_tiny.in1k": published_cfg(f"{RELEASE}/vig/vig_ti_74.5.pth"),
         "vig_small.in1k": published_cfg(f"{RELEASE}/vig/vig_s_80.6.pth"),
         "vig_base.in1k": published_cfg(f"{RELEASE}/vig/vig_b_82.6.pth"),
-        "vig_micro.untrained": published_cfg(num_classes=10, input_size=(3, 32, 32), pool_size=(8, 8), crop_pct=1.0),
+        "vig_micro.digits": digits_cfg("vig_micro", pool_size=(8, 8)),
+        "vig_micro.untrained*": published_cfg(num_classes=10, input_size=(3, 32, 32), pool_size=(8, 8), crop_pct=1.0),
     }
 )
 

@@ -158,6 +158,22 @@ def load_trained(weights: str | Path, model: str | None, trust: bool) -> Trained
     return Trained(built.eval(), [str(name) for name in names or range(known)], config)
 
 
+def load_published(model: str) -> Trained:
+    """Return a classifier of a name that timm knows with the weights that were published for it.
+
+    Raises:
+        ValueError: there is no such model, it has no published weights, or their file is damaged.
+        ConnectionError: they are not here and cannot be fetched; says where to place them.
+    """
+    check_model_name(model)
+    known = get_pretrained_cfg(model)
+    if known is None or not known.has_weights:
+        raise ValueError(f"no weights of {model} were published: leave out --pretrained and give weights")
+    built = timm.create_model(model, pretrained=True).eval()
+    names = known.label_names or range(int(built.num_classes))  # type: ignore[arg-type]
+    return Trained(built, [str(name) for name in names], {})
+
+
 def save_weights(
     model: nn.Module, weights: Weights, folder: Path, recipe: Recipe, data: ClassificationData, history: Sequence[Epoch]
 ) -> None:
