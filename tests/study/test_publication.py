@@ -84,7 +84,9 @@ def test_paths_of_this_machine_stay_here(run, tmp_path):
     out = tmp_path / "out"
     write_publication(tmp_path / "run", out, str(out))
     assert yaml.safe_load((out / "recipe.yaml").read_text())["data_root"] == "photos"
-    assert not any(b"someone/secret" in file.read_bytes() for file in out.iterdir())
+    for here in (b"someone/secret", bytes(tmp_path)):
+        assert not any(here in file.read_bytes() for file in out.iterdir())
+    assert "local-dir:PATH/TO/THIS/FOLDER" in (out / "README.md").read_text()
 
 
 def test_other_tasks_are_published_too(tmp_path):

@@ -85,7 +85,7 @@ def write_publication(
     Args:
         folder: Of the run.
         out: A folder that is empty or not there.
-        name: By which others load it: ``hf-hub:NAME``, or a folder.
+        name: By which others load it: ``hf-hub:NAME``; anything else is a folder.
         license: Of the weights, as model hubs name them, such as ``mit``.
         trust: Import what the run names as ``"module:Name"``.
 
@@ -170,7 +170,8 @@ def machine(setting: Mapping[str, Any], seconds: float) -> dict[str, str]:
 
 
 def loading(name: str, classifier: bool, task: str) -> str:
-    """Return how others load a model, as Markdown."""
+    """Return how others load a model, from the hub or from a folder wherever it comes to lie, as Markdown."""
+    name = name if name.startswith(HUB) else "PATH/TO/THIS/FOLDER"
     if classifier:
         lines = ["import timm", "import vig_pyg  # registers the models", ""]
         source = name if name.startswith(HUB) else f"local-dir:{name}"
