@@ -15,7 +15,15 @@ from vig_pyg.commands import app
 from vig_pyg.commands.demo import demo
 
 PICTURES = {"operators.png", "operators-curves.png", "operators-graphs.png", "photograph.png"}
-OUTPUTS = PICTURES | {"report.html", "operators.csv", "operators.md", "operators.tex", "trials", "costs"}
+OUTPUTS = PICTURES | {
+    "report.html",
+    "operators.csv",
+    "operators.json",
+    "operators.md",
+    "operators.tex",
+    "trials",
+    "costs",
+}
 ARGUMENTS = ["demo", "--epochs", "1", "--seeds", "1", "--conv", "max_relative"]
 COMMAND = [sys.executable, "-m", "vig_pyg", "demo", "--epochs", "1"]
 

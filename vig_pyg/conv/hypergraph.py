@@ -34,7 +34,7 @@ class HypergraphConv(FusedConv):
         out_channels: Width of the output.
         heads: Heads ``h`` of both maps; divides their widths.
         norm: ``"batch"`` as in models, ``"layer"``, a factory, or None, as suits single graphs.
-        act: A name of timm's, a factory or None.
+        act: ``"gelu"`` as in models, another name of timm's, a factory, or None, as suits a last layer.
         aggr: Another aggregation than the mean, in PyG's words, or a module.
         **kwargs: Of :class:`~torch_geometric.nn.MessagePassing`.
 
@@ -53,7 +53,7 @@ class HypergraphConv(FusedConv):
         out_channels: int,
         heads: int = 1,
         norm: Norm = None,
-        act: Act = "gelu",
+        act: Act = None,
         aggr: Aggr = "mean",
         **kwargs: Any,
     ) -> None:

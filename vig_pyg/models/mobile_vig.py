@@ -53,6 +53,8 @@ class MobileViG(VisionGNN):
         ValueError: an option has no such value, or does not fit the others.
     """
 
+    _no_split_modules = ("Block", "InvertedResidual")
+
     def __init__(
         self,
         in_chans: int = 3,

@@ -40,7 +40,7 @@ class TimmInterface(nn.Module):
     num_classes: int
     num_features: int
     grad_checkpointing: bool
-    _no_split_modules = ("Block", "InvertedResidual")  # what accelerate shards as a whole
+    _no_split_modules: tuple[str, ...] = ("Block",)  # what accelerate shards as a whole
 
     @property
     def like(self) -> nn.Parameter:
