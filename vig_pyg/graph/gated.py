@@ -39,14 +39,5 @@ class GatedGraph(ShiftGraph):
     def forward(self, x: Tensor, layout: NodeLayout) -> Edges:  # type: ignore[override]
         """Return the edges, sorted by target, and their weights."""
         edges = super().forward(x, layout)
-        gate = torch.exp(-self.distances(x, layout) / (self.temperature.abs() + 1e-6))
-        return Edges(edges, gate.masked_fill(self._near(layout, x.device), 1))
-
-    def _near(self, layout: NodeLayout, device: torch.device) -> Tensor:
-        """Return which edges reach as far as the step, ``[E]``."""
-        near = []
-        for grid in layout.grids:
-            slots = [abs(by) == self.step for side in (grid.height, grid.width) for by in self.shifts(side)]
-            of_nodes = torch.tensor(slots, dtype=torch.bool, device=device).expand(grid.count * grid.nodes, -1)
-            near.append(self.of_edges(of_nodes, grid.height, grid.width))
-        return torch.cat(near)
+        apart = self.distances(x, layout, near=self.step)
+        return Edges(edges, torch.exp(-apart / (self.temperature.abs() + 1e-6)))

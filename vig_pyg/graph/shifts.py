@@ -46,12 +46,16 @@ class ShiftGraph(LayoutGraph):
         node = np.broadcast_to(np.arange(len(neighbors))[:, None], neighbors.shape)
         return np.stack([neighbors[inside], node[inside]])
 
-    def distances(self, x: Tensor, layout: NodeLayout) -> Tensor:
-        """Return the L1 distance between the ends of every edge, ``[E]``, in the order of the edges."""
+    def distances(self, x: Tensor, layout: NodeLayout, near: int = 0) -> Tensor:
+        """Return the L1 distance between the ends of every edge, ``[E]``, in the order of the edges.
+
+        That of edges over ``near`` steps is taken for zero.
+        """
         found = []
         for m in layout.maps(x):
             sides = m.size(1), m.size(2)
-            apart = shifted_distances(m, *(self.shifts(side) for side in sides)).flatten(0, 2)
+            axes = ([0 if abs(by) == near else by for by in self.shifts(side)] for side in sides)
+            apart = shifted_distances(m, *axes).flatten(0, 2)
             found.append(self.of_edges(apart, *sides))
         return found[0] if len(found) == 1 else torch.cat(found)
 

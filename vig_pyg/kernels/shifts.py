@@ -38,6 +38,9 @@ def _distances(maps: Tensor, rows: list[int], columns: list[int]) -> Tensor:
     for image, found in zip(_parts(maps), _parts(out), strict=True):
         known: dict[tuple[int, int], Tensor] = {}
         for slot, (by, axis) in enumerate(moves):
+            if by == 0:
+                found[..., slot] = 0
+                continue
             back = known.get((-by % image.size(axis), axis))  # the same pairs, seen from the other end
             apart = image.roll(by, axis).sub_(image).abs_().sum(-1) if back is None else back.roll(by, axis + 1)
             known[by, axis] = apart
@@ -55,6 +58,8 @@ def _backward(grad: Tensor, maps: Tensor, rows: list[int], columns: list[int]) -
     out = torch.zeros_like(maps)
     for image, given, gradient in zip(_parts(maps), _parts(grad), _parts(out), strict=True):
         for slot, (by, axis) in enumerate(_moves(rows, columns)):
+            if by == 0:
+                continue
             sign = (image - image.roll(by, axis)).sign_().mul_(given[..., slot, None])
             gradient.add_(sign).sub_(sign.roll(-by, axis))
     return out
