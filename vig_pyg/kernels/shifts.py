@@ -60,8 +60,8 @@ def _backward(grad: Tensor, maps: Tensor, rows: list[int], columns: list[int]) -
         for slot, (by, axis) in enumerate(_moves(rows, columns)):
             if by == 0:
                 continue
-            sign = (image - image.roll(by, axis)).sign_().mul_(given[..., slot, None])
-            gradient.add_(sign).sub_(sign.roll(-by, axis))
+            sign = image.roll(by, axis).sub_(image).sign_().mul_(given[..., slot, None])
+            gradient.sub_(sign).add_(sign.roll(-by, axis))
     return out
 
 
