@@ -45,3 +45,5 @@ def test_compiled_code_gives_the_same():
     maps = torch.randn(2, 5, 6, 3)
     compiled = torch.compile(lambda x: shifted_distances(x, ROWS, COLUMNS), backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(maps), shifted_distances(maps, ROWS, COLUMNS))
+    nowhere = torch.compile(lambda x: shifted_distances(x, [], []), backend="eager", fullgraph=True)
+    assert nowhere(maps).shape == shifted_distances(maps, [], []).shape == (2, 5, 6, 0)

@@ -39,6 +39,15 @@ def test_one_neighbor_and_a_weight_of_zero():
     assert none.abs().max() == 0
 
 
+def test_more_neighbors_than_a_byte_numbers_have_their_gradients():
+    x, index, weight, center = example(k=300)
+    found, expected = (f(x, index, weight, center) for f in (neighbor_weighted_max, defined))
+    torch.testing.assert_close(found, expected)
+    ours, theirs = (torch.autograd.grad(out.square().sum(), [x, weight, center]) for out in (found, expected))
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other)
+
+
 def test_compiled_code_gives_the_same():
     x, index, weight, center = example()
     compiled = torch.compile(neighbor_weighted_max, backend="aot_eager", fullgraph=True)

@@ -16,8 +16,8 @@ def shifted_distances(maps: Tensor, rows: list[int], columns: list[int]) -> Tens
         - output: ``[B, H, W, len(rows) + len(columns)]``
     """
     if torch.compiler.is_compiling():
-        shifted = [maps.roll(by, axis) for by, axis in _moves(rows, columns)]
-        return torch.stack([(maps - other).abs().sum(3) for other in shifted], 3)
+        apart = [(maps - maps.roll(by, axis)).abs().sum(3) for by, axis in _moves(rows, columns)]
+        return torch.stack(apart, 3) if apart else maps[..., :0]
     return torch.ops.vig_pyg.shifted_distances(maps, rows, columns)
 
 

@@ -11,6 +11,11 @@ from torch import Tensor
 BLOCK = 1 << 17
 
 
+def _slot_type(index: Tensor) -> torch.dtype:
+    """Return the narrowest type that numbers all slots."""
+    return torch.uint8 if index.size(1) <= 256 else torch.int32
+
+
 def neighbor_weighted_max(x: Tensor, index: Tensor, weight: Tensor, center: Tensor) -> Tensor:
     r"""Return ``max_s w_is (x_j − c_i)`` per channel, with ``j`` the neighbor of target ``i`` in slot ``s``.
 
@@ -33,7 +38,7 @@ def neighbor_weighted_max(x: Tensor, index: Tensor, weight: Tensor, center: Tens
 @torch.library.custom_op("vig_pyg::neighbor_weighted_max", mutates_args=())
 def _weighted_max(x: Tensor, index: Tensor, weight: Tensor, center: Tensor, with_winner: bool) -> tuple[Tensor, Tensor]:
     out = torch.empty_like(center)
-    winner = torch.zeros(center.shape if with_winner else 0, dtype=torch.uint8, device=x.device)
+    winner = torch.zeros(center.shape if with_winner else 0, dtype=_slot_type(index), device=x.device)
     rows = max(1, BLOCK // x.size(1)) if x.device.type == "cpu" else len(center)
     slots = index.t().contiguous()
     for start in range(0, len(center), rows):
@@ -52,7 +57,7 @@ def _weighted_max(x: Tensor, index: Tensor, weight: Tensor, center: Tensor, with
 
 @_weighted_max.register_fake
 def _(x: Tensor, index: Tensor, weight: Tensor, center: Tensor, with_winner: bool) -> tuple[Tensor, Tensor]:
-    winner = center.new_empty(center.shape if with_winner else (0,), dtype=torch.uint8)
+    winner = center.new_empty(center.shape if with_winner else (0,), dtype=_slot_type(index))
     return torch.empty_like(center), winner
 
 
