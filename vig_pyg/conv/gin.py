@@ -51,7 +51,7 @@ class GINConv(FusedConv):
         heads: int = 1,
         norm: Norm = None,
         act: Act = None,
-        aggr: Aggr = "sum",
+        aggr: Aggr | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(in_channels, out_channels, heads, norm, act, aggr, **kwargs)

@@ -1,21 +1,18 @@
 """The operator of hypergraphs, from nodes to hyperedges and back."""
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.typing import Adj, OptPairTensor, OptTensor, PairTensor, Size
 
-from vig_pyg.conv.fused import Aggr, FusedConv, InChannels
+from vig_pyg.conv.gin import GINConv
 from vig_pyg.conv.lazy import Layers
-from vig_pyg.conv.linear import Act, Norm
 from vig_pyg.conv.registry import register_conv
 from vig_pyg.graph.edges import compressed
 from vig_pyg.kernels import neighbor_mean
 
 
 @register_conv("hypergraph")
-class HypergraphConv(FusedConv):
+class HypergraphConv(GINConv):
     r"""The hypergraph convolution from nodes to hyperedges and back, after ViHGNN (Han et al., 2023).
 
     .. math::
@@ -27,7 +24,8 @@ class HypergraphConv(FusedConv):
     hyperedges, each the mean of its nodes, as ``graph="hypergraph"`` gives them, and :math:`\mathcal{N}(i)` those that
     node ``i`` belongs to; ViHGNN takes means over lists filled up with the last node, too. On a plain graph every node
     is a hyperedge of its own, which its neighbors belong to. A node in none gets :math:`(1 + \epsilon) \mathbf{x}_i`
-    mapped. An edge weight is a factor of :math:`\mathbf{h}_e`.
+    mapped. An edge weight is a factor of :math:`\mathbf{h}_e`. It is :class:`~vig_pyg.conv.GINConv` of mapped
+    hyperedges, with a mean.
 
     Args:
         in_channels: Width of the input, or of hyperedges and nodes; -1, or ``(-1, -1)``, where the first call says it.
@@ -47,29 +45,11 @@ class HypergraphConv(FusedConv):
 
     own_aggr = "mean"
 
-    def __init__(
-        self,
-        in_channels: InChannels,
-        out_channels: int,
-        heads: int = 1,
-        norm: Norm = None,
-        act: Act = None,
-        aggr: Aggr = "mean",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(in_channels, out_channels, heads, norm, act, aggr, **kwargs)
-        self.eps = nn.Parameter(torch.zeros(1))
-
     def layers(self, source: int, target: int) -> Layers:
         """Return the maps of hyperedges and of nodes."""
         if self.aggregated_width(target) != target:
             raise ValueError(f"HypergraphConv adds what it aggregates to a node, so aggr={self.aggr!r} must keep width")
         return {"nn1": self.mapped(source, target), "nn2": self.mapped(target, self.out_channels)}
-
-    def reset_parameters(self) -> None:
-        """Draw new weights."""
-        super().reset_parameters()
-        nn.init.zeros_(self.eps)
 
     def forward(
         self, x: Tensor | OptPairTensor, edge_index: Adj, edge_weight: OptTensor = None, size: Size = None
@@ -79,10 +59,6 @@ class HypergraphConv(FusedConv):
         pair = self.nn1(pair[0]), pair[1]
         mean = self.propagate(edges, x=pair, edge_weight=weight, size=(pair[0].size(0), pair[1].size(0)))
         return self.nn2(torch.addcmul(pair[1] + mean, pair[1], self.eps))  # (1 + ε) xᵢ + meanₑ hₑ
-
-    def message(self, x_j: Tensor, edge_weight: OptTensor = None) -> Tensor:
-        """Return the hyperedges, ``[E, C]``, times the weights of their edges."""
-        return x_j if edge_weight is None else x_j * edge_weight.view(-1, 1)
 
     def message_and_aggregate(self, edge_index: Adj, x: PairTensor) -> Tensor:
         """Return the mean of the hyperedges, ``[N, C_t]``."""
